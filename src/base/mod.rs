@@ -1,0 +1,15 @@
+//! Names, digests, seeds, units and the shape of a fault: the vocabulary that every room shares.
+//!
+//! May import: nothing of this crate.
+//! Owns: value types without behaviour beyond their own arithmetic. Never: touches disk, clock,
+//! network, threads or tensors.
+
+mod digest;
+mod fault;
+mod seed;
+mod units;
+
+pub use digest::{Digest, Key, digest_of_json};
+pub use fault::{Failure, Fault, Faults, Hint, Place, Source};
+pub use seed::Seed;
+pub use units::{Bytes, Duration, Rate};

@@ -1,0 +1,7 @@
+//! `mstar`: declare, run, compare and share self-evolving training of vision-language models.
+//!
+//! One way through the rooms: a recipe is text (`recipe`), compiled to a graph of stages (`plan`),
+//! which workers carry out (`run`, `stages`, `engine`), and what was said about it (`event`) becomes
+//! tables and pages (`report`). `tests/architecture.rs` holds each room to its `May import:` line.
+
+pub mod base;
