@@ -1,0 +1,10 @@
+//! Everything that can be said about a run: serialisable, versioned, the only thing reports read.
+//!
+//! May import: base.
+//! Owns: the vocabulary of events and the line format of the log. Never: draws, writes or decides.
+
+mod log;
+mod vocabulary;
+
+pub use log::{FORMAT, Record};
+pub use vocabulary::{Event, Outcome, StageSummary, Unit, Versions};

@@ -1,0 +1,780 @@
+//! Every key of a recipe: its type, meaning, unit, range and default.
+//!
+//! These types are the one source of the JSON Schema, of the checks that carry spans, of the
+//! reference in the book and of what `show --resolved` prints. Enums are externally tagged (the
+//! only form of union that keeps spans) and every table refuses unknown keys. What is not tagged as
+//! printed in the paper is a default that a recipe may change, never a constant in code.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A recipe: one point in the design space of self-evolving training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// Version of the recipe language; always 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub format: u32,
+    /// What people call the recipe. Names never enter a key: a renamed recipe recomputes nothing.
+    pub name: String,
+    /// What the recipe is for, in a sentence. Never enters a key.
+    pub description: String,
+    /// Seed of everything that is drawn, except the data (see `data.seed`).
+    pub seed: u64,
+    /// The model that evolves.
+    pub policy: Policy,
+    /// Prompts, answers and splits.
+    pub data: Data,
+    /// Training of the base model itself; only for `builtin:` models started from random weights.
+    pub pretraining: Option<Pretraining>,
+    /// The round before the first iteration that turns the base model into the warmed-up policy.
+    pub warmup: Warmup,
+    /// Axis 1: how the policy is trained on what it found.
+    pub training: Training,
+    /// How rollouts are drawn.
+    pub exploration: Exploration,
+    /// Axis 2: what tells a good response from a bad one, and which responses are kept.
+    pub reward: Reward,
+    /// Axis 3: which prompts take part.
+    pub prompts: Prompts,
+    /// Axis 4: the temperature of exploration.
+    pub temperature: Temperature,
+    /// What is measured after each iteration.
+    pub evaluation: Evaluation,
+    /// Branches that tell evolution from mere optimisation.
+    pub control: Control,
+    /// Custom logic in Rhai.
+    pub hooks: Hooks,
+    /// How stages are carried out. Nothing here enters a key.
+    pub run: Run,
+}
+
+/// The model that evolves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// `builtin:mini-vlm` (shipped, trained), `builtin:mini-vlm/random` (to be pre-trained), a hub
+    /// id, or a folder.
+    pub model: String,
+    /// Type of the weights during training and generation. Optimizer state is always `fp32`.
+    pub dtype: Dtype,
+    /// The parts whose weights are trained; the others stay frozen.
+    #[schemars(length(min = 1))]
+    pub train: Vec<Part>,
+    /// Train low-rank adapters in place of the weights themselves.
+    pub lora: Option<Lora>,
+}
+
+/// Type of the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dtype {
+    /// 32-bit floats.
+    Fp32,
+    /// bfloat16 weights; optimizer state and master copy stay in 32 bit.
+    Bf16,
+}
+
+/// A part of a vision-language model.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The vision tower.
+    Vision,
+    /// What maps image features to token embeddings.
+    Projector,
+    /// The language model.
+    Language,
+}
+
+/// Low-rank adapters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lora {
+    /// Rank of the update.
+    #[schemars(range(min = 1, max = 1024))]
+    pub rank: u32,
+    /// Scale of the update: it is multiplied by `alpha / rank`.
+    #[schemars(range(min = 0.0))]
+    pub alpha: f64,
+    /// Share of the adapter's inputs dropped in training.
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub dropout: f64,
+    /// Names of the linear layers that get an adapter; empty for all of the language model.
+    pub targets: Vec<String>,
+}
+
+/// Prompts, answers and splits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// A loader: `builtin:mini-vista`, or `mathv360k`.
+    pub source: String,
+    /// Seed of generated data and of the split. Apart from the recipe's seed, so that several seeds
+    /// of one recipe are measured on the same prompts.
+    pub seed: u64,
+    /// Training prompts to take; 0 for all that the source has.
+    pub prompts: u64,
+    /// Share of the training prompts whose answers may be seen.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub labelled: f64,
+    /// Validation prompts, disjoint from training and test. Choices are made on these.
+    pub validation: u64,
+    /// Test prompts. Read, never chosen on.
+    pub test: u64,
+    /// Benchmarks to evaluate on besides, such as `mathvista/testmini`.
+    pub benchmarks: Vec<String>,
+}
+
+/// Training of the base model from random weights, for the embedded task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pretraining {
+    /// First: the patch stem learns what a patch shows.
+    pub perception: PretrainingPhase,
+    /// Then: captions, with the loss on number tokens only, so that what is read is right.
+    pub captions: PretrainingPhase,
+    /// Last: few worked examples, many epochs.
+    pub reasoning: PretrainingPhase,
+    /// Share of caption samples mixed into the reasoning phase, which keeps reading from fading.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub caption_share: f64,
+    /// Share of one-operation questions among the worked examples.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub easy_share: f64,
+    /// Weight of the units and tens directions when embeddings of the numbers above 9 are made from
+    /// those of the digits; 0 leaves them as they are.
+    #[schemars(range(min = 0.0, max = 4.0))]
+    pub number_factor: f64,
+}
+
+/// One phase of pre-training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PretrainingPhase {
+    /// Distinct samples that are generated for the phase.
+    pub samples: u64,
+    /// Passes over them.
+    pub epochs: u32,
+    /// Samples in an optimizer step.
+    #[schemars(range(min = 1, max = 65536))]
+    pub batch_size: u32,
+    /// AdamW's learning rate at its highest.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub learning_rate: f64,
+    /// Muon's learning rate at its highest, for matrices inside blocks; 0 for AdamW alone.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub muon_learning_rate: f64,
+    /// Steps over which the learning rate rises from zero.
+    pub warmup_steps: u64,
+    /// Share of the phase after which the learning rate begins to fall linearly.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub decay_from: f64,
+    /// Where the fall ends, as a share of the highest learning rate.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub decay_to: f64,
+}
+
+/// The round before the first iteration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Warmup {
+    /// Without a warm-up the base model is the policy that the first iteration starts from.
+    pub enabled: bool,
+    /// Labelled prompts to sample; 0 for all.
+    pub prompts: u64,
+    /// Responses drawn for each.
+    #[schemars(range(min = 1, max = 1024))]
+    pub samples: u32,
+    /// Temperature of the draw.
+    #[schemars(range(min = 0.0, max = 4.0))]
+    pub temperature: f64,
+    /// Whether the gold answer is shown as a hint while sampling (the paper's warm-up does).
+    pub hint: bool,
+    /// Correct responses kept in all, drawn at random; 0 for all.
+    pub keep: u64,
+    /// Correct responses kept for each prompt, drawn at random; 0 for all.
+    pub keep_per_prompt: u32,
+    /// Passes over what is kept.
+    #[schemars(range(min = 1, max = 1000))]
+    pub epochs: u32,
+}
+
+/// Axis 1: how the policy is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Training {
+    /// What is carried from one iteration to the next.
+    pub method: Method,
+    /// What `sft` learns: the data set's bare answers, or its worked solutions where it has them.
+    pub supervision: Supervision,
+    /// Share of the labelled prompts explored in an iteration. Slices are fixed, follow each other,
+    /// and are visited in a cycle.
+    #[schemars(range(min = 0.0001, max = 1.0))]
+    pub interval: f64,
+    /// Iterations, known before the run, so that the whole graph is.
+    pub iterations: u32,
+    /// Cap on the optimizer steps of all iterations together; what comes after it is skipped and
+    /// said. 0 for none.
+    pub steps: u64,
+    /// Repeat or cut what an iteration selected to exactly so many optimizer steps; 0 for one
+    /// pass (times `epochs`).
+    pub steps_per_iteration: u64,
+    /// Passes over what an iteration selected.
+    #[schemars(range(min = 1, max = 1000))]
+    pub epochs: u32,
+    /// Samples in an optimizer step.
+    #[schemars(range(min = 1, max = 65536))]
+    pub batch_size: u32,
+    /// Samples computed at once; a batch is accumulated from several. 0 for the whole batch.
+    pub micro_batch_size: u32,
+    /// AdamW's learning rate at its highest.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub learning_rate: f64,
+    /// How steps are made from gradients.
+    pub optimizer: Optimizer,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Longest sequence in tokens, image included; longer samples are left out and counted.
+    #[schemars(range(min = 16, max = 1048576))]
+    pub max_length: u32,
+}
+
+/// Training method: what is carried over (paper, Section 3.1 and Table 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// One supervised run from the base model on given answers; no exploration.
+    Sft,
+    /// Weights go on; optimizer and schedule are new in each iteration.
+    IterativeRft,
+    /// Each iteration starts again from the warmed-up policy, with a new optimizer.
+    RestEm,
+    /// Weights, optimizer state and schedule position go on.
+    Continuous,
+}
+
+/// What supervised fine-tuning learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Supervision {
+    /// The bare answer, as visual question answering data sets give it.
+    Answer,
+    /// The worked solution, where the data set has one.
+    Solution,
+}
+
+/// How steps are made from gradients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Optimizer {
+    /// The update rule.
+    pub kind: OptimizerKind,
+    /// Muon's learning rate at its highest, when `kind = "muon"`.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub muon_learning_rate: f64,
+    /// Decoupled weight decay on matrices; vectors are not decayed.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub weight_decay: f64,
+    /// Decay of AdamW's first moment.
+    #[schemars(range(min = 0.0, max = 0.9999))]
+    pub beta1: f64,
+    /// Decay of AdamW's second moment.
+    #[schemars(range(min = 0.0, max = 0.99999))]
+    pub beta2: f64,
+    /// Largest norm of the gradient over all parameters; longer ones are scaled down. 0 for none.
+    #[schemars(range(min = 0.0))]
+    pub clip: f64,
+}
+
+/// The update rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// AdamW on everything.
+    Adamw,
+    /// Muon on the matrices inside blocks, AdamW on the rest.
+    Muon,
+}
+
+/// How the learning rate moves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// The curve.
+    pub kind: ScheduleKind,
+    /// Steps over which the learning rate rises from zero.
+    pub warmup_steps: u64,
+    /// Where the curve ends, as a share of the highest learning rate.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub to: f64,
+    /// Steps over which the curve runs; it stays at its end afterwards. 0 for the length of one
+    /// training stage, which `continuous` refuses: its one schedule runs over all iterations, and
+    /// how long those are is not known before.
+    pub over: u64,
+}
+
+/// The curve of the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Level.
+    Constant,
+    /// A straight line.
+    Linear,
+    /// Half a cosine.
+    Cosine,
+}
+
+/// How rollouts are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Exploration {
+    /// Responses drawn for each prompt.
+    #[schemars(range(min = 1, max = 1024))]
+    pub samples: u32,
+    /// Longest response in tokens.
+    #[schemars(range(min = 1, max = 131072))]
+    pub max_new_tokens: u32,
+    /// Draw from the smallest set of tokens whose probability reaches this; 1 for all.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub top_p: f64,
+    /// Draw from this many most probable tokens; 0 for all.
+    pub top_k: u32,
+    /// Draw from tokens at least this share as probable as the most probable; 0 for all.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_p: f64,
+}
+
+/// Axis 2: rewards and selection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reward {
+    /// What gives the score. The answer filter always comes first.
+    pub model: RewardModel,
+    /// Which of the correct responses are kept.
+    pub select: Select,
+    /// How scores of steps become the score of a response.
+    pub aggregate: Aggregate,
+    /// Responses kept for each prompt at most, after `select`; 0 for no cap.
+    pub keep_per_prompt: u32,
+    /// Drop exact duplicates of a response to the same prompt.
+    pub distinct: bool,
+    /// How a reward model is trained.
+    pub training: RewardTraining,
+}
+
+/// What gives the score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewardModel {
+    /// The answer match alone.
+    Answer,
+    /// A reward model that scores the whole response.
+    Outcome,
+    /// A reward model that scores every step.
+    Process,
+    /// A function in the hooks.
+    Hook,
+}
+
+/// Which of the correct responses to a prompt are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Select {
+    /// All of them.
+    All,
+    /// The K with the highest scores.
+    Top(#[schemars(range(min = 1, max = 1024))] u32),
+    /// K at random.
+    Random(#[schemars(range(min = 1, max = 1024))] u32),
+    /// Those with a score above the threshold.
+    Above(f64),
+}
+
+/// How scores of steps become the score of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aggregate {
+    /// The weakest step.
+    Min,
+    /// The average step.
+    Mean,
+    /// All steps together.
+    Product,
+    /// The last step.
+    Last,
+}
+
+/// How a reward model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RewardTraining {
+    /// Labelled samples.
+    pub labels: u64,
+    /// Completions drawn from the end of each step.
+    #[schemars(range(min = 1, max = 1024))]
+    pub completions: u32,
+    /// Passes over the labels.
+    #[schemars(range(min = 1, max = 1000))]
+    pub epochs: u32,
+    /// Learning rate.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub learning_rate: f64,
+}
+
+/// Axis 3: which prompts take part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prompts {
+    /// Labelled prompts only, or unlabelled ones too.
+    pub variation: Variation,
+    /// Share of training after which unlabelled prompts join.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub mix_at: Option<f64>,
+    /// Where the answer to an unlabelled prompt comes from.
+    pub pseudo_answer: Option<PseudoAnswer>,
+}
+
+/// Labelled prompts only, or unlabelled ones too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variation {
+    /// Labelled prompts only.
+    Labelled,
+    /// Unlabelled ones too.
+    Mixed,
+}
+
+/// Where the answer to an unlabelled prompt comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PseudoAnswer {
+    /// The answer with the highest sum of scores.
+    WeightedVote,
+    /// The answer given most often.
+    MajorityVote,
+    /// The hidden answer: a skyline, never a method.
+    Oracle,
+}
+
+/// Axis 4: the temperature of exploration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Temperature {
+    /// Who decides.
+    pub mode: TemperatureMode,
+    /// The temperature, when `mode = "fixed"`.
+    #[schemars(range(min = 0.0, max = 4.0))]
+    pub value: f64,
+    /// The temperature of each iteration, when `mode = "schedule"`; the last one stays.
+    #[schemars(inner(range(min = 0.0, max = 4.0)))]
+    pub points: Vec<f64>,
+    /// What the balance maximises, when `mode = "balanced"`.
+    pub maximise: Option<Maximise>,
+    /// The temperatures to choose among, when `mode = "balanced"`.
+    pub candidates: Candidates,
+    /// Iterations between two searches.
+    #[schemars(range(min = 1, max = 1000))]
+    pub every: u32,
+}
+
+/// Who decides the temperature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TemperatureMode {
+    /// The recipe, once.
+    Fixed,
+    /// The recipe, for each iteration.
+    Schedule,
+    /// A search on the validation prompts.
+    Balanced,
+}
+
+/// What the balance maximises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Maximise {
+    /// A correct response among the K best by the reward model.
+    RewardPass(#[schemars(range(min = 1, max = 1024))] u32),
+    /// A correct response among K.
+    Pass(#[schemars(range(min = 1, max = 1024))] u32),
+}
+
+/// A range of temperatures, ends included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Candidates {
+    /// The lowest.
+    #[schemars(range(min = 0.0, max = 4.0))]
+    pub from: f64,
+    /// The highest.
+    #[schemars(range(min = 0.0, max = 4.0))]
+    pub to: f64,
+    /// The distance between two.
+    #[schemars(range(min = 0.01, max = 4.0))]
+    pub step: f64,
+}
+
+/// What is measured after each iteration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluation {
+    /// Iterations between two evaluations; the warm-up and the last one are always evaluated.
+    #[schemars(range(min = 1, max = 1000))]
+    pub every: u32,
+    /// Samples for each validation prompt, K of Pass@K; 0 measures greedy accuracy alone.
+    #[schemars(range(min = 0, max = 1024))]
+    pub pass_samples: u32,
+    /// Temperature of those samples.
+    #[schemars(range(min = 0.0, max = 4.0))]
+    pub pass_temperature: f64,
+}
+
+/// Branches that tell evolution from mere optimisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Control {
+    /// Beside the evolution, train the warmed-up policy for the same number of optimizer steps
+    /// without exploration, on `data`.
+    pub equal_steps: bool,
+    /// What the control trains on.
+    pub data: ControlData,
+}
+
+/// What the control trains on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlData {
+    /// The responses selected in the warm-up.
+    Warmup,
+    /// The worked examples that the base model was trained on, where the source has them.
+    Demonstrations,
+}
+
+/// Custom logic in Rhai.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hooks {
+    /// A script beside the recipe, with functions named after the moments they serve.
+    pub script: Option<String>,
+}
+
+/// How stages are carried out. Nothing here enters a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// How often a stage is tried again after its worker died.
+    #[schemars(range(min = 0, max = 100))]
+    pub retries: u32,
+    /// Seconds between two checkpoints of a training stage.
+    #[schemars(range(min = 0.0, max = 86400.0))]
+    pub checkpoint_every_secs: f64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            format: 1,
+            name: String::new(),
+            description: String::new(),
+            seed: 0,
+            policy: Policy::default(),
+            data: Data::default(),
+            pretraining: None,
+            warmup: Warmup::default(),
+            training: Training::default(),
+            exploration: Exploration::default(),
+            reward: Reward::default(),
+            prompts: Prompts::default(),
+            temperature: Temperature::default(),
+            evaluation: Evaluation::default(),
+            control: Control::default(),
+            hooks: Hooks::default(),
+            run: Run::default(),
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            model: "builtin:mini-vlm".into(),
+            dtype: Dtype::Fp32,
+            train: vec![Part::Vision, Part::Projector, Part::Language],
+            lora: None,
+        }
+    }
+}
+
+impl Default for Lora {
+    fn default() -> Self {
+        Self { rank: 16, alpha: 32.0, dropout: 0.0, targets: Vec::new() }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            source: "builtin:mini-vista".into(),
+            seed: 0,
+            prompts: 0,
+            labelled: 1.0,
+            validation: 250,
+            test: 750,
+            benchmarks: Vec::new(),
+        }
+    }
+}
+
+impl Default for Pretraining {
+    fn default() -> Self {
+        Self {
+            perception: PretrainingPhase::default(),
+            captions: PretrainingPhase::default(),
+            reasoning: PretrainingPhase::default(),
+            caption_share: 0.2,
+            easy_share: 0.3,
+            number_factor: 0.7,
+        }
+    }
+}
+
+impl Default for PretrainingPhase {
+    fn default() -> Self {
+        Self {
+            samples: 1024,
+            epochs: 1,
+            batch_size: 32,
+            learning_rate: 2e-3,
+            muon_learning_rate: 0.0,
+            warmup_steps: 50,
+            decay_from: 0.5,
+            decay_to: 0.1,
+        }
+    }
+}
+
+impl Default for Warmup {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            prompts: 0,
+            samples: 16,
+            temperature: 1.0,
+            hint: false,
+            keep: 100_000,
+            keep_per_prompt: 0,
+            epochs: 1,
+        }
+    }
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            method: Method::Continuous,
+            supervision: Supervision::Answer,
+            interval: 0.25,
+            iterations: 22,
+            steps: 0,
+            steps_per_iteration: 0,
+            epochs: 1,
+            batch_size: 128,
+            micro_batch_size: 0,
+            learning_rate: 1e-6,
+            optimizer: Optimizer::default(),
+            schedule: Schedule::default(),
+            max_length: 2048,
+        }
+    }
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::Adamw,
+            muon_learning_rate: 0.0,
+            weight_decay: 0.1,
+            beta1: 0.9,
+            beta2: 0.95,
+            clip: 1.0,
+        }
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { kind: ScheduleKind::Constant, warmup_steps: 0, to: 0.0, over: 0 }
+    }
+}
+
+impl Default for Exploration {
+    fn default() -> Self {
+        Self { samples: 16, max_new_tokens: 1024, top_p: 1.0, top_k: 0, min_p: 0.0 }
+    }
+}
+
+impl Default for Reward {
+    fn default() -> Self {
+        Self {
+            model: RewardModel::Answer,
+            select: Select::All,
+            aggregate: Aggregate::Min,
+            keep_per_prompt: 0,
+            distinct: true,
+            training: RewardTraining::default(),
+        }
+    }
+}
+
+impl Default for RewardTraining {
+    fn default() -> Self {
+        Self { labels: 50_000, completions: 8, epochs: 1, learning_rate: 1e-6 }
+    }
+}
+
+impl Default for Prompts {
+    fn default() -> Self {
+        Self { variation: Variation::Labelled, mix_at: None, pseudo_answer: None }
+    }
+}
+
+impl Default for Temperature {
+    fn default() -> Self {
+        Self {
+            mode: TemperatureMode::Fixed,
+            value: 1.0,
+            points: Vec::new(),
+            maximise: None,
+            candidates: Candidates::default(),
+            every: 2,
+        }
+    }
+}
+
+impl Default for Candidates {
+    fn default() -> Self {
+        Self { from: 0.3, to: 1.6, step: 0.1 }
+    }
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        Self { every: 1, pass_samples: 16, pass_temperature: 1.0 }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { equal_steps: false, data: ControlData::Warmup }
+    }
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { retries: 0, checkpoint_every_secs: 30.0 }
+    }
+}
