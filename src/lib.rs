@@ -6,4 +6,5 @@
 
 pub mod base;
 pub mod event;
+pub mod plan;
 pub mod recipe;

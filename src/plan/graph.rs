@@ -1,0 +1,123 @@
+//! The graph: stages with their keys, each once, in an order in which they can run.
+
+use super::{Port, Stage};
+use crate::base::{Key, digest_of_json};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Version of what goes into a key.
+const KEY_FORMAT: u32 = 1;
+
+/// To which part of a study a stage belongs. For people and reports; never in a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Branch {
+    /// What comes before the first iteration.
+    Ground,
+    /// The evolution itself.
+    Evolution,
+    /// The equal-steps control.
+    Control,
+}
+
+/// Where a stage stands in the study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Role {
+    /// The part.
+    pub branch: Branch,
+    /// The iteration, from 1; 0 for the warmed-up policy.
+    pub iteration: u32,
+}
+
+/// A stage in the graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its key.
+    pub key: Key,
+    /// What it does.
+    pub stage: Stage,
+    /// What people call it, such as `explore 3`.
+    pub name: String,
+    /// Where it stands, in the first member that uses it.
+    pub role: Role,
+    /// What it reads.
+    pub inputs: BTreeMap<Port, Key>,
+    /// Names of the members that use it.
+    pub members: BTreeSet<String>,
+}
+
+/// Stages by key, every one after those that it reads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    nodes: IndexMap<Key, Node>,
+    /// Stages that the members would run apart.
+    unshared: usize,
+}
+
+impl Graph {
+    /// Adds a stage for a member, or adds the member to the equal stage that is there. Inputs must
+    /// have been added before, which makes a cycle impossible.
+    pub fn add(
+        &mut self,
+        member: &str,
+        stage: Stage,
+        name: String,
+        role: Role,
+        inputs: BTreeMap<Port, Key>,
+    ) -> Key {
+        debug_assert!(inputs.values().all(|key| self.nodes.contains_key(key)));
+        let key = key_of(&stage, &inputs);
+        self.unshared += 1;
+        let node = self.nodes.entry(key).or_insert_with(|| Node {
+            key,
+            stage,
+            name,
+            role,
+            inputs,
+            members: BTreeSet::new(),
+        });
+        node.members.insert(member.to_owned());
+        key
+    }
+
+    /// All stages, each after those that it reads.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// One stage.
+    pub fn get(&self, key: Key) -> Option<&Node> {
+        self.nodes.get(&key)
+    }
+
+    /// Stages, each counted once.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no stage.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Stages that the members would run apart.
+    pub fn unshared(&self) -> usize {
+        self.unshared
+    }
+}
+
+/// Key of a stage: everything that decides its result and nothing else. Names, roles and how it is
+/// carried out stay out.
+fn key_of(stage: &Stage, inputs: &BTreeMap<Port, Key>) -> Key {
+    let inputs: BTreeMap<String, Key> =
+        inputs.iter().map(|(port, key)| (port.to_string(), *key)).collect();
+    Key(digest_of_json(&json!({
+        "format": KEY_FORMAT,
+        "kind": stage.kind(),
+        "behaviour": stage.behaviour(),
+        "options": stage.options(),
+        "inputs": inputs,
+    })))
+}

@@ -1,0 +1,354 @@
+//! From resolved recipes to the graph: the method, spelled out once.
+//!
+//! Ground: `import` or `pretrain`, `prepare`, then warm-up (`explore`, `select`, `train`).
+//! Iteration t: `explore` with the policy of t-1, `select`, `train`; what `train` starts from is the
+//! training method (paper, Table 1). After each: `evaluate` and `monitor`. Beside it the control.
+
+use super::{
+    Branch, Evaluate, Explore, Graph, Import, Monitor, Port, Prepare, Pretrain, Role, Select,
+    Split, Stage, Train, TrainingSet,
+};
+use crate::base::{Digest, Key, Seed};
+use crate::recipe::{ControlData, Method, Recipe, Supervision, TemperatureMode};
+use std::collections::BTreeMap;
+
+/// A recipe with its name in an experiment.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// What people call it; for a recipe on its own, the recipe's name.
+    pub name: String,
+    /// What it says.
+    pub recipe: Recipe,
+}
+
+/// What planning must be told about the world.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Digest of each model that recipes name.
+    pub models: BTreeMap<String, Digest>,
+    /// Training prompts that each source has when a recipe takes all.
+    pub prompts: BTreeMap<String, u64>,
+    /// Worked examples that the base model of each source was trained on.
+    pub demonstrations: BTreeMap<String, u64>,
+}
+
+/// Lowers members into one graph in which equal stages are one.
+pub fn lower(members: &[Member], facts: &Facts) -> Graph {
+    let mut graph = Graph::default();
+    for member in members {
+        Lowering { graph: &mut graph, member, facts }.lower();
+    }
+    graph
+}
+
+/// A policy and the training stage that it came from, if any.
+#[derive(Clone, Copy)]
+struct Policy {
+    key: Key,
+    trained: bool,
+}
+
+struct Lowering<'a> {
+    graph: &'a mut Graph,
+    member: &'a Member,
+    facts: &'a Facts,
+}
+
+impl Lowering<'_> {
+    fn lower(mut self) {
+        let recipe = &self.member.recipe;
+        let base = self.base();
+        let prompts = self.prepare();
+        if recipe.training.method == Method::Sft {
+            self.measure(prompts, base, 0, Branch::Ground);
+            self.supervised(prompts, base);
+            return;
+        }
+        let (start, warmup_data) = self.warmup(prompts, base);
+        self.measure(prompts, start, 0, Branch::Ground);
+        let trained = self.evolve(prompts, start);
+        if recipe.control.equal_steps {
+            self.control(prompts, start, warmup_data, &trained);
+        }
+    }
+
+    fn add(
+        &mut self,
+        stage: Stage,
+        name: String,
+        (branch, iteration): (Branch, u32),
+        inputs: &[(Port, Key)],
+    ) -> Key {
+        let inputs = inputs.iter().copied().collect();
+        self.graph.add(&self.member.name, stage, name, Role { branch, iteration }, inputs)
+    }
+
+    fn seed(&self, purpose: &str, iteration: u32) -> u64 {
+        Seed(self.member.recipe.seed).named(purpose).nth(u64::from(iteration)).0
+    }
+
+    fn base(&mut self) -> Policy {
+        let recipe = &self.member.recipe;
+        let model = recipe.policy.model.clone();
+        let stage = match &recipe.pretraining {
+            Some(phases) => Stage::Pretrain(Pretrain {
+                model,
+                dtype: recipe.policy.dtype,
+                source: recipe.data.source.clone(),
+                data_seed: recipe.data.seed,
+                seed: self.seed("pretrain", 0),
+                phases: phases.clone(),
+            }),
+            None => {
+                let digest = self.facts.models.get(&model).copied();
+                let digest = digest.unwrap_or_else(|| Digest::of(model.as_bytes()));
+                Stage::Import(Import { model, digest })
+            }
+        };
+        let name = stage.kind().to_owned();
+        Policy { key: self.add(stage, name, (Branch::Ground, 0), &[]), trained: false }
+    }
+
+    /// Training prompts in all.
+    fn prompts(&self) -> u64 {
+        let data = &self.member.recipe.data;
+        match data.prompts {
+            0 => self.facts.prompts.get(&data.source).copied().unwrap_or(0),
+            prompts => prompts,
+        }
+    }
+
+    /// Training prompts whose answers may be seen; they come first.
+    fn labelled(&self) -> u64 {
+        ((self.prompts() as f64 * self.member.recipe.data.labelled).round() as u64).max(1)
+    }
+
+    fn prepare(&mut self) -> Key {
+        let recipe = &self.member.recipe;
+        let data = &recipe.data;
+        let wants_demonstrations =
+            recipe.control.equal_steps && recipe.control.data == ControlData::Demonstrations;
+        let demonstrations = self.facts.demonstrations.get(&data.source).copied().unwrap_or(0);
+        let stage = Stage::Prepare(Prepare {
+            source: data.source.clone(),
+            seed: data.seed,
+            prompts: self.prompts(),
+            validation: data.validation,
+            test: data.test,
+            demonstrations: if wants_demonstrations { demonstrations } else { 0 },
+        });
+        self.add(stage, "prepare".into(), (Branch::Ground, 0), &[])
+    }
+
+    fn warmup(&mut self, prompts: Key, base: Policy) -> (Policy, Option<Key>) {
+        let recipe = &self.member.recipe;
+        let warmup = &recipe.warmup;
+        if !warmup.enabled {
+            return (base, None);
+        }
+        let at = (Branch::Ground, 0);
+        let labelled = self.labelled();
+        let explore = Explore {
+            count: if warmup.prompts == 0 { labelled } else { warmup.prompts.min(labelled) },
+            samples: warmup.samples,
+            temperature: warmup.temperature,
+            hint: warmup.hint,
+            ..self.exploration(0)
+        };
+        let inputs = [(Port::Policy, base.key), (Port::Prompts, prompts)];
+        let rollouts = self.add(Stage::Explore(explore), "warm-up explore".into(), at, &inputs);
+        let select = Select {
+            rule: crate::recipe::Select::All,
+            distinct: recipe.reward.distinct,
+            keep_per_prompt: warmup.keep_per_prompt,
+            keep: warmup.keep,
+            seed: self.seed("select", 0),
+        };
+        let inputs = [(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
+        let selected = self.add(Stage::Select(select), "warm-up select".into(), at, &inputs);
+        let train = Train { epochs: warmup.epochs, steps: 0, steps_cap: 0, ..self.training(0) };
+        let inputs =
+            [(Port::Policy, base.key), (Port::Selected, selected), (Port::Prompts, prompts)];
+        let key = self.add(Stage::Train(train), "warm-up train".into(), at, &inputs);
+        (Policy { key, trained: true }, Some(selected))
+    }
+
+    fn evolve(&mut self, prompts: Key, start: Policy) -> Vec<Policy> {
+        let recipe = &self.member.recipe;
+        let mut policies = vec![start];
+        for iteration in 1..=recipe.training.iterations {
+            let at = (Branch::Evolution, iteration);
+            let before = policies[policies.len() - 1];
+            let inputs = [(Port::Policy, before.key), (Port::Prompts, prompts)];
+            let explore = Stage::Explore(self.exploration(iteration));
+            let rollouts = self.add(explore, format!("explore {iteration}"), at, &inputs);
+            let select = Stage::Select(Select {
+                rule: recipe.reward.select,
+                distinct: recipe.reward.distinct,
+                keep_per_prompt: recipe.reward.keep_per_prompt,
+                keep: 0,
+                seed: self.seed("select", iteration),
+            });
+            let inputs = [(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
+            let selected = self.add(select, format!("select {iteration}"), at, &inputs);
+            let mut inputs = vec![(Port::Selected, selected), (Port::Prompts, prompts)];
+            self.carry_over(&mut inputs, start, before);
+            let train = Stage::Train(self.training(iteration));
+            let key = self.add(train, format!("train {iteration}"), at, &inputs);
+            let policy = Policy { key, trained: true };
+            policies.push(policy);
+            let last = iteration == recipe.training.iterations;
+            if iteration.is_multiple_of(recipe.evaluation.every) || last {
+                self.measure(prompts, policy, iteration, Branch::Evolution);
+            }
+        }
+        policies
+    }
+
+    /// What a training stage starts from: the difference between the methods.
+    fn carry_over(&self, inputs: &mut Vec<(Port, Key)>, start: Policy, before: Policy) {
+        let training = &self.member.recipe.training;
+        let from = if training.method == Method::RestEm { start } else { before };
+        inputs.push((Port::Policy, from.key));
+        if training.method == Method::Continuous && before.trained {
+            inputs.push((Port::Optimizer, before.key));
+        }
+        if training.steps > 0 && before.trained {
+            inputs.push((Port::After, before.key));
+        }
+    }
+
+    fn control(
+        &mut self,
+        prompts: Key,
+        start: Policy,
+        warmup_data: Option<Key>,
+        trained: &[Policy],
+    ) {
+        let recipe = &self.member.recipe;
+        let mut before = start;
+        for (iteration, policy) in (1..).zip(&trained[1..]) {
+            let at = (Branch::Control, iteration);
+            let mut inputs = vec![(Port::Prompts, prompts), (Port::StepsOf, policy.key)];
+            let set = match (recipe.control.data, warmup_data) {
+                (ControlData::Warmup, Some(selected)) => {
+                    inputs.push((Port::Selected, selected));
+                    TrainingSet::Selected
+                }
+                _ => TrainingSet::Demonstrations,
+            };
+            self.carry_over(&mut inputs, start, before);
+            inputs.retain(|(port, _)| *port != Port::After);
+            let seed = self.seed("control", iteration);
+            let train = Train { set, seed, steps_cap: 0, ..self.training(iteration) };
+            let key = self.add(Stage::Train(train), format!("control {iteration}"), at, &inputs);
+            before = Policy { key, trained: true };
+            let last = iteration == recipe.training.iterations;
+            if iteration.is_multiple_of(recipe.evaluation.every) || last {
+                self.measure(prompts, before, iteration, Branch::Control);
+            }
+        }
+    }
+
+    fn supervised(&mut self, prompts: Key, base: Policy) {
+        let supervision: Supervision = self.member.recipe.training.supervision;
+        let set = TrainingSet::Given(supervision);
+        let train = Train { set, seed: self.seed("sft", 1), ..self.training(1) };
+        let inputs = [(Port::Policy, base.key), (Port::Prompts, prompts)];
+        let at = (Branch::Evolution, 1);
+        let key = self.add(Stage::Train(train), "train 1".into(), at, &inputs);
+        self.measure(prompts, Policy { key, trained: true }, 1, Branch::Evolution);
+    }
+
+    fn measure(&mut self, prompts: Key, policy: Policy, iteration: u32, branch: Branch) {
+        let recipe = &self.member.recipe;
+        let at = (branch, iteration);
+        let inputs = [(Port::Policy, policy.key), (Port::Prompts, prompts)];
+        let label = match branch {
+            Branch::Ground => "warm-up".to_owned(),
+            Branch::Evolution => iteration.to_string(),
+            Branch::Control => format!("control {iteration}"),
+        };
+        for split in [Split::Validation, Split::Test] {
+            let count = match split {
+                Split::Validation => recipe.data.validation,
+                Split::Test => recipe.data.test,
+            };
+            if count == 0 {
+                continue;
+            }
+            let stage = Stage::Evaluate(Evaluate {
+                split,
+                max_new_tokens: recipe.exploration.max_new_tokens,
+                dtype: recipe.policy.dtype,
+            });
+            let suffix = if split == Split::Test { " test" } else { "" };
+            self.add(stage, format!("evaluate {label}{suffix}"), at, &inputs);
+        }
+        if recipe.evaluation.pass_samples > 0 && recipe.data.validation > 0 {
+            let stage = Stage::Monitor(Monitor {
+                samples: recipe.evaluation.pass_samples,
+                temperature: recipe.evaluation.pass_temperature,
+                max_new_tokens: recipe.exploration.max_new_tokens,
+                dtype: recipe.policy.dtype,
+                seed: self.seed("monitor", 0),
+            });
+            self.add(stage, format!("monitor {label}"), at, &inputs);
+        }
+    }
+
+    /// Iteration `iteration` explores the next slice; the warm-up (0) explores its own.
+    fn exploration(&self, iteration: u32) -> Explore {
+        let recipe = &self.member.recipe;
+        let labelled = self.labelled();
+        let count = ((labelled as f64 * recipe.training.interval).round() as u64).max(1);
+        let from = u64::from(iteration.saturating_sub(1)) * count % labelled;
+        Explore {
+            from,
+            count,
+            labelled,
+            samples: recipe.exploration.samples,
+            temperature: self.temperature(iteration),
+            top_p: recipe.exploration.top_p,
+            top_k: recipe.exploration.top_k,
+            min_p: recipe.exploration.min_p,
+            max_new_tokens: recipe.exploration.max_new_tokens,
+            hint: false,
+            dtype: recipe.policy.dtype,
+            seed: self.seed("explore", iteration),
+        }
+    }
+
+    fn temperature(&self, iteration: u32) -> f64 {
+        let temperature = &self.member.recipe.temperature;
+        match temperature.mode {
+            TemperatureMode::Schedule => {
+                let index = iteration.saturating_sub(1) as usize;
+                let points = &temperature.points;
+                points.get(index).or(points.last()).copied().unwrap_or(temperature.value)
+            }
+            TemperatureMode::Fixed | TemperatureMode::Balanced => temperature.value,
+        }
+    }
+
+    fn training(&self, iteration: u32) -> Train {
+        let recipe = &self.member.recipe;
+        let training = &recipe.training;
+        Train {
+            set: TrainingSet::Selected,
+            labelled: self.labelled(),
+            epochs: training.epochs,
+            steps: training.steps_per_iteration,
+            steps_cap: training.steps,
+            batch_size: training.batch_size,
+            micro_batch_size: training.micro_batch_size,
+            learning_rate: training.learning_rate,
+            optimizer: training.optimizer.clone(),
+            schedule: training.schedule.clone(),
+            max_length: training.max_length,
+            parts: recipe.policy.train.clone(),
+            dtype: recipe.policy.dtype,
+            seed: self.seed("train", iteration),
+        }
+    }
+}

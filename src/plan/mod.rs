@@ -1,0 +1,17 @@
+//! From a recipe to a graph of stages with keys, reasons and estimates.
+//!
+//! May import: base, recipe.
+//! Owns: the closed list of stage kinds, what each reads and writes, and what makes two stages one.
+//! Never: touches disk, clock, network, threads or tensors. What is stored and how fast this
+//! machine is, it is told.
+
+mod graph;
+mod lower;
+mod stage;
+
+pub use graph::{Branch, Graph, Node, Role};
+pub use lower::{Facts, Member, lower};
+pub use stage::{
+    Evaluate, Explore, Import, Monitor, Port, Prepare, Pretrain, Select, Split, Stage, Train,
+    TrainingSet,
+};

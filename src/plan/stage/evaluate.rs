@@ -1,0 +1,27 @@
+//! `evaluate`: greedy accuracy on a split, by category.
+
+use crate::recipe::Dtype;
+use serde::{Deserialize, Serialize};
+
+pub(super) const BEHAVIOUR: u32 = 1;
+
+/// Held-out prompts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Choices are made on these.
+    Validation,
+    /// Read, never chosen on.
+    Test,
+}
+
+/// Options of `evaluate`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluate {
+    /// The prompts.
+    pub split: Split,
+    /// Longest response in tokens.
+    pub max_new_tokens: u32,
+    /// Type of the weights.
+    pub dtype: Dtype,
+}

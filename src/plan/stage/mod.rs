@@ -1,0 +1,136 @@
+//! The closed list of stage kinds. Each is pure data: options, ports and a behaviour version.
+//!
+//! A new kind is a file here, a file in `stages` and a variant of [`Stage`]; the compiler lists the
+//! rest.
+
+mod evaluate;
+mod explore;
+mod import;
+mod monitor;
+mod prepare;
+mod pretrain;
+mod select;
+mod train;
+
+pub use evaluate::{Evaluate, Split};
+pub use explore::Explore;
+pub use import::Import;
+pub use monitor::Monitor;
+pub use prepare::Prepare;
+pub use pretrain::Pretrain;
+pub use select::Select;
+pub use train::{Train, TrainingSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+
+/// What a stage reads from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Port {
+    /// Prompts, answers and splits, of `prepare`.
+    Prompts,
+    /// Weights, configuration and tokenizer, of `import`, `pretrain` or `train`.
+    Policy,
+    /// Optimizer state to go on from, of `train`.
+    Optimizer,
+    /// Responses with their answers, of `explore`.
+    Rollouts,
+    /// The responses to train on, of `select`.
+    Selected,
+    /// The training stage whose optimizer steps are repeated by an equal-steps control.
+    StepsOf,
+    /// The training stage before this one, for the count of steps under a cap.
+    After,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prompts => "prompts",
+            Self::Policy => "policy",
+            Self::Optimizer => "optimizer",
+            Self::Rollouts => "rollouts",
+            Self::Selected => "selected",
+            Self::StepsOf => "steps-of",
+            Self::After => "after",
+        })
+    }
+}
+
+/// What a stage does, with every option resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Puts a checkpoint into the store.
+    Import(Import),
+    /// Trains a base model from random weights.
+    Pretrain(Pretrain),
+    /// Makes prompts and splits.
+    Prepare(Prepare),
+    /// Draws rollouts.
+    Explore(Explore),
+    /// Chooses what to train on.
+    Select(Select),
+    /// Trains the policy.
+    Train(Train),
+    /// Measures greedy accuracy.
+    Evaluate(Evaluate),
+    /// Measures Pass@K.
+    Monitor(Monitor),
+}
+
+impl Stage {
+    /// Such as `explore`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Import(_) => "import",
+            Self::Pretrain(_) => "pretrain",
+            Self::Prepare(_) => "prepare",
+            Self::Explore(_) => "explore",
+            Self::Select(_) => "select",
+            Self::Train(_) => "train",
+            Self::Evaluate(_) => "evaluate",
+            Self::Monitor(_) => "monitor",
+        }
+    }
+
+    /// Raised whenever the same options and inputs would give another result than before.
+    pub fn behaviour(&self) -> u32 {
+        match self {
+            Self::Import(_) => import::BEHAVIOUR,
+            Self::Pretrain(_) => pretrain::BEHAVIOUR,
+            Self::Prepare(_) => prepare::BEHAVIOUR,
+            Self::Explore(_) => explore::BEHAVIOUR,
+            Self::Select(_) => select::BEHAVIOUR,
+            Self::Train(_) => train::BEHAVIOUR,
+            Self::Evaluate(_) => evaluate::BEHAVIOUR,
+            Self::Monitor(_) => monitor::BEHAVIOUR,
+        }
+    }
+
+    /// The options as JSON, for the key and for reasons.
+    pub fn options(&self) -> Value {
+        let value = match self {
+            Self::Import(options) => serde_json::to_value(options),
+            Self::Pretrain(options) => serde_json::to_value(options),
+            Self::Prepare(options) => serde_json::to_value(options),
+            Self::Explore(options) => serde_json::to_value(options),
+            Self::Select(options) => serde_json::to_value(options),
+            Self::Train(options) => serde_json::to_value(options),
+            Self::Evaluate(options) => serde_json::to_value(options),
+            Self::Monitor(options) => serde_json::to_value(options),
+        };
+        value.expect("options hold only numbers, text, lists and maps with string keys")
+    }
+
+    /// Into how many parts the work may be split; parts are computed apart, on any worker, and
+    /// their number depends on nothing but the options.
+    pub fn shards(&self) -> u64 {
+        match self {
+            Self::Explore(options) => options.shards(),
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! `select`: chooses which correct responses to train on.
+
+use crate::recipe;
+use serde::{Deserialize, Serialize};
+
+pub(super) const BEHAVIOUR: u32 = 1;
+
+/// Options of `select`. The answer filter always comes first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Select {
+    /// Which of the correct responses to a prompt are kept.
+    pub rule: recipe::Select,
+    /// Drop exact duplicates first.
+    pub distinct: bool,
+    /// Cap for each prompt, drawn at random; 0 for none.
+    pub keep_per_prompt: u32,
+    /// Cap in all, drawn at random; 0 for none.
+    pub keep: u64,
+    /// Seed of what is drawn at random.
+    pub seed: u64,
+}

@@ -1,0 +1,53 @@
+//! `train`: trains the policy on selected responses or on given answers.
+
+use crate::recipe::{Dtype, Optimizer, Part, Schedule, Supervision};
+use serde::{Deserialize, Serialize};
+
+pub(super) const BEHAVIOUR: u32 = 1;
+
+/// What is trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainingSet {
+    /// The responses of a `select` stage.
+    Selected,
+    /// The training prompts with what the data set gives.
+    Given(Supervision),
+    /// The worked examples that the base model was trained on.
+    Demonstrations,
+}
+
+/// Options of `train`. Weights come in by the port `policy`; optimizer state, step counter and
+/// schedule position by the port `optimizer`, where a method inherits them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Train {
+    /// What is trained on.
+    pub set: TrainingSet,
+    /// Labelled training prompts in all, for `given`.
+    pub labelled: u64,
+    /// Passes over it.
+    pub epochs: u32,
+    /// Exactly so many steps, by repeating or cutting the data; 0 for whole passes. With the port
+    /// `steps-of` the number comes from there.
+    pub steps: u64,
+    /// Cap on the steps since the warm-up; 0 for none.
+    pub steps_cap: u64,
+    /// Samples in an optimizer step.
+    pub batch_size: u32,
+    /// Samples computed at once; 0 for the whole batch.
+    pub micro_batch_size: u32,
+    /// AdamW's learning rate at its highest.
+    pub learning_rate: f64,
+    /// How steps are made.
+    pub optimizer: Optimizer,
+    /// How the learning rate moves; `over = 0` is the length of this stage.
+    pub schedule: Schedule,
+    /// Longest sequence in tokens.
+    pub max_length: u32,
+    /// The parts that are trained.
+    pub parts: Vec<Part>,
+    /// Type of the weights.
+    pub dtype: Dtype,
+    /// Seed of the order of samples.
+    pub seed: u64,
+}
