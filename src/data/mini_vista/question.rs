@@ -179,11 +179,9 @@ fn compare(head: &str, scene: &Scene, two: bool, constant: bool, draw: &mut Draw
         (next, third)
     });
     let (gold, answer) = chain([first, second], operation, then);
-    let mut question = format!("{head} {} {operation} {}", first.name, second.name);
-    if let Some((next, third)) = then {
-        question += &format!(" then {next} {third}");
-    }
-    Problem { question: question + " ?", answer, gold }
+    let tail = then.map_or(String::new(), |(next, third)| format!(" then {next} {third}"));
+    let question = format!("{head} {} {operation} {}{tail} ?", first.name, second.name);
+    Problem { question, answer, gold }
 }
 
 /// `area of rectangle [then op c] ?` or `perimeter of rectangle [then + c] ?`.
@@ -201,11 +199,8 @@ fn measure(scene: &Scene, two: bool, draw: &mut Draw) -> Problem {
         }
         (next, constant)
     });
-    let mut question = format!("{} of rectangle", if area { "area" } else { "perimeter" });
-    if let Some((next, constant)) = then {
-        question += &format!(" then {next} {constant}");
-    }
-    question += " ?";
+    let tail = then.map_or(String::new(), |(next, constant)| format!(" then {next} {constant}"));
+    let question = format!("{} of rectangle{tail} ?", if area { "area" } else { "perimeter" });
     if area {
         let then = then.map(|(next, constant)| (next, Third::Constant(constant)));
         let (gold, answer) = chain(sides, operation, then);
@@ -231,18 +226,18 @@ fn price(scene: &Scene, two: bool, draw: &mut Draw) -> Problem {
     let thing = draw.pick(&colours);
     let each = draw.between(3, 12);
     let total = thing.value * each;
-    let mut question = format!("each {} cost {each}", thing.name);
+    let package = two.then(|| draw.between(1, 9));
+    let tail = package.map_or(String::new(), |cost| format!(" and box cost {cost}"));
+    let question = format!("each {} cost {each}{tail} ?", thing.name);
     let mut answer = total;
     let mut gold = [(thing.value, each), (each, thing.value)].map(|(left, right)| {
         vec![Step::Read(thing), Step::compute(Operation::Multiply, left, right)]
     });
-    if two {
-        let package = draw.between(1, 9);
-        question += &format!(" and box cost {package}");
+    if let Some(package) = package {
         answer += package;
         for steps in &mut gold {
             steps.push(Step::compute(Operation::Add, total, package));
         }
     }
-    Problem { question: question + " ?", answer, gold }
+    Problem { question, answer, gold }
 }
