@@ -5,6 +5,8 @@
 //! tables and pages (`report`). `tests/architecture.rs` holds each room to its `May import:` line.
 
 pub mod base;
+pub mod data;
 pub mod event;
 pub mod plan;
 pub mod recipe;
+pub mod rewards;
