@@ -58,7 +58,8 @@ impl Hint for SelectError {
 /// The places of the kept candidates: prompts in the order in which they first appear, samples
 /// ascending within each.
 ///
-/// `cap` bounds what is kept of a prompt. Where it has to choose, it does so as the rule does: by
+/// With `distinct`, of exact duplicates only the first sample counts. `cap` bounds what is kept of a
+/// prompt. Where it has to choose, it does so as the rule does: by
 /// score for `Top` and `Above`, at random for `All` and `Random`.
 ///
 /// # Errors
@@ -67,6 +68,7 @@ impl Hint for SelectError {
 pub fn select(
     candidates: &[Candidate<'_>],
     rule: Rule,
+    distinct: bool,
     cap: Option<u32>,
     seed: Seed,
 ) -> Result<Vec<usize>, SelectError> {
@@ -81,7 +83,7 @@ pub fn select(
     for (prompt, mut places) in prompts {
         places.sort_by_key(|&place| (candidates[place].sample, place));
         let mut seen = BTreeSet::new();
-        places.retain(|&place| seen.insert(candidates[place].response));
+        places.retain(|&place| seen.insert(candidates[place].response) || !distinct);
         let cap = cap.map_or(usize::MAX, |cap| cap as usize);
         let limit = match rule {
             Rule::All | Rule::Above(_) => cap,
