@@ -5,3 +5,5 @@
 //! tables and pages (`report`). `tests/architecture.rs` holds each room to its `May import:` line.
 
 pub mod base;
+#[cfg(feature = "torch")]
+pub mod engine;
