@@ -6,6 +6,8 @@
 
 pub mod base;
 pub mod data;
+#[cfg(feature = "torch")]
+pub mod engine;
 pub mod event;
 pub mod plan;
 pub mod recipe;
