@@ -127,6 +127,15 @@ pub fn set_threads(threads: usize) {
     });
 }
 
+/// Device, threads and library in a few words: equal text promises equal bits.
+pub fn describe(device: Device, threads: usize) -> String {
+    let device = match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => format!("cpu, {threads} threads"),
+    };
+    format!("{device}, libtorch {}", libtorch_version())
+}
+
 /// The version of the libtorch that is loaded, such as `2.11.0`.
 pub fn libtorch_version() -> String {
     let packed = abi_version();

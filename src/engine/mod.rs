@@ -15,15 +15,20 @@ pub mod models;
 pub mod nn;
 pub mod optimizer;
 pub mod pack;
+pub mod perception;
 pub mod sampling;
 pub mod schedule;
 pub mod weights;
 
-pub use device::{DeviceChoice, DeviceError, libtorch_version, set_threads};
+pub use device::{DeviceChoice, DeviceError, describe, libtorch_version, set_threads};
 pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate};
-pub use models::{Model, ModelError, load};
+pub use loss::backward;
+pub use models::{Model, ModelError, Part, kind_of, load};
 pub use optimizer::{Optimizer, OptimizerSettings};
 pub use pack::{Pack, PackError, Sequence, pack};
+pub use perception::{PatchTarget, Perception};
 pub use sampling::Sampling;
 pub use schedule::{Curve, Schedule};
 pub use weights::{Parameters, Precision, Weights, WeightsError};
+/// Where tensors lie.
+pub use tch::Device;

@@ -14,6 +14,7 @@
 //!
 //! All write `metrics.json`.
 
+mod checkpoint;
 mod evaluate;
 mod examples;
 mod explore;

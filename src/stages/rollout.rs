@@ -114,7 +114,7 @@ fn judge(
         engine::Finish::Stop => Finish::Stop,
         engine::Finish::Length => Finish::Length,
     };
-    let extracted = Extraction::Mini.answer(&text, finish == Finish::Stop);
+    let extracted = Extraction::AnswerWord.answer(&text, finish == Finish::Stop);
     let correct = extracted.as_deref().is_some_and(|answer| matches(answer, &sample.answer));
     Ok(Rollout {
         prompt: sample.id,

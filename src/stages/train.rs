@@ -4,17 +4,19 @@
 //! a method inherits them, optimizer state and schedule position by `optimizer`. A killed stage goes
 //! on from its last checkpoint to the weights it would have had.
 
+use super::checkpoint;
 use super::examples::Examples;
 use super::failure::{failed, failure, json};
 use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use crate::base::Seed;
-use crate::engine::{Curve, Device, Optimizer, OptimizerSettings, Schedule, backward, pack};
+use crate::engine::{
+    self, Curve, Device, Model, Optimizer, OptimizerSettings, Pack, Schedule, backward, pack,
+};
 use crate::event::Unit;
 use crate::plan::{Port, Train};
 use crate::recipe::{OptimizerKind, Part, ScheduleKind};
 use crate::run::{Context, Stop};
-use crate::store::Folder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -46,7 +48,7 @@ pub(super) fn run(
     let mut optimizer = Optimizer::new(
         policy.model.parameters(),
         optimizer_settings(options),
-        crate::engine::Model::is_block_matrix,
+        Model::is_block_matrix,
     );
     if let Some(artifact) = context.optional_input(Port::Optimizer) {
         let bytes = artifact.read("optimizer.safetensors")?;
@@ -58,7 +60,8 @@ pub(super) fn run(
     }
     let iterations = steps_of_iterations(context)?;
     let total = total_steps(options, examples.len() as u64, iterations, context)?;
-    let mut position = restore(&policy, &mut optimizer, context.work())?;
+    let mut position: Position =
+        checkpoint::restore(&policy, &mut optimizer, context.work())?.unwrap_or_default();
     let inherited = optimizer.steps() - position.step;
     let curve = schedule(options, total);
     let seed = Seed(options.seed);
@@ -86,7 +89,7 @@ pub(super) fn run(
         let cancelled = context.cancelled();
         let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
         if (due || cancelled) && position.step < total {
-            save(&policy, &optimizer, &position, context.work())?;
+            checkpoint::save(&policy, &optimizer, position.step, &position, context.work())?;
             saved_at = context.seconds();
         }
         if cancelled {
@@ -126,7 +129,7 @@ fn gradients(
         let sequences = examples.sequences(indices, pixels, draw);
         packs.push(pack(&policy.model, &sequences).map_err(failed)?);
     }
-    let weight: f64 = packs.iter().map(crate::engine::Pack::weight).sum();
+    let weight: f64 = packs.iter().map(Pack::weight).sum();
     let loss = packs.iter().map(|pack| backward(&policy.model, pack, weight)).sum();
     Ok((loss, packs.iter().map(|pack| pack.tokens() as u64).sum()))
 }
@@ -198,10 +201,10 @@ fn steps_of_iterations(context: &Context<'_>) -> Result<u64, Stop> {
 }
 
 fn part_of(name: &str) -> Part {
-    match crate::engine::part_of(name) {
-        crate::engine::Part::Vision => Part::Vision,
-        crate::engine::Part::Projector => Part::Projector,
-        crate::engine::Part::Language => Part::Language,
+    match Model::part(name) {
+        engine::Part::Vision => Part::Vision,
+        engine::Part::Projector => Part::Projector,
+        engine::Part::Language => Part::Language,
     }
 }
 
@@ -230,39 +233,6 @@ fn schedule(options: &Train, total: u64) -> Schedule {
         to: schedule.to,
         over: if schedule.over == 0 { total } else { schedule.over },
     }
-}
-
-fn save(
-    policy: &Policy,
-    optimizer: &Optimizer,
-    position: &Position,
-    work: &Folder,
-) -> Result<(), Stop> {
-    // The position names the step, and so the files that belong to it: it is written last, and a
-    // kill in between leaves the checkpoint before.
-    let step = position.step;
-    let older = work.list()?;
-    work.write(&format!("model-{step}.safetensors"), &policy.model.parameters().to_bytes())?;
-    work.write(&format!("optimizer-{step}.safetensors"), &optimizer.to_bytes())?;
-    work.write("checkpoint.json", &json(position))?;
-    for name in older.iter().filter(|name| name.ends_with(".safetensors")) {
-        work.remove(name)?;
-    }
-    Ok(())
-}
-
-fn restore(policy: &Policy, optimizer: &mut Optimizer, work: &Folder) -> Result<Position, Stop> {
-    let Some(bytes) = work.read("checkpoint.json")? else { return Ok(Position::default()) };
-    let Ok(position) = serde_json::from_slice::<Position>(&bytes) else {
-        return Ok(Position::default());
-    };
-    let step = position.step;
-    let weights = work.read(&format!("model-{step}.safetensors"))?;
-    let state = work.read(&format!("optimizer-{step}.safetensors"))?;
-    let (Some(weights), Some(state)) = (weights, state) else { return Ok(Position::default()) };
-    policy.model.parameters().restore(&weights, "checkpoint").map_err(failed)?;
-    optimizer.restore(&state, "checkpoint").map_err(failed)?;
-    Ok(position)
 }
 
 fn metrics(

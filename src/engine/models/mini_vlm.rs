@@ -14,6 +14,7 @@
 //! | stream of packed tokens | `T D` |
 //! | queries, keys and values of a layer | `T (H + 2 G) W` |
 
+use super::Part;
 use super::ImageShape;
 use crate::base::Seed;
 use crate::engine::{
@@ -555,6 +556,14 @@ fn index(values: &[i64], device: tch::Device) -> Tensor {
 }
 
 /// Whether `name` is a matrix inside a block.
+pub(super) fn part(name: &str) -> Part {
+    match name.split('.').next() {
+        Some("patch_fc1" | "patch_fc2" | "row_embed" | "col_embed" | "vision") => Part::Vision,
+        Some("projector") => Part::Projector,
+        _ => Part::Language,
+    }
+}
+
 pub(super) fn is_block_matrix(name: &str) -> bool {
     let inside = name.starts_with("vision.") || name.starts_with("layers.");
     inside && !name.contains("norm") && name.ends_with(".weight")

@@ -63,6 +63,17 @@ enum Architecture {
     MiniVlm(MiniVlm),
 }
 
+/// A part of a model that is trained or left alone as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The vision tower.
+    Vision,
+    /// What maps image features to token embeddings.
+    Projector,
+    /// The language model.
+    Language,
+}
+
 /// A model with its parameters. Forward passes are `&self`: caches are arguments.
 pub struct Model {
     architecture: Architecture,
@@ -147,6 +158,11 @@ impl Model {
         match &self.architecture {
             Architecture::MiniVlm(model) => model.layers(),
         }
+    }
+
+    /// To which part the parameter `name` belongs.
+    pub fn part(name: &str) -> Part {
+        mini_vlm::part(name)
     }
 
     /// Whether `name` is a matrix inside a block, which Muon may train.
