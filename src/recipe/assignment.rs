@@ -6,7 +6,7 @@
 use crate::{
     base::{Fault, Source},
     recipe::{
-        schema::{Shape, key_at, shape},
+        schema::{EXTENDS, Shape, key_at, shape},
         tree::{Entry, Node, Tree, parse_value},
     },
 };
@@ -54,7 +54,7 @@ pub(super) fn set(text: &str) -> Result<(Source, Tree), Fault> {
 pub(super) fn variable(name: &str, content: &str) -> Option<Result<(Source, Tree), Fault>> {
     let path = name.strip_prefix(PREFIX)?;
     let key = path.to_ascii_lowercase();
-    let top_level = key != crate::recipe::schema::EXTENDS && shape().contains_key(&key);
+    let top_level = key != EXTENDS && shape().contains_key(&key);
     if !top_level && !path.contains("__") {
         return None;
     }

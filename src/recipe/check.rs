@@ -3,7 +3,7 @@
 use crate::{
     base::{Fault, Source},
     recipe::{
-        schema::{EXTENDS, Form, Key, Range, Shape, listed, shape},
+        schema::{EXTENDS, Form, Key, Range, Shape, key_at, listed, shape},
         tree::{Entry, Node, Tree},
     },
 };
@@ -213,7 +213,7 @@ fn takes(path: &str, shape: &Shape) -> String {
         Shape::Union(_) => format!("write {}", shape.description()),
         _ => format!("it takes {}", shape.description()),
     };
-    match crate::recipe::schema::key_at(path).map(|key| &key.default) {
+    match key_at(path).map(|key| &key.default) {
         None | Some(serde_json::Value::Null | serde_json::Value::Array(_)) => description,
         Some(default) => format!("{description}; the default is {default}"),
     }

@@ -8,7 +8,7 @@ use crate::{
     base::{Fault, Faults, Place, Source},
     recipe::{
         Recipe, Resolved, assignment,
-        check::check,
+        check::{check, join},
         rules,
         schema::{EXTENDS, Key, Shape, shape},
         tree::{self, Entry, Node, Tree},
@@ -70,6 +70,18 @@ impl Origin {
             | Self::Axis(place)
             | Self::Environment { place, .. }
             | Self::Set { place, .. } => Some(place),
+        }
+    }
+
+    /// The height of the layer; what is written higher overrides.
+    pub(super) fn layer(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::Extends(_) => 1,
+            Self::File(_) => 2,
+            Self::Axis(_) => 3,
+            Self::Environment { .. } => 4,
+            Self::Set { .. } => 5,
         }
     }
 }
@@ -243,7 +255,7 @@ impl Stack {
         fn visit(keys: &IndexMap<String, Key>, path: &str, stack: &Stack) -> Dict {
             let mut dict = Dict::new();
             for (name, key) in keys.iter().filter(|(name, _)| *name != EXTENDS) {
-                let path = crate::recipe::check::join(path, name);
+                let path = join(path, name);
                 let is_there = || stack.layers.iter().any(|layer| layer.tables.contains_key(&path));
                 let value = match &key.shape {
                     Shape::Table(inner) if !key.is_optional() || is_there() => {
@@ -390,7 +402,7 @@ fn encode(
 ) -> Dict {
     let mut dict = Dict::new();
     for (name, entry) in entries {
-        let path = crate::recipe::check::join(path, name);
+        let path = join(path, name);
         let value = match (keys.get(name).map(|key| &key.shape), &entry.value.node) {
             (Some(Shape::Table(keys)), Node::Table(inner)) => {
                 tables.insert(path.clone(), entry.value.span.clone());
@@ -442,7 +454,7 @@ fn decode(
         Value::Dict(_, dict) => dict
             .into_iter()
             .map(|(name, value)| {
-                let path = crate::recipe::check::join(path, &name);
+                let path = join(path, &name);
                 let value = decode(value, &path, origin, origins);
                 (name, value)
             })

@@ -13,6 +13,7 @@ mod rules;
 mod schema;
 mod tree;
 mod unbuilt;
+mod without_effect;
 
 pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};

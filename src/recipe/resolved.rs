@@ -6,11 +6,12 @@ use crate::{
         Origin, Recipe,
         check::join,
         schema::{EXTENDS, Key, Shape, shape},
+        without_effect,
     },
 };
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A recipe that passed every check.
 #[derive(Clone, Debug)]
@@ -54,38 +55,48 @@ impl Resolved {
         &self.file
     }
 
-    /// The whole recipe as TOML, every value with its origin in a comment. Read again, it is the
+    /// The whole recipe as TOML, every value with its origin in a comment. What is not set or has no
+    /// effect is a comment altogether, so that the text passes the checks: read again, it is the
     /// same recipe.
     pub fn to_toml(&self) -> String {
+        let inert = without_effect::find(self).map(|finding| finding.key).collect();
         let mut text = String::new();
-        self.write_table("", shape(), &mut text);
+        self.write_table("", shape(), &inert, &mut text);
         text
     }
 
-    fn write_table(&self, path: &str, keys: &IndexMap<String, Key>, text: &mut String) {
+    fn write_table(
+        &self,
+        path: &str,
+        keys: &IndexMap<String, Key>,
+        inert: &BTreeSet<&str>,
+        text: &mut String,
+    ) {
         let mut lines = Vec::new();
         let mut tables = Vec::new();
         for (name, key) in keys.iter().filter(|(name, _)| *name != EXTENDS) {
             let path = join(path, name);
-            let comment = self.origins.get(&path).map_or_else(String::new, |origin| {
-                origin.to_string().chars().flat_map(char::escape_debug).collect()
-            });
+            let origin = self.origins.get(&path).map_or_else(String::new, Origin::to_string);
+            let origin: String = origin.chars().flat_map(char::escape_debug).collect();
             match (self.leaves.get(&path), &key.shape) {
-                (Some(Value::Null), _) => lines.push((format!("# {name} is not set"), comment)),
-                (Some(value), _) => lines.push((format!("{name} = {}", to_toml(value)), comment)),
+                (Some(Value::Null), _) => lines.push((format!("# {name} is not set"), origin)),
+                (Some(value), _) if inert.contains(&*path) => {
+                    let line = format!("# {name} = {}", to_toml(value));
+                    lines.push((line, format!("{origin}, without effect")));
+                }
+                (Some(value), _) => lines.push((format!("{name} = {}", to_toml(value)), origin)),
                 (None, Shape::Table(keys)) => tables.push((path, keys)),
                 (None, _) => {}
             }
         }
-        if !path.is_empty() && !lines.is_empty() {
-            text.push_str(&format!("\n[{path}]\n"));
+        let separator = if text.is_empty() { "" } else { "\n" };
+        if !path.is_empty() {
+            text.extend([separator, "[", path, "]\n"]);
         }
         let width = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0).min(60);
-        for (line, comment) in lines {
-            text.push_str(&format!("{line:width$}  # {comment}\n"));
-        }
+        text.extend(lines.iter().map(|(line, origin)| format!("{line:width$}  # {origin}\n")));
         for (path, keys) in tables {
-            self.write_table(&path, keys, text);
+            self.write_table(&path, keys, inert, text);
         }
     }
 }
