@@ -55,7 +55,7 @@ pub(super) fn variable(name: &str, content: &str) -> Option<Result<(Source, Tree
     let path = name.strip_prefix(PREFIX)?;
     let key = path.to_ascii_lowercase();
     let top_level = key != EXTENDS && shape().contains_key(&key);
-    if !top_level && !path.contains("__") {
+    if !top_level && !name.contains("__") {
         return None;
     }
     let source =

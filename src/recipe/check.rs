@@ -58,6 +58,9 @@ impl Checker<'_> {
             (Shape::Integer(range), Node::Integer(number)) => {
                 if !range.holds_integer(*number) {
                     self.out_of_range(path, name, shape, &number.to_string(), span);
+                } else if let Some(most) = range.machine_limit_below(*number) {
+                    let message = format!("`{name}` is out of range: {number}");
+                    self.fault("out-of-range", span, (message, format!("it takes at most {most}")));
                 }
             }
             (Shape::Number(range), Node::Integer(number)) => {
@@ -67,7 +70,8 @@ impl Checker<'_> {
             }
             (Shape::Number(range), Node::Float(number)) => {
                 if !number.is_finite() {
-                    let message = format!("`{name}` takes a finite number, not `{number}`");
+                    let written = number.to_string().to_lowercase();
+                    let message = format!("`{name}` takes a finite number, not `{written}`");
                     self.fault("not-finite", span, (message, takes(path, shape)));
                 } else if !range.holds(*number) {
                     self.out_of_range(path, name, shape, &number.to_string(), span);
@@ -150,7 +154,7 @@ impl Checker<'_> {
         let hint = if path == "format" {
             "this is the first version of the language: write `format = 1`".to_owned()
         } else {
-            takes(if name.ends_with(']') { "" } else { path }, shape)
+            takes(if name == path { path } else { "" }, shape)
         };
         self.fault("out-of-range", span, (message, hint));
     }
@@ -201,9 +205,15 @@ impl Range {
             && self.most.is_none_or(|most| number <= most)
     }
 
-    /// Exact where a 64-bit integer ends, which floating point is not.
+    /// Without the ends of the machine's integers.
     fn holds_integer(&self, number: i128) -> bool {
-        self.holds(number as f64) && number <= i128::from(u64::MAX)
+        self.machine_limit_below(number).is_some() || self.holds(number as f64)
+    }
+
+    /// The largest integer of the machine's type, where that is the only end and `number` is above.
+    fn machine_limit_below(&self, number: i128) -> Option<u64> {
+        let limit = if self.most? == f64::from(u32::MAX) { u64::from(u32::MAX) } else { u64::MAX };
+        (self.most? >= limit as f64 && number > i128::from(limit)).then_some(limit)
     }
 }
 

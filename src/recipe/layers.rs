@@ -405,7 +405,7 @@ fn encode(
         let path = join(path, name);
         let value = match (keys.get(name).map(|key| &key.shape), &entry.value.node) {
             (Some(Shape::Table(keys)), Node::Table(inner)) => {
-                tables.insert(path.clone(), entry.value.span.clone());
+                tables.insert(path.clone(), entry.span());
                 Value::Dict(Tag::Default, encode(inner, keys, &path, tables))
             }
             _ => leaf(from_tree(&entry.value), entry.span()),
@@ -472,4 +472,153 @@ fn decode(
 
 fn to_json(value: &Value) -> serde_json::Value {
     serde_json::to_value(value).unwrap_or(serde_json::Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::schema::Form;
+
+    fn source(name: &str, text: &str) -> Source {
+        Source { name: name.into(), text: text.into() }
+    }
+
+    fn stack(file: &str, environment: &[(&str, &str)], set: &[&str]) -> Stack {
+        let layers = Layers {
+            file: source("recipe.toml", file),
+            environment: environment.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
+            set: set.iter().map(|text| (*text).into()).collect(),
+        };
+        let below = "name = 'below'\nseed = 1\n[reward]\nselect = { random = 3 }\n[training]\n\
+            interval = 0.1\niterations = 9\n";
+        let mut load = |path: &str, _: &Place| Ok(source(path, below));
+        Stack::read(&layers, &mut load).unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    #[test]
+    fn nothing_written_gives_the_defaults() {
+        let resolved = stack("", &[], &[]).merge().unwrap();
+        assert_eq!(resolved.recipe, Recipe::default());
+        assert!(resolved.origins.values().all(|origin| *origin == Origin::Default));
+        assert!(resolved.leaves.keys().eq(resolved.origins.keys()));
+    }
+
+    #[test]
+    fn every_layer_overrides_the_one_below() {
+        let file = "extends = 'below.toml'\nname = 'a'\n[training]\ninterval = 0.2\n\
+            learning_rate = 1\nbatch_size = 8\n[reward]\nselect = 'all'\n";
+        let environment = [("MSTAR_TRAINING__BATCH_SIZE", "16"), ("MSTAR_STORE", "/x")];
+        let set = ["training.learning_rate = 0.5", "description=a b"];
+        let resolved = stack(file, &environment, &set).merge().unwrap();
+        let training = &resolved.recipe.training;
+        assert_eq!((training.interval, training.iterations), (0.2, 9));
+        assert_eq!((training.batch_size, training.learning_rate), (16, 0.5));
+        assert_eq!(resolved.recipe.reward.select, crate::recipe::Select::All);
+        for (key, origin) in [
+            ("name", "recipe.toml:2"),
+            ("description", "--set description=a b"),
+            ("seed", "below.toml:2"),
+            ("training.interval", "recipe.toml:4"),
+            ("training.iterations", "below.toml:7"),
+            ("training.batch_size", "environment MSTAR_TRAINING__BATCH_SIZE"),
+            ("training.learning_rate", "--set training.learning_rate = 0.5"),
+            ("training.method", "default"),
+            ("reward.select", "recipe.toml:8"),
+        ] {
+            assert_eq!(resolved.origins[key].to_string(), origin, "{key}");
+        }
+        assert_eq!(resolved.place("training").unwrap().to_string(), "recipe.toml:3:1");
+    }
+
+    #[test]
+    fn forms_of_a_choice_replace_each_other() {
+        let file = "extends = 'below.toml'\nname = 'a'\n[reward]\nselect = { above = 1 }\n";
+        let resolved = stack(file, &[], &[]).merge().unwrap();
+        assert_eq!(resolved.recipe.reward.select, crate::recipe::Select::Above(1.0));
+        assert_eq!(resolved.leaves["reward.select"], serde_json::json!({ "above": 1.0 }));
+    }
+
+    #[test]
+    fn an_optional_table_has_defaults_once_it_is_there() {
+        let resolved = stack("[pretraining]\ncaption_share = 0.5\n", &[], &[]).merge().unwrap();
+        let pretraining = resolved.recipe.pretraining.as_ref().unwrap();
+        assert_eq!(pretraining.caption_share, 0.5);
+        assert_eq!(pretraining.easy_share, crate::recipe::Pretraining::default().easy_share);
+        assert_eq!(resolved.origins["pretraining.easy_share"], Origin::Default);
+        assert!(resolved.is_written("pretraining.caption_share"));
+    }
+
+    #[test]
+    fn axes_stand_between_the_file_and_the_environment() {
+        let base = stack("name = 'a'\nseed = 1\n", &[("MSTAR_SEED", "9")], &[]);
+        let text = source("grid.toml", "\"temperature.value\" = [0.5]\nseed = [2]\n");
+        let tree = |number, span| Tree { node: Node::Float(number), span };
+        let values = [
+            ("temperature.value".to_owned(), 0..19, tree(0.5, 23..26)),
+            ("seed".to_owned(), 28..32, Tree { node: Node::Integer(2), span: 36..37 }),
+        ];
+        let resolved = base.with_axes(&text, values).unwrap().resolve().unwrap();
+        assert_eq!(resolved.recipe.temperature.value, 0.5);
+        assert_eq!(resolved.origins["temperature.value"].to_string(), "grid.toml:1");
+        assert_eq!(resolved.recipe.seed, 9);
+        let wrong = [("seed".to_owned(), 28..32, tree(0.5, 36..37))];
+        assert_eq!(base.with_axes(&text, wrong).unwrap_err().0[0].code, "wrong-type");
+    }
+
+    #[test]
+    fn an_axis_may_pass_over_what_its_base_wrote() {
+        let base = stack("name = 'a'\n[training]\niterations = 8\ninterval = 0.5\n", &[], &[]);
+        let text = source("grid.toml", "\"training.method\" = ['sft']\n");
+        let value = Tree { node: Node::Text("sft".into()), span: 21..26 };
+        let member = base.with_axes(&text, [("training.method".to_owned(), 0..17, value)]);
+        assert!(member.unwrap().resolve().is_ok());
+    }
+
+    /// A value of the shape, other than the default.
+    fn other(shape: &Shape, default: &serde_json::Value) -> String {
+        let candidates: Vec<String> = match shape {
+            Shape::Integer(range) | Shape::Number(range) => {
+                let least = range.least.unwrap_or(0.0);
+                vec![least.to_string(), (least + 1.0).min(range.most.unwrap_or(1e9)).to_string()]
+            }
+            Shape::Text => vec!["\"something else\"".into()],
+            Shape::Boolean => vec!["true".into(), "false".into()],
+            Shape::List { item, .. } => {
+                vec![format!("[{}]", other(item, &serde_json::Value::Null))]
+            }
+            Shape::Union(forms) => forms.iter().map(written).collect(),
+            Shape::Table(_) => unreachable!("tables are no leaves"),
+        };
+        let is_other = |text: &String| {
+            text.parse::<f64>().ok() != default.as_f64() || default.as_f64().is_none()
+        };
+        let is_other = |text: &String| is_other(text) && *text != default.to_string();
+        candidates.into_iter().find(is_other).unwrap()
+    }
+
+    fn written(form: &Form) -> String {
+        match &form.payload {
+            None => format!("\"{}\"", form.name),
+            Some(payload) => {
+                format!("{{ {} = {} }}", form.name, other(payload, &serde_json::Value::Null))
+            }
+        }
+    }
+
+    #[test]
+    fn every_leaf_can_be_set_and_says_so() {
+        let file = "name = 'a'\npolicy.lora = {}\n[pretraining]\n";
+        let base = stack(file, &[], &[]).merge().unwrap();
+        assert!(base.leaves.len() > 90, "{}", base.leaves.len());
+        for (key, before) in base.leaves.iter().filter(|(key, _)| *key != "format") {
+            let shape = &crate::recipe::schema::key_at(key).unwrap().shape;
+            let text = format!("{key}={}", other(shape, before));
+            let resolved = stack(file, &[], &[&text]).merge().unwrap();
+            assert_ne!(resolved.leaves[key], *before, "{text}");
+            assert_eq!(resolved.origins[key].to_string(), format!("--set {text}"));
+            let changed =
+                base.leaves.iter().filter(|(key, value)| resolved.leaves[*key] != **value);
+            assert_eq!(changed.count(), 1, "{text}");
+        }
+    }
 }

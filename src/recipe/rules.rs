@@ -107,8 +107,8 @@ fn name_is_given(check: &mut Checker<'_>) {
             .collect();
         let example = if plain.is_empty() { "my-recipe" } else { &plain };
         let hint = format!(
-            "use up to 100 lowercase letters, digits, `.` and `-`, beginning with one of the first \
-             two, such as `{example}`"
+            "use up to 100 lowercase letters, digits, `.` and `-`, the first a letter or a digit, such \
+             as `{example}`"
         );
         check.fault("bad-name", &["name"], format!("`{}` is no name", quoted(name)), hint);
     }
@@ -246,10 +246,8 @@ fn greedy_draws_are_single(check: &mut Checker<'_>) {
         ),
     ] {
         if applies && temperature == 0.0 && samples > 1 {
-            let message = format!(
-                "at temperature 0 all {samples} samples of a prompt are the same: `{}`",
-                keys[0]
-            );
+            let message =
+                format!("a `{}` of 0 makes all {samples} samples of a prompt the same", keys[0]);
             let hint = format!("raise the temperature, or write `{} = 1`", keys[1]);
             check.fault("greedy-copies", keys, message, hint);
         }
@@ -486,5 +484,87 @@ fn control_has_something_to_compare(check: &mut Checker<'_>) {
         let hint = "write `warmup.enabled = true`, or `control.data = \"demonstrations\"`";
         let keys = ["control.data", "control.equal_steps"];
         check.fault("control-without-warmup", &keys, message.to_owned(), hint.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        base::Source,
+        recipe::{Layers, Stack},
+    };
+
+    /// The codes of the broken rules, also of those about what is not built yet.
+    fn broken(text: &str) -> Vec<&'static str> {
+        let file =
+            Source { name: "recipe.toml".into(), text: format!("name = 'a'\n{text}").into() };
+        let layers = Layers { file, environment: Vec::new(), set: Vec::new() };
+        let stack = Stack::read(&layers, &mut |_, _| panic!("nothing is extended")).unwrap();
+        super::check(&stack.merge().unwrap()).into_iter().map(|fault| fault.code).collect()
+    }
+
+    #[test]
+    fn rules_of_what_is_not_built_yet_hold() {
+        let mixed = "prompts.variation = 'mixed'\n";
+        let balanced = "temperature.mode = 'balanced'\n";
+        for (text, codes) in [
+            ("reward.select = { top = 2 }", &["selection-without-scores"][..]),
+            ("reward.select = { above = 0.5 }", &["selection-without-scores"]),
+            ("reward = { select = { top = 2 }, model = 'process' }", &[]),
+            ("reward.model = 'hook'", &["hook-without-script"]),
+            ("hooks.script = 'keep.rhai'", &[]),
+            ("hooks.script = '/etc/keep.rhai'", &["script-outside"]),
+            ("hooks.script = 'a/../../keep.rhai'", &["script-outside"]),
+            (&format!("{mixed}prompts.pseudo_answer = 'majority-vote'"), &["nothing-unlabelled"]),
+            (&format!("{mixed}data.labelled = 0.5"), &["mixed-without-answers"]),
+            (
+                &format!("{mixed}data.labelled = 0.5\nprompts.pseudo_answer = 'weighted-vote'"),
+                &["vote-without-scores"],
+            ),
+            (balanced, &["balance-of-nothing"]),
+            (&format!("{balanced}temperature.maximise = {{ pass = 8 }}"), &[]),
+            (
+                &format!("{balanced}temperature.maximise = {{ reward_pass = 2 }}"),
+                &["balance-without-scores"],
+            ),
+            (
+                &format!("{balanced}temperature.maximise = {{ pass = 2 }}\ndata.validation = 0"),
+                &["balance-without-validation"],
+            ),
+            (
+                &format!(
+                    "{balanced}temperature.maximise = {{ pass = 2 }}\n\
+                     temperature.candidates = {{ from = 1.0, to = 0.5 }}"
+                ),
+                &["empty-range"],
+            ),
+            (
+                "data.source = 'mathv360k'\ncontrol = { equal_steps = true, data = 'demonstrations' }",
+                &["no-demonstrations"],
+            ),
+            (
+                "data.source = 'mathv360k'\ntraining = { method = 'sft', supervision = 'solution' }",
+                &["no-solutions"],
+            ),
+        ] {
+            assert_eq!(broken(text), codes, "{text}");
+        }
+    }
+
+    #[test]
+    fn sound_combinations_pass() {
+        for text in [
+            "",
+            "training.iterations = 0",
+            "training.method = 'sft'",
+            "training = { method = 'sft', iterations = 1, supervision = 'solution' }",
+            "policy.model = 'builtin:mini-vlm/random'\n[pretraining]",
+            "temperature = { mode = 'schedule', points = [1.2, 1] }",
+            "training.schedule = { kind = 'cosine', over = 100, warmup_steps = 10 }",
+            "training = { method = 'rest-em', schedule = { kind = 'linear', to = 0.1 } }",
+            "exploration.samples = 1\ntemperature.value = 0",
+        ] {
+            assert_eq!(broken(text), [""; 0], "{text}");
+        }
     }
 }

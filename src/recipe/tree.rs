@@ -3,7 +3,10 @@
 //! Typed deserialisation comes later and from the merged tree: only here do spans exist, so that
 //! everything that can be said about a place is said from this tree.
 
-use crate::base::{Fault, Faults, Source};
+use crate::{
+    base::{Fault, Faults, Source},
+    recipe::check::quoted,
+};
 use std::{collections::BTreeMap, ops::Range};
 use toml::de::{DeTable, DeValue};
 
@@ -48,10 +51,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Key and value together where they stand on one line of thought; the value's header alone
-    /// when the table goes on below it.
+    /// Key and value together; of a table with a header, the header.
     pub fn span(&self) -> Range<usize> {
-        self.key_span.start..self.value.span.end.max(self.key_span.end)
+        if self.value.span.contains(&self.key_span.start) {
+            self.value.span.clone()
+        } else {
+            self.key_span.start..self.value.span.end.max(self.key_span.end)
+        }
     }
 }
 
@@ -82,7 +88,7 @@ pub fn parse(source: &Source) -> Result<Tree, Faults> {
         return convert(node, span, 0).map_err(|fault| Faults(vec![fault.at(source)]));
     }
     let mut faults: Vec<Fault> =
-        errors.iter().map(|error| Misreading::of(error).at(source)).collect();
+        errors.iter().map(|error| Misreading::of(error, &source.text).at(source)).collect();
     // One slip often upsets the parser twice in a line; the first is the one to mend.
     faults.dedup_by_key(|fault| fault.place.as_ref().map(|place| place.line_and_column().0));
     Err(Faults(faults))
@@ -94,8 +100,9 @@ pub fn parse(source: &Source) -> Result<Tree, Faults> {
 /// `syntax` for everything that is not one TOML value.
 pub(super) fn parse_value(source: &Source, span: Range<usize>) -> Result<Tree, Fault> {
     let offset = span.start;
-    DeValue::parse(&source.text[span])
-        .map_err(|error| Misreading::of(&error).moved(offset))
+    let text = &source.text[span];
+    DeValue::parse(text)
+        .map_err(|error| Misreading::of(&error, text).moved(offset))
         .and_then(|value| {
             let span = value.span();
             convert(value.into_inner(), span, offset)
@@ -111,15 +118,33 @@ struct Misreading {
 }
 
 impl Misreading {
-    fn of(error: &toml::de::Error) -> Self {
-        let message = error.message().trim_end_matches('.').replace('\n', ", ");
-        let hint = if message.contains("duplicate key") {
-            "keep one of them; a table may have its header once".to_owned()
+    fn of(error: &toml::de::Error, text: &str) -> Self {
+        let span = error.span().unwrap_or(0..0);
+        let marked = quoted(text.get(span.clone()).unwrap_or_default());
+        let rest_of_line = text.get(span.start..).and_then(|rest| rest.lines().next());
+        let told = error.message();
+        let (message, hint) = if told.contains("duplicate key") {
+            if text[..span.start].ends_with(['[', '.']) {
+                let hint = "keep one header, and put the keys of both below it";
+                (format!("the table `{marked}` is written twice"), hint.to_owned())
+            } else {
+                (format!("`{marked}` is written twice"), "keep one of them".to_owned())
+            }
+        } else if told.contains("string values must be quoted") {
+            if rest_of_line.is_none_or(|rest| rest.trim().is_empty()) {
+                let hint = "write a value, or leave the key out for its default";
+                ("no value after `=`".to_owned(), hint.to_owned())
+            } else {
+                (
+                    format!("`{marked}` is no value"),
+                    format!("put strings in quotes: `\"{marked}\"`"),
+                )
+            }
         } else {
-            "a recipe is TOML: `key = value` lines below `[table]` headers, strings in quotes"
-                .into()
+            let message = told.trim_end_matches('.').replace('\n', ", ");
+            (message, "a recipe is TOML: `key = value` lines below `[table]` headers".to_owned())
         };
-        Self { message, hint: Some(hint), span: error.span().unwrap_or(0..0) }
+        Self { message, hint: Some(hint), span }
     }
 
     fn moved(self, offset: usize) -> Self {
@@ -135,8 +160,8 @@ impl Misreading {
 fn convert(value: DeValue<'_>, span: Range<usize>, offset: usize) -> Result<Tree, Misreading> {
     let span = span.start + offset..span.end + offset;
     let too_large = |text: &str| Misreading {
-        message: format!("the number {text} is too large"),
-        hint: None,
+        message: format!("the number {} is too large", quoted(text)),
+        hint: Some("no key takes more than 18446744073709551615".to_owned()),
         span: span.clone(),
     };
     let node = match value {

@@ -45,7 +45,7 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
         (
             "reward.select",
             selects_by_score,
-            "a selection by score",
+            "selection by score",
             "`\"all\"` and `{ random = K }` work today",
         ),
         (
@@ -71,7 +71,7 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
     .filter(|(_, is_asked_for, ..)| *is_asked_for)
     .map(|(key, _, what, hint)| Fault {
         code: "not-built-yet",
-        message: format!("`{key}` asks for {what}, not built yet"),
+        message: format!("not built yet: {what} (`{key}`)"),
         hint: Some(hint.to_owned()),
         place: resolved.place(key),
     })
