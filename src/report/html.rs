@@ -10,7 +10,7 @@ use super::timeline;
 use crate::base::Digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use image::ImageFormat;
-use minijinja::{AutoEscape, Environment, Value};
+use minijinja::{AutoEscape, Environment, Value, value::Serde};
 use serde::Serialize;
 
 /// Members shown with all their figures; of the others the table and the JSON say enough.
@@ -205,7 +205,7 @@ pub fn page(study: &Study, extras: &Extras) -> String {
         versions: versions(study),
         commands,
     };
-    let rendered = template.render(Value::from_serialize(&view));
+    let rendered = template.render(Value::from(Serde(&view)));
     rendered.expect("the template names only what it is given")
 }
 

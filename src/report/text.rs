@@ -9,6 +9,8 @@ use super::sections::{
 const MEMBERS_SHOWN: usize = 40;
 /// Stages without a result before the list is cut.
 const STAGES_SHOWN: usize = 12;
+/// Notes before the list is cut.
+const NOTES_SHOWN: usize = 12;
 
 /// A study in words and tables, ending with a newline. `page` is where the HTML report is.
 pub fn summary(study: &Study, page: Option<&str>) -> String {
@@ -28,9 +30,12 @@ pub fn summary(study: &Study, page: Option<&str>) -> String {
     }
     if !study.notes.is_empty() {
         text.section("notes");
-        for note in &study.notes {
+        for note in study.notes.iter().take(NOTES_SHOWN) {
             let about = note.stage.as_ref().map_or_else(String::new, |name| format!("{name}: "));
             text.line(&format!("  {about}{}", note.message));
+        }
+        if study.notes.len() > NOTES_SHOWN {
+            text.line(&format!("  and {} more", study.notes.len() - NOTES_SHOWN));
         }
     }
     if let Some(page) = page {
@@ -53,7 +58,7 @@ fn one(text: &mut Text, member: &Member) {
     for it in figures {
         let (label, value, detail) = (it.label, it.value, it.detail);
         text.line(&format!("  {label:<width$}  {value:>values$}"));
-        text.line(&format!("  {:width$}  ({detail})", ""));
+        text.line(&format!("    {detail}"));
     }
     text.section("by iteration (accuracies in %, 95 % intervals)");
     text.table(&by_iteration(member));

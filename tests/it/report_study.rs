@@ -6,6 +6,10 @@ use mstar::report::{Branch, Ending, State, Study, summary, to_json};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+fn pretty(json: &Value) -> String {
+    serde_json::to_string_pretty(json).unwrap()
+}
+
 #[test]
 fn json_of_a_run_keeps_its_contract() {
     let json = to_json(&Study::read(&log(End::Done)));
@@ -14,8 +18,8 @@ fn json_of_a_run_keeps_its_contract() {
     let evaluations = member["evaluations"].as_array().unwrap();
     // Warm-up and six iterations, two splits, and the control's six.
     assert_eq!(evaluations.len(), 7 * 2 + 6 * 2);
-    insta::assert_json_snapshot!("json_last_evaluation", evaluations.last().unwrap());
-    insta::assert_json_snapshot!("json_first_dynamics", member["dynamics"][0]);
+    insta::assert_snapshot!("json_last_evaluation", pretty(evaluations.last().unwrap()));
+    insta::assert_snapshot!("json_first_dynamics", pretty(&member["dynamics"][0]));
     let last_control = evaluations.iter().rfind(|it| it["branch"] == "control").unwrap();
     assert_eq!(
         (&last_control["iteration"], &last_control["split"], &last_control["accuracy"]),

@@ -52,7 +52,7 @@ fn evaluate(split: &str, count: u64, accuracy: f64, iteration: usize) -> Value {
         .map(|&(name, of_thousand, offset)| {
             let count = count * of_thousand / 1000;
             let share = rounded((accuracy + offset * accuracy).clamp(0.0, 1.0));
-            let correct = (share * count as f64).round();
+            let correct = (share * count as f64).round() as u64;
             let value = json!({
                 "count": count, "correct": correct, "accuracy": share,
                 "interval": interval(share, count),
@@ -62,7 +62,7 @@ fn evaluate(split: &str, count: u64, accuracy: f64, iteration: usize) -> Value {
         .collect();
     let wrong = [0.074, 0.066, 0.061, 0.055, 0.049, 0.044, 0.040][iteration];
     json!({
-        "split": split, "count": count, "correct": (accuracy * count as f64).round(),
+        "split": split, "count": count, "correct": (accuracy * count as f64).round() as u64,
         "accuracy": accuracy, "interval": interval(accuracy, count), "step": step(iteration),
         "categories": categories, "wrong_steps_share": wrong,
         "steps_right": rounded(accuracy * (1.0 - wrong)), "mean_tokens": 19.7, "truncated": 0,
@@ -82,10 +82,11 @@ fn select(iteration: usize) -> Value {
     let rollouts = if iteration == 0 { 4000 } else { 24_000 };
     let correct = (f64::from(rollouts) * (0.27 + 0.06 * iteration as f64)).round() as u64;
     let kept = if iteration == 0 { 700 } else { 2800 + 420 * iteration as u64 };
+    let wrong = [0.22, 0.19, 0.17, 0.16, 0.14, 0.13, 0.12][iteration];
     json!({
         "rollouts": rollouts, "correct": correct, "duplicates": correct / 9, "kept": kept,
         "prompts_with_kept": kept * 6 / 10,
-        "wrong_steps_share": [0.22, 0.19, 0.17, 0.16, 0.14, 0.13, 0.12][iteration],
+        "wrong_steps_share": wrong,
     })
 }
 
