@@ -12,3 +12,4 @@ pub mod event;
 pub mod plan;
 pub mod recipe;
 pub mod rewards;
+pub mod report;

@@ -2,3 +2,7 @@
 
 mod bad_recipes;
 mod recipe_properties;
+//! Everything that is tested through the public interface, in one binary.
+mod report_page;
+mod report_study;
+mod study_log;
