@@ -3,7 +3,7 @@
 use super::{Mismatch, Port, Stage};
 use crate::base::{Key, digest_of_json};
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,8 @@ pub struct Node {
 /// Stages by key, every one after those that it reads.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
+    /// Written as a list, because the order of a JSON object is nobody's promise.
+    #[serde(serialize_with = "write_nodes", deserialize_with = "read_nodes")]
     nodes: IndexMap<Key, Node>,
     /// Stages that the members would run apart.
     unshared: usize,
@@ -148,4 +150,16 @@ fn key_of(stage: &Stage, inputs: &BTreeMap<Port, Key>) -> Key {
         "options": stage.identity(),
         "inputs": inputs,
     })))
+}
+
+fn write_nodes<S: Serializer>(
+    nodes: &IndexMap<Key, Node>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(nodes.values())
+}
+
+fn read_nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IndexMap<Key, Node>, D::Error> {
+    let nodes = Vec::<Node>::deserialize(deserializer)?;
+    Ok(nodes.into_iter().map(|node| (node.key, node)).collect())
 }

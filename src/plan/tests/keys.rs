@@ -12,16 +12,16 @@ use std::collections::BTreeSet;
 fn keys_are_pinned() {
     let graph = graph_of(&with_control(quickstart()));
     let pinned = [
-        ("import", "?"),
-        ("prepare", "?"),
-        ("warm-up explore", "?"),
-        ("warm-up select", "?"),
-        ("warm-up train", "?"),
-        ("explore 2", "?"),
-        ("train 2", "?"),
-        ("control 2", "?"),
-        ("evaluate 2 test", "?"),
-        ("monitor 2", "?"),
+        ("import", "aadf3ecd5258"),
+        ("prepare", "980ebc95b10a"),
+        ("warm-up explore", "d8804d8f8eda"),
+        ("warm-up select", "b16396829ef2"),
+        ("warm-up train", "2ed003114a8d"),
+        ("explore 2", "ddcf076a5476"),
+        ("train 2", "be26b92f01e9"),
+        ("control 2", "7655d391a7c7"),
+        ("evaluate 2 test", "1b5ecb1f8ff3"),
+        ("monitor 2", "4bbe7625bccc"),
     ];
     let found = pinned.map(|(name, _)| (name, node(&graph, name).key.short()));
     let found: Vec<(&str, &str)> = found.iter().map(|(name, key)| (*name, key.as_str())).collect();
@@ -53,7 +53,7 @@ fn bases() -> Vec<Recipe> {
 }
 
 /// Keys of a recipe that change no stage, and why.
-const WITHOUT_EFFECT: [(&str, &str); 27] = [
+const WITHOUT_EFFECT: [(&str, &str); 17] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
@@ -71,16 +71,6 @@ const WITHOUT_EFFECT: [(&str, &str); 27] = [
     ("temperature.candidates", "as `temperature.maximise`"),
     ("temperature.every", "as `temperature.maximise`"),
     ("hooks.script", "refused: no stage calls hooks yet"),
-    ("", ""),
-    ("", ""),
-    ("", ""),
-    ("", ""),
-    ("", ""),
-    ("", ""),
-    ("", ""),
-    ("", ""),
-    ("", ""),
-    ("", ""),
 ];
 
 fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
@@ -127,7 +117,7 @@ fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
         Value::Bool(flag) => vec![json!(!flag)],
         Value::Number(number) => match number.as_u64() {
             Some(whole) => vec![json!(whole + 1)],
-            None => vec![json!(number.as_f64()? * 0.5)],
+            None => vec![json!(number.as_f64()? * 0.5 + 0.125)],
         },
         Value::String(_) => words.iter().map(|word| json!(word)).collect(),
         Value::Array(list) => {
@@ -172,7 +162,7 @@ fn every_key_of_a_recipe_changes_a_stage_or_has_a_reason_not_to() {
     let all: BTreeSet<String> = all.iter().map(|pointer| pointer[1..].replace('/', ".")).collect();
     let missed: Vec<&String> =
         all.iter().filter(|path| !tried.iter().any(|one| one.starts_with(*path))).collect();
-    assert_eq!(missed, ["pretraining"], "null in most bases, a table in the first");
+    assert_eq!(missed, Vec::<&String>::new());
 }
 
 #[test]

@@ -83,13 +83,23 @@ fn a_cap_on_steps_counts_iterations_and_not_the_warm_up() {
 fn a_port_refuses_what_it_cannot_read() {
     let graph = graph_of(&quickstart());
     let mut tree = serde_json::to_value(&graph).unwrap();
-    let explore = node(&graph, "explore 1").key.to_string();
     let select = node(&graph, "select 1").key.to_string();
-    tree["nodes"][&explore]["inputs"]["policy"] = select.into();
+    let nodes = tree["nodes"].as_array_mut().unwrap();
+    let explore = nodes.iter_mut().find(|node| node["name"] == "explore 1").unwrap();
+    explore["inputs"]["policy"] = select.into();
     let wrong: Graph = serde_json::from_value(tree).unwrap();
     let message = wrong.check().unwrap_err().to_string();
     assert_eq!(
         message,
         "stage `explore 1` cannot read its port `policy` from a stage of kind `select`"
     );
+}
+
+#[test]
+fn a_graph_whose_stages_do_not_follow_their_inputs_is_refused() {
+    let graph = graph_of(&quickstart());
+    let mut tree = serde_json::to_value(&graph).unwrap();
+    tree["nodes"].as_array_mut().unwrap().reverse();
+    let wrong: Graph = serde_json::from_value(tree).unwrap();
+    assert!(matches!(wrong.check(), Err(Mismatch::NotBefore { .. })));
 }

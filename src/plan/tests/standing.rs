@@ -37,7 +37,7 @@ fn a_stale_stage_names_the_field_and_those_after_it_name_the_stage() {
     assert_eq!(of("explore 1"), stale("`temperature` 1.0 -> 0.5"));
     assert_eq!(of("select 1"), stale("reads `explore 1`, which is stale"));
     assert_eq!(of("explore 2"), stale("`temperature` 1.0 -> 0.5"));
-    assert_eq!(of("train 2"), stale("reads `train 1`, which is stale"));
+    assert_eq!(of("train 2"), stale("reads `select 2`, which is stale"));
     assert_eq!(of("warm-up train").0, State::Stored);
 
     let mut other = quickstart();

@@ -84,8 +84,3 @@ fn a_grid_is_drawn_as_large_as_its_largest_member() {
     let boxes = view::svg(drawing, label).matches("class=\"box\"").count();
     assert_eq!(boxes, graph_of(&quickstart()).len());
 }
-
-/// Writes drawings to look at: `MSTAR_DRAW=/tmp/x cargo test --lib draw_samples -- --ignored`.
-#[test]
-#[ignore = "for eyes"]
-fn draw_samples() {}

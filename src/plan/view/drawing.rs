@@ -20,7 +20,11 @@ const LANE_GAP: f64 = 46.0;
 const GROUND_GAP: f64 = 44.0;
 /// Around the boxes of a lane.
 const PADDING: f64 = 14.0;
-const NARROWEST_BOX: f64 = 56.0;
+/// Height of a line of them.
+const FOOTNOTE: f64 = 16.0;
+const NARROWEST_BOX: f64 = 46.0;
+/// Of a character in a box, about.
+const CHARACTER: f64 = 6.4;
 const WIDEST_BOX: f64 = 96.0;
 
 const STYLE: &str = "\
@@ -70,7 +74,8 @@ impl Tone {
 /// What is written into a box.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// At most nine characters, so that it fits when there are many iterations.
+    /// A word or a time: about seven characters fit when there are many iterations, and more are
+    /// squeezed.
     pub text: String,
     /// Shown where the pointer rests; empty for none.
     pub hint: String,
@@ -124,7 +129,7 @@ pub fn svg(drawing: Drawing<'_>, label: impl Fn(&[&Node]) -> Label) -> String {
     for (cell, nodes) in &places.cells {
         canvas.draw_box(&mut out, *cell, nodes, &label(nodes));
     }
-    canvas.footnote(&mut out);
+    canvas.footnotes(&mut out);
     out.push_str("</svg>\n");
     out
 }
@@ -155,14 +160,14 @@ pub(super) fn of_states(title: &str, outlook: &Outlook<'_>) -> String {
 fn state_label(nodes: &[&Node], standings: &BTreeMap<Key, (State, &str)>) -> Label {
     let states: Vec<State> = nodes.iter().map(|node| standings[&node.key].0).collect();
     let worst = states.iter().copied().max().unwrap_or(State::New);
-    let (tone, mark) = match worst {
-        State::Stored => (Tone::Done, "✓ "),
-        State::New => (Tone::Open, ""),
-        State::Stale => (Tone::Worn, "↻ "),
+    let tone = match worst {
+        State::Stored => Tone::Done,
+        State::New => Tone::Open,
+        State::Stale => Tone::Worn,
     };
     let left = states.iter().filter(|state| **state != State::Stored).count();
     let text = match nodes {
-        [_] => format!("{mark}{worst}"),
+        [_] => worst.to_string(),
         _ if states.iter().all(|state| *state == worst) => format!("{} {worst}", nodes.len()),
         _ => format!("{left} to run"),
     };
@@ -180,6 +185,7 @@ struct Canvas<'a> {
     tops: Vec<f64>,
     box_width: f64,
     gap: f64,
+    footnotes: Vec<&'static str>,
 }
 
 impl<'a> Canvas<'a> {
@@ -199,9 +205,9 @@ impl<'a> Canvas<'a> {
         }
         let columns = places.columns.max(1) as f64;
         let free = WIDTH - 2.0 * MARGIN - GUTTER - 2.0 * PADDING - GROUND_GAP;
-        let pitch = (free / columns).clamp(NARROWEST_BOX + 16.0, WIDEST_BOX + 28.0).floor();
-        let gap = (pitch - NARROWEST_BOX).clamp(16.0, 28.0);
-        Self { places, tops, box_width: pitch - gap, gap }
+        let pitch = (free / columns).clamp(NARROWEST_BOX + 15.0, WIDEST_BOX + 28.0).floor();
+        let gap = (pitch - NARROWEST_BOX).clamp(15.0, 28.0);
+        Self { places, tops, box_width: pitch - gap, gap, footnotes: footnotes(places) }
     }
 
     fn left(&self, column: usize) -> f64 {
@@ -235,7 +241,11 @@ impl<'a> Canvas<'a> {
     }
 
     fn height(&self) -> f64 {
-        self.tops.last().map_or(0.0, |top| top + BOX_HEIGHT) + PADDING + 22.0 + MARGIN
+        self.tops.last().map_or(0.0, |top| top + BOX_HEIGHT)
+            + PADDING
+            + 8.0
+            + FOOTNOTE * self.footnotes.len() as f64
+            + MARGIN
     }
 
     /// First and last row of a lane.
@@ -266,23 +276,25 @@ impl<'a> Canvas<'a> {
             let last = self.rows(Lane::Evolution).map_or(last, |(_, last)| last);
             self.band(out, (0, 0), (first, last));
         }
-        for (lane, name) in
-            [(Lane::Evolution, "evolution, by iteration"), (Lane::Control, "equal-steps control")]
+        for (lane, name) in [(Lane::Evolution, "evolution"), (Lane::Control, "equal-steps control")]
         {
-            let Some((first, last)) = self.rows(lane).filter(|_| last_column > 0) else { continue };
-            self.band(out, (1, last_column), (first, last));
-            let (x, y) = (self.left(1) - PADDING, self.top(first) - PADDING - 8.0);
+            let Some((first, last)) = self.rows(lane) else { continue };
+            let y = self.top(first) - PADDING - 8.0;
             write(
                 out,
-                format_args!("<text class=\"lane faint\" x=\"{x}\" y=\"{y}\">{name}</text>"),
+                format_args!("<text class=\"lane faint\" x=\"{MARGIN}\" y=\"{y}\">{name}</text>"),
             );
-            for column in 1..=last_column {
-                let x = self.left(column) + self.box_width - 2.0;
+            if last_column > 0 {
+                self.band(out, (1, last_column), (first, last));
+            }
+            let first_column = usize::from(lane == Lane::Control);
+            for column in first_column..=last_column {
+                let x = self.left(column) + self.box_width / 2.0;
+                let name = self.column_name(column);
                 write(
                     out,
                     format_args!(
-                        "<text class=\"lane faint\" x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{}</text>",
-                        self.iteration(column)
+                        "<text class=\"lane faint\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{name}</text>"
                     ),
                 );
             }
@@ -296,10 +308,12 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// The number of an iteration, where it does not run into the name of the lane.
-    fn iteration(&self, column: usize) -> String {
-        let clear = self.left(column) + self.box_width - self.left(1) > 160.0;
-        if clear { column.to_string() } else { String::new() }
+    fn column_name(&self, column: usize) -> String {
+        match column {
+            0 => "start".into(),
+            1 if self.box_width > 80.0 => "iteration 1".into(),
+            _ => column.to_string(),
+        }
     }
 
     fn band(&self, out: &mut String, columns: (usize, usize), rows: (usize, usize)) {
@@ -318,12 +332,19 @@ impl<'a> Canvas<'a> {
         let (x, y, width) = (self.left(cell.column), self.top(cell.row), self.box_width);
         let name = nodes.first().map_or("", |node| node.name.as_str());
         let hint = if label.hint.is_empty() { "" } else { ": " };
+        let needed = label.text.chars().count() as f64 * CHARACTER;
+        let squeeze = match width - 6.0 {
+            free if needed > free => {
+                format!(" textLength=\"{free}\" lengthAdjust=\"spacingAndGlyphs\"")
+            }
+            _ => String::new(),
+        };
         write(
             out,
             format_args!(
                 "<g class=\"{}\"><title>{}{hint}{}</title><rect class=\"box\" x=\"{x}\" y=\"{y}\" \
              width=\"{width}\" height=\"{BOX_HEIGHT}\" rx=\"6\"/><text x=\"{}\" y=\"{}\" \
-             text-anchor=\"middle\">{}</text></g>",
+             text-anchor=\"middle\"{squeeze}>{}</text></g>",
                 label.tone.class(),
                 escaped(name),
                 escaped(&label.hint),
@@ -340,52 +361,65 @@ impl<'a> Canvas<'a> {
         let Line { from, to, is_count } = line;
         let (from_y, to_y) = (self.middle(from.row), self.middle(to.row));
         let (from_right, to_left) = (self.right(from.column), self.left(to.column));
+        let is_same_lane = self.places.rows[from.row].lane == self.places.rows[to.row].lane;
+        if from.column == to.column && is_count && !is_same_lane {
+            let (rail, top) = (from_right + self.gap * 0.3, self.top(to.row));
+            let (channel, x) = (top - PADDING * 0.8, to_left + self.box_width / 2.0);
+            return format!("M{from_right} {from_y}H{rail}V{channel}H{x}V{top}");
+        }
         if from.column == to.column && !self.places.is_blocked(line) {
             let x = self.left(from.column) + self.box_width / 2.0;
             let (begin, end) = (self.bottom(from.row), self.top(to.row));
             return format!("M{x} {begin}V{end}");
         }
-        if from.column == to.column && is_count {
-            let rail = from_right + self.gap * 0.3;
-            return format!("M{from_right} {from_y}H{rail}V{to_y}H{from_right}");
-        }
         if from.column == to.column {
             // What comes from the models runs apart from what comes from a training stage.
             let is_source = self.places.rows[from.row].lane == Lane::Source;
             let rail = to_left - if is_source { 11.0 } else { self.gap * 0.35 };
-            return format!("M{to_left} {from_y}H{rail}V{to_y}H{to_left}");
+            let (x, begin) = (to_left + 10.0, self.bottom(from.row));
+            let turn = begin + ROW_GAP * 0.4;
+            return format!("M{x} {begin}V{turn}H{rail}V{to_y}H{to_left}");
         }
         let is_next = to.column == from.column + 1;
-        let is_same_lane = self.places.rows[from.row].lane == self.places.rows[to.row].lane;
         let space = if from.column == 0 { GROUND_GAP } else { self.gap };
         if is_next && is_same_lane {
             let turn = from_right + space / 2.0;
             return format!("M{from_right} {from_y}H{turn}V{to_y}H{to_left}");
         }
-        let rail = from_right + space * if from.row == to.row { 0.3 } else { 0.4 };
+        let rail = from_right + space * 0.3;
         let channel = match (is_same_lane, self.rows(self.places.rows[to.row].lane)) {
-            (false, Some((first, _))) => self.top(first) - PADDING / 2.0,
+            (false, Some((first, _))) => self.top(first) - PADDING * 0.4,
             _ => self.top(to.row) - ROW_GAP / 2.0,
         };
         let entry = to_left - self.gap * 0.5;
         format!("M{from_right} {from_y}H{rail}V{channel}H{entry}V{to_y}H{to_left}")
     }
 
-    fn footnote(&self, out: &mut String) {
-        let mut parts = Vec::new();
-        if self.places.rows.iter().any(|row| row.title == "prepare") {
-            parts.push("Lines from prepare, which nearly every stage reads, are left out.");
+    fn footnotes(&self, out: &mut String) {
+        let first = self.height() - MARGIN - FOOTNOTE * (self.footnotes.len() as f64 - 1.0);
+        for (index, text) in self.footnotes.iter().enumerate() {
+            let y = first + FOOTNOTE * index as f64;
+            write(
+                out,
+                format_args!("<text class=\"faint\" x=\"{MARGIN}\" y=\"{y}\">{text}</text>"),
+            );
         }
-        if self.places.lines.iter().any(|line| line.is_count) {
-            parts.push("Along dotted lines only a number of steps is read.");
-        }
-        if self.places.cells.values().any(|nodes| nodes.len() > 1) {
-            parts.push("A box stands for all forms that a stage takes among the members.");
-        }
-        let (x, y) = (MARGIN, self.height() - MARGIN);
-        let text = parts.join(" ");
-        write(out, format_args!("<text class=\"faint\" x=\"{x}\" y=\"{y}\">{text}</text>"));
     }
+}
+
+/// What has to be known to read the drawing.
+fn footnotes(places: &Places<'_>) -> Vec<&'static str> {
+    let mut notes = Vec::new();
+    if places.rows.iter().any(|row| row.title == "prepare") {
+        notes.push("Lines from prepare, which nearly every stage reads, are left out.");
+    }
+    if places.lines.iter().any(|line| line.is_count) {
+        notes.push("Along dotted lines only a number of steps is read.");
+    }
+    if places.cells.values().any(|nodes| nodes.len() > 1) {
+        notes.push("A box stands for all forms that a stage takes among the members.");
+    }
+    notes
 }
 
 fn write(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 const HEADINGS: [&str; 7] = ["stage", "members", "state", "why", "samples", "steps", "time"];
 
 /// Columns of numbers, which are aligned on the right.
-const NUMBERS: [bool; 7] = [false, true, false, false, true, true, true];
+const NUMBERS: [bool; 7] = [false, false, false, false, true, true, true];
 
 /// The plan as a table with the totals below.
 pub fn text(outlook: &Outlook<'_>) -> String {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
-    rows.extend(outlook.stages().map(row));
+    rows.extend(outlook.stages().map(|planned| row(planned, outlook.members.len())));
     let is_shown = |column: usize| match HEADINGS[column] {
         "members" => outlook.members.len() > 1,
         _ => rows[1..].iter().any(|row| !row[column].is_empty()),
@@ -40,11 +40,16 @@ pub fn text(outlook: &Outlook<'_>) -> String {
     out
 }
 
-fn row(planned: Planned<'_>) -> [String; 7] {
+fn row(planned: Planned<'_>, members: usize) -> [String; 7] {
     let Planned { node, standing, estimate } = planned;
+    let users = match node.members.first() {
+        Some(only) if node.members.len() == 1 => only.clone(),
+        _ if node.members.len() == members => "all".into(),
+        _ => format!("{} of {members}", node.members.len()),
+    };
     [
         node.name.clone(),
-        node.members.len().to_string(),
+        users,
         standing.state.to_string(),
         standing.why.clone(),
         estimate.samples.map_or_else(String::new, grouped),
