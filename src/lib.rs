@@ -11,5 +11,5 @@ pub mod engine;
 pub mod event;
 pub mod plan;
 pub mod recipe;
-pub mod rewards;
 pub mod report;
+pub mod rewards;

@@ -29,6 +29,6 @@ pub use pack::{Pack, PackError, Sequence, pack};
 pub use perception::{PatchTarget, Perception};
 pub use sampling::Sampling;
 pub use schedule::{Curve, Schedule};
-pub use weights::{Parameters, Precision, Weights, WeightsError};
 /// Where tensors lie.
 pub use tch::Device;
+pub use weights::{Parameters, Precision, Weights, WeightsError};

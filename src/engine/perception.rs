@@ -53,13 +53,12 @@ impl<'m> Perception<'m> {
         let width = mini.config().vision_config.hidden_size;
         let head = Weights::random(seed.named("fill"), Precision::F32, device);
         let deviation = (3.0 * width as f64).powf(-0.5);
-        let fill_weight =
-            head.root().leaf("weight", &[2 * FILLS, width], Init::Normal(deviation));
+        let fill_weight = head.root().leaf("weight", &[2 * FILLS, width], Init::Normal(deviation));
         let fill_bias = head.root().leaf("bias", &[2 * FILLS], Init::Normal(deviation));
         let head = head.finish().expect("fresh weights fit");
-        model.parameters().train_only(|name| {
-            name.starts_with("patch_fc") || name.starts_with("embed_tokens")
-        });
+        model
+            .parameters()
+            .train_only(|name| name.starts_with("patch_fc") || name.starts_with("embed_tokens"));
         let optimizers = [
             Optimizer::new(model.parameters(), settings.clone(), |_| false),
             Optimizer::new(&head, settings.clone(), |_| false),
@@ -90,7 +89,9 @@ impl<'m> Perception<'m> {
         let loss = named(&self.kinds).cross_entropy_for_logits(&target(|target| target.kind))
             + named(&self.colours).cross_entropy_for_logits(&target(|target| target.colour))
             + fills.narrow(1, 0, FILLS).cross_entropy_for_logits(&target(|target| target.rows))
-            + fills.narrow(1, FILLS, FILLS).cross_entropy_for_logits(&target(|target| target.columns));
+            + fills
+                .narrow(1, FILLS, FILLS)
+                .cross_entropy_for_logits(&target(|target| target.columns));
         loss.backward();
         for optimizer in &mut self.optimizers {
             optimizer.step(factor);

@@ -3,7 +3,7 @@
 //! What a stage selects is not known before it runs, so that a share is assumed and the assumption
 //! is said. Time and size come from what was measured on this machine before, or are not given.
 
-use super::{Graph, Node, Port, Stage, TrainingSet};
+use super::{Graph, Lesson, Node, Port, Stage, TrainingSet};
 use crate::base::Key;
 use crate::recipe;
 use serde::{Deserialize, Serialize};
@@ -172,15 +172,12 @@ impl Estimator<'_> {
                 of(options.prompts, options.prompts + held_out + options.demonstrations)
             }
             Stage::Pretrain(options) => {
-                let phases = &options.phases;
-                let phases = [&phases.perception, &phases.captions, &phases.reasoning];
-                let seen =
-                    |phase: &recipe::PretrainingPhase| phase.samples * u64::from(phase.epochs);
-                let samples = phases.iter().map(|phase| seen(phase)).sum();
-                let steps = phases
-                    .iter()
-                    .map(|phase| seen(phase).div_ceil(u64::from(phase.batch_size.max(1))))
-                    .sum();
+                let phase = &options.phase;
+                let mut samples = phase.samples * u64::from(phase.epochs);
+                if let Lesson::Reasoning { caption_share, .. } = options.lesson {
+                    samples += (samples as f64 * caption_share).round() as u64;
+                }
+                let steps = samples / u64::from(phase.batch_size.max(1));
                 Amounts { steps, ..of(0, samples) }
             }
             Stage::Explore(options) => {

@@ -6,11 +6,11 @@
 //! which reads from the evolution and is never read by it: switching it on recomputes nothing.
 
 use super::{
-    Branch, Evaluate, Explore, Graph, Import, Monitor, Port, Prepare, Pretrain, Role, Select,
-    Split, Stage, Train, TrainingSet,
+    Branch, Evaluate, Explore, Graph, Import, Lesson, Monitor, Port, Prepare, Pretrain, Role,
+    Select, Split, Stage, Train, TrainingSet,
 };
 use crate::base::{Digest, Key, Seed};
-use crate::recipe::{ControlData, Method, Recipe, TemperatureMode};
+use crate::recipe::{ControlData, Method, Pretraining, Recipe, TemperatureMode};
 use std::collections::BTreeMap;
 
 /// A recipe with its name in an experiment.
@@ -90,24 +90,46 @@ impl Lowering<'_> {
 
     fn base(&mut self) -> Policy {
         let recipe = &self.member.recipe;
+        if let Some(pretraining) = &recipe.pretraining {
+            return self.pretrain(pretraining);
+        }
         let model = recipe.policy.model.clone();
-        let stage = match &recipe.pretraining {
-            Some(phases) => Stage::Pretrain(Pretrain {
-                model,
+        let digest = self.facts.models.get(&model).copied();
+        let digest = digest.unwrap_or_else(|| Digest::of(model.as_bytes()));
+        let stage = Stage::Import(Import { model, digest });
+        Policy { key: self.add(stage, "import".into(), (Branch::Ground, 0), &[]), trained: false }
+    }
+
+    /// Three lessons, each from the weights of the one before, so that several bases share what they
+    /// have in common.
+    fn pretrain(&mut self, pretraining: &Pretraining) -> Policy {
+        let reasoning = Lesson::Reasoning {
+            caption_share: pretraining.caption_share,
+            captions_from: pretraining.perception.samples.max(pretraining.captions.samples),
+            easy_share: pretraining.easy_share,
+            number_factor: pretraining.number_factor,
+        };
+        let lessons = [
+            ("perception", Lesson::Perception, &pretraining.perception),
+            ("captions", Lesson::Captions, &pretraining.captions),
+            ("reasoning", reasoning, &pretraining.reasoning),
+        ];
+        let recipe = &self.member.recipe;
+        let mut inputs = Vec::new();
+        for (name, lesson, phase) in lessons {
+            let stage = Stage::Pretrain(Pretrain {
+                model: recipe.policy.model.clone(),
                 dtype: recipe.policy.dtype,
                 source: recipe.data.source.clone(),
                 data_seed: recipe.data.seed,
-                seed: self.seed("pretrain", 0),
-                phases: phases.clone(),
-            }),
-            None => {
-                let digest = self.facts.models.get(&model).copied();
-                let digest = digest.unwrap_or_else(|| Digest::of(model.as_bytes()));
-                Stage::Import(Import { model, digest })
-            }
-        };
-        let name = stage.kind().to_owned();
-        Policy { key: self.add(stage, name, (Branch::Ground, 0), &[]), trained: false }
+                seed: self.seed(name, 0),
+                lesson,
+                phase: phase.clone(),
+            });
+            let key = self.add(stage, format!("pretrain {name}"), (Branch::Ground, 0), &inputs);
+            inputs = vec![(Port::Policy, key)];
+        }
+        Policy { key: inputs[0].1, trained: false }
     }
 
     /// Training prompts in all.

@@ -18,8 +18,8 @@ pub use graph::{Branch, Graph, Node, Role};
 pub use lower::{Facts, Member, lower};
 pub use outlook::{MemberSummary, Outlook, Planned, Totals};
 pub use stage::{
-    Evaluate, Explore, Import, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Select, Split,
-    Stage, Train, TrainingSet,
+    Evaluate, Explore, Import, Lesson, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Select,
+    Split, Stage, Train, TrainingSet,
 };
 pub use state::{EarlierStage, Known, Standing, State, standings};
 

@@ -1,8 +1,7 @@
-//! Everything that is tested from outside, in one binary.
+//! Everything that is tested through the public interface, in one binary.
 
 mod bad_recipes;
 mod recipe_properties;
-//! Everything that is tested through the public interface, in one binary.
 mod report_page;
 mod report_study;
 mod study_log;

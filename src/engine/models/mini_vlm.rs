@@ -14,8 +14,8 @@
 //! | stream of packed tokens | `T D` |
 //! | queries, keys and values of a layer | `T (H + 2 G) W` |
 
-use super::Part;
 use super::ImageShape;
+use super::Part;
 use crate::base::Seed;
 use crate::engine::{
     nn::{

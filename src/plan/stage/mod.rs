@@ -19,7 +19,7 @@ pub use import::Import;
 pub use monitor::Monitor;
 pub use needs::{Mismatch, Need};
 pub use prepare::Prepare;
-pub use pretrain::Pretrain;
+pub use pretrain::{Lesson, Pretrain};
 pub use select::Select;
 pub use train::{Train, TrainingSet};
 

@@ -1,6 +1,6 @@
 //! What each kind of stage reads: its input ports, and which kinds may feed them.
 
-use super::{Port, Stage, TrainingSet};
+use super::{Lesson, Port, Stage, TrainingSet};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -76,7 +76,11 @@ impl Stage {
         }
         const POLICY_AND_PROMPTS: &[Need] = &[required(Port::Policy), required(Port::Prompts)];
         match self {
-            Self::Import(_) | Self::Pretrain(_) | Self::Prepare(_) => &[],
+            Self::Import(_) | Self::Prepare(_) => &[],
+            Self::Pretrain(options) => match options.lesson {
+                Lesson::Perception => &[],
+                Lesson::Captions | Lesson::Reasoning { .. } => const { &[required(Port::Policy)] },
+            },
             Self::Explore(_) | Self::Evaluate(_) | Self::Monitor(_) => POLICY_AND_PROMPTS,
             Self::Select(_) => const { &[required(Port::Rollouts), required(Port::Prompts)] },
             Self::Train(options) => match options.set {
