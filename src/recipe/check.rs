@@ -126,7 +126,7 @@ impl Checker<'_> {
                     None => {
                         let message = format!("`{name}` has no form `{}`", quoted(written));
                         let hint = format!("write {choices}");
-                        self.fault("unknown-choice", &entry.key_span, (message, hint));
+                        self.fault("unknown-form", &entry.key_span, (message, hint));
                     }
                     Some(Form { payload: Some(shape), .. }) => {
                         self.leaf(path, &join(name, written), shape, &entry.value);

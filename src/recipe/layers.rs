@@ -222,10 +222,12 @@ impl Stack {
             Faults(vec![Fault { code: "unreadable", message, hint: None, place: None }])
         })?;
         let mut tables = BTreeMap::new();
+        // A table is not overridden: it is where it was first written.
         for layer in &self.layers {
-            let places = layer.tables.iter();
-            tables
-                .extend(places.map(|(key, span)| (key.clone(), layer.source.place(span.clone()))));
+            for (key, span) in &layer.tables {
+                let place = || layer.source.place(span.clone());
+                tables.entry(key.clone()).or_insert_with(place);
+            }
         }
         Ok(Resolved::new(recipe, origins, tables, self.file.clone()))
     }
@@ -527,7 +529,7 @@ mod tests {
         ] {
             assert_eq!(resolved.origins[key].to_string(), origin, "{key}");
         }
-        assert_eq!(resolved.place("training").unwrap().to_string(), "recipe.toml:3:1");
+        assert_eq!(resolved.place("training").unwrap().to_string(), "below.toml:5:1");
     }
 
     #[test]

@@ -140,6 +140,9 @@ impl Misreading {
                     format!("put strings in quotes: `\"{marked}\"`"),
                 )
             }
+        } else if told.contains("invalid basic string") && rest_of_line.is_none_or(str::is_empty) {
+            let hint = "end it with `\"` on its line, or put it between `\"\"\"` and `\"\"\"`";
+            ("a string is not closed".to_owned(), hint.to_owned())
         } else {
             let message = told.trim_end_matches('.').replace('\n', ", ");
             (message, "a recipe is TOML: `key = value` lines below `[table]` headers".to_owned())
