@@ -135,7 +135,7 @@ pub fn svg(drawing: Drawing<'_>, label: impl Fn(&[&Node]) -> Label) -> String {
 }
 
 /// The drawing of a plan, with states in the boxes.
-pub(super) fn of_states(title: &str, outlook: &Outlook<'_>) -> String {
+pub fn plan_svg(title: &str, outlook: &Outlook<'_>) -> String {
     let standings: BTreeMap<Key, (State, &str)> = outlook
         .stages()
         .map(|stage| (stage.node.key, (stage.standing.state, stage.standing.why.as_str())))
