@@ -294,7 +294,8 @@ impl<'a> Canvas<'a> {
                 write(
                     out,
                     format_args!(
-                        "<text class=\"lane faint\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{name}</text>"
+                        "<text class=\"lane faint\" x=\"{x}\" y=\"{y}\" \
+                         text-anchor=\"middle\">{name}</text>"
                     ),
                 );
             }
@@ -323,7 +324,8 @@ impl<'a> Canvas<'a> {
         write(
             out,
             format_args!(
-                "<rect class=\"band\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"10\"/>"
+                "<rect class=\"band\" x=\"{x}\" y=\"{y}\" width=\"{width}\" \
+                 height=\"{height}\" rx=\"10\"/>"
             ),
         );
     }
