@@ -4,7 +4,7 @@ use super::{Mismatch, Port, Stage};
 use crate::base::{Key, digest_of_json};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::json;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of what goes into a key.
@@ -141,15 +141,17 @@ impl Graph {
 /// Key of a stage: everything that decides its result and nothing else. Names, roles and how it is
 /// carried out stay out.
 fn key_of(stage: &Stage, inputs: &BTreeMap<Port, Key>) -> Key {
-    let inputs: BTreeMap<&str, Key> =
-        inputs.iter().map(|(port, key)| (port.name(), *key)).collect();
-    Key(digest_of_json(&json!({
-        "format": KEY_FORMAT,
-        "kind": stage.kind(),
-        "behaviour": stage.behaviour(),
-        "options": stage.identity(),
-        "inputs": inputs,
-    })))
+    let inputs = inputs.iter().map(|(port, key)| (port.to_string(), Value::from(key.to_string())));
+    // Put together by hand, because `json!` copies the values that it is given.
+    let ingredients = [
+        ("format", Value::from(KEY_FORMAT)),
+        ("kind", Value::from(stage.kind())),
+        ("behaviour", Value::from(stage.behaviour())),
+        ("options", stage.identity()),
+        ("inputs", Value::Object(inputs.collect())),
+    ];
+    let ingredients = ingredients.map(|(name, value)| (name.to_owned(), value));
+    Key(digest_of_json(&Value::Object(ingredients.into_iter().collect())))
 }
 
 fn write_nodes<S: Serializer>(

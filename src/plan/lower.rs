@@ -1,9 +1,10 @@
 //! From resolved recipes to the graph: the method, spelled out once.
 //!
 //! Ground: `import` or `pretrain`, `prepare`, then warm-up (`explore`, `select`, `train`).
-//! Iteration t: `explore` with the policy of t-1, `select`, `train`; what `train` starts from is the
-//! training method (paper, Table 1). After each: `evaluate` and `monitor`. Beside it the control,
-//! which reads from the evolution and is never read by it: switching it on recomputes nothing.
+//! Iteration t: `explore` with the policy of t-1, `select`, `train`; what `train` starts from is
+//! the training method (paper, Table 1). After each: `evaluate` and `monitor`. Beside it the
+//! control, which reads from the evolution and is never read by it: switching it on recomputes
+//! nothing.
 
 use super::{
     Branch, Evaluate, Explore, Graph, Import, Lesson, Monitor, Port, Prepare, Pretrain, Role,

@@ -9,7 +9,7 @@ use std::fmt;
 
 /// How many earlier stages of one place are compared with a new one. A grid has thousands with the
 /// same name; the newest few say what changed, and the time stays linear.
-const CANDIDATES: usize = 8;
+const CANDIDATES: usize = 4;
 
 /// How many changed options a reason names.
 const NAMED_CHANGES: usize = 3;
@@ -155,16 +155,21 @@ impl<'a> Earlier<'a> {
         index
     }
 
-    /// The stored stage of the same kind and name that differs in the fewest fields; of several
-    /// the newest.
+    /// The stored stage of the same kind and name that says most: one that read the same, so that
+    /// its own fields changed; else one with the same options, so that what it read changed; else
+    /// one of the newest. Of several the one that differs in the fewest fields.
     fn closest(&self, now: &EarlierStage) -> Option<&'a EarlierStage> {
         let place = (now.kind.as_str(), now.name.as_str());
         let newest = self.by_place.get(&place)?;
         let same_inputs = self.by_inputs.get(&(place, &now.inputs));
-        let same_options = self.by_options.get(&(place, digest_of_json(&now.options)));
-        let lists = [same_inputs, same_options, Some(newest)];
-        let candidates = lists.into_iter().flatten().flatten().copied();
-        candidates.min_by_key(|before| Changes::between(before, now).count())
+        let same_options = || self.by_options.get(&(place, digest_of_json(&now.options)));
+        let candidates = same_inputs.or_else(same_options).unwrap_or(newest);
+        candidates.iter().copied().min_by_key(|before| {
+            let mut count = usize::from(before.behaviour != now.behaviour);
+            let mut path = String::new();
+            compare(&before.options, &now.options, &mut path, &mut |_, _, _| count += 1);
+            count
+        })
     }
 }
 
@@ -182,7 +187,9 @@ struct Changes {
 impl Changes {
     fn between(before: &EarlierStage, now: &EarlierStage) -> Self {
         let mut options = Vec::new();
-        compare(&before.options, &now.options, &mut String::new(), &mut options);
+        compare(&before.options, &now.options, &mut String::new(), &mut |path, before, now| {
+            options.push((path.to_owned(), before.clone(), now.clone()));
+        });
         let versions = (before.behaviour, now.behaviour);
         let changed = now.inputs.iter().filter(|(port, key)| before.inputs.get(*port) != Some(key));
         let dropped = before.inputs.keys().filter(|port| !now.inputs.contains_key(*port));
@@ -192,11 +199,6 @@ impl Changes {
             inputs: changed.map(|(_, key)| *key).collect(),
             dropped: dropped.cloned().collect(),
         }
-    }
-
-    fn count(&self) -> usize {
-        let own = self.options.len() + usize::from(self.behaviour.is_some());
-        own + self.inputs.len() + self.dropped.len()
     }
 
     /// Its own changes where it has any; else what changed before it.
@@ -245,29 +247,29 @@ fn change(path: &str, before: &Value, now: &Value) -> String {
     }
 }
 
-/// Collects the leaves that differ, with dotted paths. Lists are leaves.
+/// Visits the leaves that differ, with dotted paths. Lists are leaves.
 fn compare(
     before: &Value,
     now: &Value,
     path: &mut String,
-    changes: &mut Vec<(String, Value, Value)>,
+    visit: &mut impl FnMut(&str, &Value, &Value),
 ) {
     match (before, now) {
-        (Value::Object(one), Value::Object(two)) => {
-            let names: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
-            for name in names {
+        (Value::Object(before), Value::Object(now)) => {
+            let gone = before.keys().filter(|name| !now.contains_key(*name));
+            for name in now.keys().chain(gone) {
                 let length = path.len();
                 if length > 0 {
                     path.push('.');
                 }
                 path.push_str(name);
                 let absent = &Value::Null;
-                let (one, two) = (one.get(name).unwrap_or(absent), two.get(name).unwrap_or(absent));
-                compare(one, two, path, changes);
+                let before = before.get(name).unwrap_or(absent);
+                compare(before, now.get(name).unwrap_or(absent), path, visit);
                 path.truncate(length);
             }
         }
-        _ if before != now => changes.push((path.clone(), before.clone(), now.clone())),
+        _ if before != now => visit(path, before, now),
         _ => {}
     }
 }

@@ -135,7 +135,7 @@ pub fn svg(drawing: Drawing<'_>, label: impl Fn(&[&Node]) -> Label) -> String {
 }
 
 /// The drawing of a plan, with states in the boxes.
-pub(super) fn of_states(title: &str, outlook: &Outlook<'_>) -> String {
+pub fn plan_svg(title: &str, outlook: &Outlook<'_>) -> String {
     let standings: BTreeMap<Key, (State, &str)> = outlook
         .stages()
         .map(|stage| (stage.node.key, (stage.standing.state, stage.standing.why.as_str())))
@@ -294,7 +294,8 @@ impl<'a> Canvas<'a> {
                 write(
                     out,
                     format_args!(
-                        "<text class=\"lane faint\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{name}</text>"
+                        "<text class=\"lane faint\" x=\"{x}\" y=\"{y}\" \
+                         text-anchor=\"middle\">{name}</text>"
                     ),
                 );
             }
@@ -323,7 +324,8 @@ impl<'a> Canvas<'a> {
         write(
             out,
             format_args!(
-                "<rect class=\"band\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"10\"/>"
+                "<rect class=\"band\" x=\"{x}\" y=\"{y}\" width=\"{width}\" \
+                 height=\"{height}\" rx=\"10\"/>"
             ),
         );
     }

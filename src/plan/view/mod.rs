@@ -6,14 +6,7 @@ mod markup;
 mod place;
 mod text;
 
-pub use drawing::{Drawing, Label, Tone, svg};
+pub use drawing::{Drawing, Label, Tone, plan_svg, svg};
 pub use json::json;
 pub use markup::{dot, mermaid};
 pub use text::text;
-
-use super::Outlook;
-
-/// The drawing of a plan: every box says the state of its stages.
-pub fn plan_svg(title: &str, outlook: &Outlook<'_>) -> String {
-    drawing::of_states(title, outlook)
-}

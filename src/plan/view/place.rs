@@ -1,5 +1,5 @@
-//! Where stages stand in a drawing: a column for each iteration, a row for each kind, the control in
-//! rows of its own below the evolution.
+//! Where stages stand in a drawing: a column for each iteration, a row for each kind, the control
+//! in rows of its own below the evolution.
 //!
 //! Stages of a grid that stand in the same place share a cell, so that a drawing stays as large as
 //! one recipe whatever the number of members.
