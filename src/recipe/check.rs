@@ -111,7 +111,9 @@ impl Checker<'_> {
                 }
                 Some(form) if form.payload.is_some() => {
                     let message = format!("`{name}` leaves out the value of `{written}`");
-                    self.fault("wrong-form", whole, (message, format!("write {}", form.written())));
+                    let value = form.payload.as_ref().map_or_else(String::new, Shape::description);
+                    let hint = format!("write {}, with {value}", form.written());
+                    self.fault("wrong-form", whole, (message, hint));
                 }
                 Some(_) => {}
             },
@@ -163,7 +165,7 @@ impl Checker<'_> {
         let written = tree.node.kind();
         let message = match (shape, &tree.node) {
             (Shape::Integer(_), Node::Float(number)) => {
-                format!("`{name}` takes a whole number, not `{number}`")
+                format!("`{name}` takes a whole number, not `{number:?}`")
             }
             (Shape::Union(_), _) => format!("`{name}` takes a choice, not {written}"),
             _ => format!("`{name}` takes {}, not {written}", shape.kind()),
@@ -180,18 +182,21 @@ impl Checker<'_> {
             (Shape::Boolean, Node::Text(text)) if text == "true" || text == "false" => {
                 format!("write it without quotes: `{text}`")
             }
-            (
-                Shape::Text,
-                Node::Integer(_) | Node::Float(_) | Node::Boolean(_) | Node::Datetime,
-            ) => "put it in quotes".to_owned(),
+            (Shape::Text, Node::Float(_) | Node::Boolean(_) | Node::Datetime) => {
+                "put it in quotes".to_owned()
+            }
             (Shape::List { .. }, Node::Text(text)) => {
                 format!("put it in brackets: `[\"{}\"]`", quoted(text))
             }
             (Shape::List { .. }, Node::Integer(_) | Node::Float(_)) => {
                 "put it in brackets, as in `[0.5, 1.0]`".to_owned()
             }
+            (Shape::Text, Node::Integer(number)) => format!("put it in quotes: `\"{number}\"`"),
+            (Shape::Table(_), Node::List(_)) => {
+                format!("there is one of it: write `[{path}]` with single brackets")
+            }
             (Shape::Table(keys), _) => {
-                format!("the keys of `{path}` are {}", key_names(keys))
+                format!("write `[{path}]` and below it its keys: {}", key_names(keys))
             }
             _ => takes(path, shape),
         };

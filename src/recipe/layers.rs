@@ -594,7 +594,8 @@ mod tests {
         let is_other = |text: &String| {
             text.parse::<f64>().ok() != default.as_f64() || default.as_f64().is_none()
         };
-        let is_other = |text: &String| is_other(text) && *text != default.to_string();
+        let default = default.to_string();
+        let is_other = |text: &String| is_other(text) && *text != default;
         candidates.into_iter().find(is_other).unwrap()
     }
 

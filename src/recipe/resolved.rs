@@ -57,7 +57,7 @@ impl Resolved {
 
     /// The whole recipe as TOML, every value with its origin in a comment. What is not set or has no
     /// effect is a comment altogether, so that the text passes the checks: read again, it is the
-    /// same recipe.
+    /// same recipe, but for values without effect.
     pub fn to_toml(&self) -> String {
         let inert = without_effect::find(self).map(|finding| finding.key).collect();
         let mut text = String::new();

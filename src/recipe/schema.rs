@@ -271,7 +271,7 @@ fn range(schema: &Value) -> Range {
 
 /// Keys in the order of their declaration, which JSON objects in memory forget but JSON text keeps.
 #[derive(Default)]
-struct Order(IndexMap<String, Order>);
+struct Order(IndexMap<String, Self>);
 
 fn declared_order() -> Order {
     let complete = Recipe {

@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 fn read(relative: &str) -> Option<Source> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad").join(relative);
     let bytes = fs::read(path).ok()?;
-    Some(Source::from_bytes(relative, bytes).unwrap())
+    Some(Source::from_bytes(relative, bytes).expect("the bad recipes are text"))
 }
 
 fn load_extends(path: &str, place: &Place) -> Result<Source, Fault> {
@@ -25,7 +25,7 @@ fn load_extends(path: &str, place: &Place) -> Result<Source, Fault> {
 fn faults(relative: &str, environment: &[(&str, &str)], set: &[&str]) -> Vec<Fault> {
     let own = |text: &&str| (*text).to_owned();
     let layers = Layers {
-        file: read(relative).unwrap(),
+        file: read(relative).expect("the recipe lies in `tests/bad`"),
         environment: environment.iter().map(|(name, text)| (own(name), own(text))).collect(),
         set: set.iter().map(own).collect(),
     };

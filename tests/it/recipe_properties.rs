@@ -128,7 +128,8 @@ fn a_resolved_recipe_reads_back_as_itself() {
         training = { method = \"sft\", steps_per_iteration = 9 }\n";
     let random = "name = \"b\"\npolicy.model = \"builtin:mini-vlm/random\"\n[pretraining.captions]\n\
         samples = 7\n";
-    for text in [sft, random, &format!("name = \"c\"\n{}", TABLES.concat())] {
+    let seed = "name = \"d\"\nseed = 18446744073709551615\n";
+    for text in [seed, sft, random, &format!("name = \"c\"\n{}", TABLES.concat())] {
         let once = resolved(text);
         let again = resolved(&once.to_toml());
         assert_eq!(again.recipe, once.recipe, "{}", once.to_toml());
