@@ -179,7 +179,7 @@ impl Chart {
         debug_assert!(x > 0.0);
         Some(Frame {
             left: 46.0,
-            right: WIDTH - (longest as f64 * 7.4 + 24.0).clamp(60.0, 220.0),
+            right: WIDTH - (longest as f64 * 9.0 + 14.0).clamp(132.0, 260.0),
             top: 30.0,
             bottom: self.height - 44.0,
             x: x_ticks,
@@ -273,9 +273,9 @@ fn line(svg: &mut Svg, frame: &Frame, series: &Series) {
 
 /// A small chart of one category, on a scale of 0 to 100 % that all of a figure share.
 pub(super) fn small_multiple(title: &str, end: &str, most_steps: f64, series: &[Series]) -> String {
-    let (width, height) = (220.0, 150.0);
+    let (width, height) = (170.0, 130.0);
     let frame = Frame {
-        left: 26.0,
+        left: 30.0,
         right: width - 8.0,
         top: 34.0,
         bottom: height - 20.0,

@@ -4,7 +4,7 @@ use super::chart::{Chart, Point, Series, Svg, small_multiple};
 use super::metrics::Evaluated;
 use super::model::{Branch, Measured, Member, Study};
 use super::numbers::{count, percent, percent_or_dash, points, range, ticks};
-use super::sections::{Table, after, by_category, by_iteration};
+use super::sections::{Table, by_category};
 use serde::Serialize;
 
 /// Categories drawn before the figure would fill the page; the table has them all.
@@ -40,7 +40,12 @@ pub(super) fn of_members(study: &Study) -> Option<Figure> {
     let lines = study.members.iter().enumerate().map(|(index, member)| Series {
         name: member.name.clone(),
         class: CLASSES[index % CLASSES.len()],
-        points: evaluation_points(&member.name, member.curve(split, Branch::Evolution), false),
+        points: evaluation_points(
+            member,
+            &member.name,
+            member.curve(split, Branch::Evolution),
+            false,
+        ),
         marked: true,
     });
     let chart = Chart {
@@ -64,14 +69,19 @@ pub(super) fn of_members(study: &Study) -> Option<Figure> {
     })
 }
 
-fn evaluation_points(name: &str, curve: Vec<(u32, &Evaluated)>, with_interval: bool) -> Vec<Point> {
+fn evaluation_points(
+    member: &Member,
+    name: &str,
+    curve: Vec<(u32, &Evaluated)>,
+    with_interval: bool,
+) -> Vec<Point> {
     let point = |(iteration, it): (u32, &Evaluated)| Point {
         x: it.step as f64,
         y: it.accuracy,
         interval: with_interval.then_some(it.interval),
         tip: format!(
             "{name}, {}, step {}: {} % [{}], {} prompts",
-            after(iteration),
+            member.after(iteration),
             count(it.step),
             percent(it.accuracy),
             range(it.interval),
@@ -88,7 +98,7 @@ fn accuracy(member: &Member) -> Option<Figure> {
     let line = |name: &str, class, curve| Series {
         name: name.to_owned(),
         class,
-        points: evaluation_points(name, curve, true),
+        points: evaluation_points(member, name, curve, true),
         marked: true,
     };
     let mut series = vec![line(split, "c1", result)];
@@ -101,7 +111,7 @@ fn accuracy(member: &Member) -> Option<Figure> {
     let mut control = "";
     if member.has_control() {
         series.push(line("control", "control", member.curve(split, Branch::Control)));
-        control = " The control (dashed) starts from the same warm-up and takes the same optimizer \
+        control = " The control (dashed) starts from the same policy and takes the same optimizer \
                    steps without exploring anything new.";
     }
     let chart = Chart {
@@ -121,7 +131,8 @@ fn accuracy(member: &Member) -> Option<Figure> {
             count(prompts)
         ),
         body: chart.svg()?,
-        table: by_iteration(member),
+        // The page shows the table by iteration right below.
+        table: Table::default(),
     })
 }
 
@@ -146,7 +157,7 @@ fn categories(member: &Member) -> Option<Figure> {
                     interval: banded.then_some(category.interval),
                     tip: format!(
                         "{name}, {}: {} % [{}], {} prompts",
-                        after(*iteration),
+                        member.after(*iteration),
                         percent(category.accuracy),
                         range(category.interval),
                         count(category.count)
@@ -193,7 +204,7 @@ fn dynamics(member: &Member) -> Option<Figure> {
                     x: step as f64,
                     y: share,
                     interval: None,
-                    tip: format!("{name}, {}: {} %", after(iteration), percent(share)),
+                    tip: format!("{name}, {}: {} %", member.after(iteration), percent(share)),
                 })
             })
             .collect(),
@@ -224,7 +235,7 @@ fn dynamics(member: &Member) -> Option<Figure> {
         let (greedy, pass) = (greedy(it.at.iteration), it.value.pass_at(k));
         let gap = greedy.zip(pass).map(|(greedy, pass)| pass - greedy);
         table.rows.push(vec![
-            after(it.at.iteration),
+            member.after(it.at.iteration),
             percent_or_dash(greedy),
             percent(it.value.mean),
             percent_or_dash(pass),
@@ -269,7 +280,7 @@ fn wrong_steps(member: &Member) -> Option<Figure> {
             x: step as f64,
             y: share,
             interval: None,
-            tip: format!("{name}, {}: {} %", after(iteration), percent(share)),
+            tip: format!("{name}, {}: {} %", member.after(iteration), percent(share)),
         })
     };
     let answers = "right answers";
@@ -300,7 +311,7 @@ fn wrong_steps(member: &Member) -> Option<Figure> {
     for (iteration, it) in &evaluated {
         let selected = Member::at(&member.selections, *iteration);
         table.rows.push(vec![
-            after(*iteration),
+            member.after(*iteration),
             percent_or_dash(it.wrong_steps_share),
             percent_or_dash(selected.and_then(|it| it.wrong_steps_share)),
             percent_or_dash(it.steps_right),
@@ -332,7 +343,7 @@ fn selected(member: &Member) -> Option<Figure> {
     let rows: Vec<_> =
         member.selections.iter().filter(|it| it.at.branch == Branch::Evolution).collect();
     let most = rows.iter().map(|it| it.value.rollouts).max()? as f64;
-    let (width, height, left, top, bottom) = (720.0, 280.0, 56.0, 30.0, 236.0);
+    let (width, height, left, top, bottom) = (720.0, 280.0, 76.0, 30.0, 236.0);
     let scale = ticks(most, 4);
     let last = scale.last().copied().unwrap_or(1.0);
     let y = |value: f64| bottom - (bottom - top) * value / last;
@@ -357,7 +368,7 @@ fn selected(member: &Member) -> Option<Figure> {
     for (index, it) in rows.iter().enumerate() {
         let value = &it.value;
         let middle = left + place * (index as f64 + 0.5);
-        let name = after(it.at.iteration);
+        let name = member.after(it.at.iteration);
         for (amount, class, what) in [
             (value.rollouts, "bar-sampled", "sampled"),
             (value.correct, "bar-right", "right"),
@@ -370,8 +381,8 @@ fn selected(member: &Member) -> Option<Figure> {
         // Where bars stand close, every other name would run into the next.
         let every = (rows.len() / 12 + 1) as u32;
         if it.at.iteration == 0 || it.at.iteration.is_multiple_of(every) {
-            let name = if it.at.iteration == 0 { "warm-up" } else { &it.at.iteration.to_string() };
-            svg.text(middle, bottom + 18.0, "tick middle", name);
+            let name = member.row_name(it.at.iteration);
+            svg.text(middle, bottom + 18.0, "tick middle", &name);
         }
         let explored = Member::at(&member.explorations, it.at.iteration);
         table.rows.push(vec![
@@ -426,7 +437,7 @@ fn loss(member: &Member) -> Option<Figure> {
             tip: String::new(),
         }));
         table.rows.push(vec![
-            after(it.at.iteration),
+            member.after(it.at.iteration),
             branch.into(),
             count(value.steps),
             count(value.samples),

@@ -199,7 +199,7 @@ pub fn page(study: &Study, extras: &Extras) -> String {
         notes: study.notes.iter().map(|it| (it.stage.as_deref(), it.message.as_str())).collect(),
         time: timeline::figure(study),
         graph: extras.graph_svg.as_deref(),
-        samples: samples(&extras.samples),
+        samples: samples(study.leader().unwrap_or(&Member::default()), &extras.samples),
         written,
         defaults,
         versions: versions(study),
@@ -277,7 +277,7 @@ fn versions(study: &Study) -> Vec<(&'static str, String)> {
 }
 
 /// Samples grouped by verdict, in the order of interest.
-fn samples(samples: &[SampleView]) -> Vec<Cards<'_>> {
+fn samples<'a>(member: &Member, samples: &'a [SampleView]) -> Vec<Cards<'a>> {
     let mut groups = [
         Cards { title: "Right, with right steps", cards: Vec::new() },
         Cards { title: "Right answer, wrong steps", cards: Vec::new() },
@@ -294,9 +294,9 @@ fn samples(samples: &[SampleView]) -> Vec<Cards<'_>> {
         left -= image.as_ref().map_or(0, |(uri, _)| uri.len());
         let mut answers = Vec::new();
         if let Some(before) = &sample.before {
-            answers.push(("warm-up".to_owned(), verdict(before), before));
+            answers.push((member.start().to_owned(), verdict(before), before));
         }
-        let name = super::sections::after(sample.iteration);
+        let name = member.after(sample.iteration);
         answers.push((name, verdict(&sample.answer), &sample.answer));
         groups[group].cards.push(Card {
             sample: format!("{} {}", sample.split, sample.id),

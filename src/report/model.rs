@@ -173,6 +173,11 @@ pub struct Member {
     pub values: Map<String, Value>,
     /// Iterations that were planned.
     pub iterations: u32,
+    /// Whether a warm-up comes before the first iteration.
+    pub warmed_up: bool,
+    /// Iterations of the evolution of which something has no result, with the word that says most:
+    /// `failed`, `unfinished`, `skipped` or `waiting`.
+    pub troubles: BTreeMap<u32, &'static str>,
     /// Parameters of the model it starts from.
     pub parameters: Option<u64>,
     /// Prompts by split.
@@ -321,13 +326,33 @@ impl Member {
         0..=self.iterations
     }
 
+    /// What iteration 0 is: `warm-up`, or `base` where there is none.
+    pub fn start(&self) -> &'static str {
+        if self.warmed_up { "warm-up" } else { "base" }
+    }
+
+    /// `iteration 6`, or what comes before the first.
+    pub(super) fn after(&self, iteration: u32) -> String {
+        if iteration == 0 { self.start().into() } else { format!("iteration {iteration}") }
+    }
+
+    /// The same, as short as a table wants it.
+    pub(super) fn row_name(&self, iteration: u32) -> String {
+        if iteration == 0 { self.start().into() } else { iteration.to_string() }
+    }
+
     fn take(&mut self, row: &StageRow) -> Result<(), serde_json::Error> {
         let iteration = row.summary.iteration;
         let control = row.summary.branch == "control";
         if !control {
             self.iterations = self.iterations.max(iteration);
+            self.warmed_up |= iteration == 0 && row.summary.kind == "train";
         }
         if !row.state.has_result() {
+            if !control {
+                let word = self.troubles.entry(iteration).or_insert("waiting");
+                *word = weightier(word, row.state.word());
+            }
             return Ok(());
         }
         let branch = if control { Branch::Control } else { Branch::Evolution };
@@ -356,6 +381,12 @@ impl Member {
         self.selections.sort_by_key(|it| it.at);
         self.trainings.sort_by_key(|it| it.at);
     }
+}
+
+/// Of two words for states without a result, the one that says more.
+fn weightier(one: &'static str, other: &'static str) -> &'static str {
+    let told = ["failed", "unfinished", "skipped"];
+    told.into_iter().find(|word| [one, other].contains(word)).unwrap_or(one)
 }
 
 impl Comparison<'_> {

@@ -72,7 +72,7 @@ pub(super) fn headline(member: &Member) -> Vec<Headline> {
     let Some(comparison) = member.comparison(split) else { return Vec::new() };
     let Comparison { first, last, iteration, control } = comparison;
     let mut figures = vec![Headline {
-        label: format!("{split} accuracy, warm-up → {}", after(iteration)),
+        label: format!("{split} accuracy, {} → {}", member.start(), member.after(iteration)),
         value: match first {
             Some(first) => format!("{} → {} %", percent(first.accuracy), percent(last.accuracy)),
             None => format!("{} %", percent(last.accuracy)),
@@ -86,7 +86,7 @@ pub(super) fn headline(member: &Member) -> Vec<Headline> {
     }];
     if let Some((gain, interval)) = comparison.gain() {
         figures.push(Headline {
-            label: "gain over the warm-up".into(),
+            label: format!("gain over the {}", member.start()),
             value: format!("{} points", points(gain)),
             detail: format!("95 % interval {} to {}", points(interval[0]), points(interval[1])),
         });
@@ -104,15 +104,6 @@ pub(super) fn headline(member: &Member) -> Vec<Headline> {
         });
     }
     figures
-}
-
-/// `iteration 6`, or what comes before the first.
-pub(super) fn after(iteration: u32) -> String {
-    if iteration == 0 { "warm-up".into() } else { format!("iteration {iteration}") }
-}
-
-fn row_name(iteration: u32) -> String {
-    if iteration == 0 { "warm-up".into() } else { iteration.to_string() }
 }
 
 fn with_interval(evaluated: Option<&Evaluated>) -> String {
@@ -135,6 +126,7 @@ pub(super) fn by_iteration(member: &Member) -> Table {
         pass.as_str(),
         "kept",
         "wrong steps",
+        "state",
     ]);
     for iteration in member.all_iterations() {
         let test = member.evaluation("test", Branch::Evolution, iteration);
@@ -146,7 +138,7 @@ pub(super) fn by_iteration(member: &Member) -> Table {
         let monitored = Member::at(&member.monitors, iteration);
         let selected = Member::at(&member.selections, iteration);
         table.rows.push(vec![
-            row_name(iteration),
+            member.row_name(iteration),
             result.map_or_else(|| "–".into(), |it| count(it.step)),
             with_interval(test),
             percent_or_dash(control.map(|it| it.accuracy)),
@@ -154,6 +146,7 @@ pub(super) fn by_iteration(member: &Member) -> Table {
             percent_or_dash(monitored.and_then(|it| it.pass_at(it.k))),
             selected.map_or_else(|| "–".into(), |it| count(it.kept)),
             percent_or_dash(result.and_then(|it| it.wrong_steps_share)),
+            member.troubles.get(&iteration).map_or_else(String::new, |it| (*it).into()),
         ]);
     }
     table.without_empty_columns()
@@ -164,9 +157,9 @@ pub(super) fn by_category(member: &Member) -> Table {
     let Some(comparison) = member.comparison(member.result_split()) else {
         return Table::default();
     };
-    let last_name = after(comparison.iteration);
+    let last_name = member.after(comparison.iteration);
     let mut table =
-        Table::new(&["category", "prompts", "warm-up", last_name.as_str(), "gain", "control"]);
+        Table::new(&["category", "prompts", member.start(), last_name.as_str(), "gain", "control"]);
     let of = |evaluated: Option<&Evaluated>, name: &str| -> Option<f64> {
         evaluated?.categories.get(name).map(|it| it.accuracy)
     };
@@ -209,7 +202,7 @@ pub(super) fn by_member<'a>(members: impl Iterator<Item = &'a Member> + Clone) -
         }
         let result = member.comparison(member.result_split());
         let at = |split| member.comparison(split).map(|it| it.last);
-        row.push(result.map_or_else(|| "–".into(), |it| row_name(it.iteration)));
+        row.push(result.map_or_else(|| "–".into(), |it| member.row_name(it.iteration)));
         row.push(with_interval(at("test")));
         row.push(with_interval(at("validation")));
         let gain = result.and_then(|it| it.gain());

@@ -9,7 +9,7 @@ use crate::base::Duration;
 use std::collections::BTreeSet;
 
 /// Width of the drawing and of the names of lanes in it.
-const WIDTH: f64 = 1000.0;
+const WIDTH: f64 = 820.0;
 const LEFT: f64 = 84.0;
 /// Height of a lane and of a bar in it.
 const LANE: f64 = 40.0;

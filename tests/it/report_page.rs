@@ -19,13 +19,13 @@ const FIGURES: [&str; 7] = [
 #[expect(clippy::disallowed_methods, reason = "a test writes to its own folder")]
 fn written(name: &str, html: &str) -> PathBuf {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&file, html).unwrap();
+    std::fs::write(&file, html).expect("cargo makes the folder");
     file
 }
 
 /// The document after its script ran, and what the browser logged.
 fn browse(file: &Path) -> Option<(String, String)> {
-    let profile = tempfile::tempdir().unwrap();
+    let profile = tempfile::tempdir().expect("there is a folder for temporary files");
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])

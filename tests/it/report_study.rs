@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 fn pretty(json: &Value) -> String {
-    serde_json::to_string_pretty(json).unwrap()
+    serde_json::to_string_pretty(json).expect("JSON is JSON")
 }
 
 #[test]

@@ -306,7 +306,7 @@ fn picture(heights: [u32; 4]) -> Vec<u8> {
         image::Rgb(if inside { colours[column] } else { [grey; 3] })
     });
     let mut png = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    picture.write_to(&mut png, image::ImageFormat::Png).expect("a vector takes everything");
     png.into_inner()
 }
 
