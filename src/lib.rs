@@ -8,3 +8,4 @@ pub mod base;
 pub mod event;
 pub mod plan;
 pub mod recipe;
+pub mod store;
