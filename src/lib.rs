@@ -8,4 +8,5 @@ pub mod base;
 pub mod event;
 pub mod plan;
 pub mod recipe;
+pub mod run;
 pub mod store;

@@ -176,26 +176,31 @@ impl Store {
         disk::write(&results.path(MANIFEST)?, &print(&manifest), sync)?;
         disk::sync_folder(results.folder(), sync)?;
         let target = self.artifact_folder(key);
-        self.rename_into_place(key, results.folder(), &target, sync)?;
+        self.discard_altered(lock)?;
+        self.rename_into_place(results.folder(), &target, sync)?;
         self.remove(staging.path())?;
         Ok(Artifact { folder: target, manifest })
     }
 
-    fn rename_into_place(
-        &self,
-        key: Key,
-        from: &Path,
-        target: &Path,
-        sync: Sync,
-    ) -> Result<(), Error> {
+    /// Takes an artifact away unless every byte of it is as committed; tells whether it is gone.
+    ///
+    /// # Errors
+    /// When it cannot be read, moved or removed.
+    pub fn discard_altered(&self, lock: &Lock) -> Result<bool, Error> {
+        let key = lock.key();
+        match self.artifact(key).and_then(|found| found.map(|it| it.verify()).transpose()) {
+            Ok(Some(())) => Ok(false),
+            Ok(None) => Ok(true),
+            Err(Error::Altered { .. }) => self.discard(key).map(|()| true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rename_into_place(&self, from: &Path, target: &Path, sync: Sync) -> Result<(), Error> {
         let parent = target.parent().expect("an artifact lies in a folder of its first digits");
         if !parent.is_dir() {
             disk::make_folder(parent)?;
             disk::sync_folder(&self.artifacts_folder(), sync)?;
-        }
-        let whole = |artifact: Option<Artifact>| artifact.is_some_and(|it| it.verify().is_ok());
-        if target.exists() && !self.artifact(key).is_ok_and(whole) {
-            self.discard(key)?;
         }
         match fs::rename(from, target) {
             Ok(()) => disk::sync_folder(parent, sync),
