@@ -7,4 +7,4 @@ mod log;
 mod vocabulary;
 
 pub use log::{FORMAT, Record};
-pub use vocabulary::{Event, Outcome, StageSummary, Unit, Versions};
+pub use vocabulary::{Event, Machine, Outcome, StageSummary, Unit, Versions};

@@ -22,6 +22,9 @@ pub enum Event {
         recipe_file: String,
         /// Versions of everything that takes part.
         versions: Versions,
+        /// What it runs on.
+        #[serde(default)]
+        machine: Machine,
     },
     /// The graph, in an order in which it could be carried out.
     Planned {
@@ -150,6 +153,12 @@ pub struct StageSummary {
     pub kind: String,
     /// Its name, such as `explore 3`.
     pub name: String,
+    /// The part of the study it belongs to: `ground`, `evolution` or `control`.
+    #[serde(default)]
+    pub branch: String,
+    /// The iteration, from 1; 0 before the first.
+    #[serde(default)]
+    pub iteration: u32,
     /// Keys of the stages whose artifacts it reads.
     pub needs: Vec<Key>,
     /// Members that use it.
@@ -160,6 +169,19 @@ pub struct StageSummary {
     /// The iteration, from 1; 0 for what comes before the first.
     #[serde(default)]
     pub iteration: u32,
+}
+
+/// The machine that a run has to itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model of the processor, as the system names it.
+    pub processor: String,
+    /// Cores that this process may use.
+    pub cores: u32,
+    /// Bytes of memory that this process may use; 0 when unknown.
+    pub memory_bytes: u64,
+    /// CUDA devices.
+    pub cuda_devices: u32,
 }
 
 /// Versions of everything that takes part.

@@ -1,0 +1,239 @@
+//! Which stages are stored, ready, under way or out of reach. Pure: it is told what happened.
+
+use crate::{
+    base::Key,
+    plan::{Graph, Node},
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
+/// Where a stage stands in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not stored, and nothing that is missing needs it.
+    Unneeded,
+    /// Needed; an input is not there yet.
+    Waiting,
+    /// Needed, with all its inputs.
+    Ready,
+    /// Another run is at it.
+    Held,
+    /// Workers are at it.
+    Active,
+    /// Its artifact is in the store.
+    Available,
+    /// It failed in this run.
+    Failed,
+    /// Something that it needs failed.
+    Skipped,
+}
+
+impl State {
+    fn is_open(self) -> bool {
+        matches!(self, Self::Waiting | Self::Ready | Self::Held | Self::Active)
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    inputs: Vec<usize>,
+    consumers: Vec<usize>,
+    state: State,
+    /// Inputs that are not available, whatever this stage's own state.
+    missing: usize,
+    /// Longest chain of stages from this one to an end of the graph.
+    chain: u32,
+}
+
+/// All stages of a graph, numbered in its order.
+#[derive(Debug)]
+pub(super) struct Board {
+    nodes: Vec<Node>,
+    numbers: BTreeMap<Key, usize>,
+    entries: Vec<Entry>,
+    /// Longest remaining chain first: what is on the critical path must not wait for an evaluation.
+    ready: BTreeSet<(Reverse<u32>, usize)>,
+    /// Stages that are needed and not yet decided.
+    undecided: usize,
+}
+
+impl Board {
+    /// Lays out a graph of which some stages are stored, and needs every end of it.
+    pub(super) fn new(graph: &Graph, stored: &BTreeSet<Key>) -> Self {
+        let nodes: Vec<Node> = graph.nodes().cloned().collect();
+        let numbers: BTreeMap<Key, usize> =
+            nodes.iter().enumerate().map(|(number, node)| (node.key, number)).collect();
+        let mut entries: Vec<Entry> = Vec::with_capacity(nodes.len());
+        for (number, node) in nodes.iter().enumerate() {
+            let inputs: BTreeSet<usize> = node.inputs.values().map(|key| numbers[key]).collect();
+            for input in &inputs {
+                entries[*input].consumers.push(number);
+            }
+            let available = stored.contains(&node.key);
+            let missing =
+                inputs.iter().filter(|input| entries[**input].state != State::Available).count();
+            entries.push(Entry {
+                inputs: inputs.into_iter().collect(),
+                consumers: Vec::new(),
+                state: if available { State::Available } else { State::Unneeded },
+                missing,
+                chain: 1,
+            });
+        }
+        for number in (0..entries.len()).rev() {
+            let below = entries[number].consumers.iter().map(|consumer| entries[*consumer].chain);
+            entries[number].chain = 1 + below.max().unwrap_or(0);
+        }
+        let mut board = Self { nodes, numbers, entries, ready: BTreeSet::new(), undecided: 0 };
+        for number in 0..board.entries.len() {
+            if board.entries[number].consumers.is_empty() {
+                board.require(number);
+            }
+        }
+        board
+    }
+
+    pub(super) fn node(&self, number: usize) -> &Node {
+        &self.nodes[number]
+    }
+
+    pub(super) fn number(&self, key: Key) -> Option<usize> {
+        self.numbers.get(&key).copied()
+    }
+
+    pub(super) fn state(&self, number: usize) -> State {
+        self.entries[number].state
+    }
+
+    /// How urgent a stage is: the length of the longest chain that waits for it.
+    pub(super) fn chain(&self, number: usize) -> u32 {
+        self.entries[number].chain
+    }
+
+    /// The most urgent of the stages that could begin.
+    pub(super) fn first_ready(&self) -> Option<usize> {
+        self.ready.first().map(|(_, number)| *number)
+    }
+
+    /// How many stages could begin.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Whether every stage is available, failed, out of reach or not needed.
+    pub(super) fn is_decided(&self) -> bool {
+        self.undecided == 0
+    }
+
+    /// Stages that are needed and not yet decided.
+    pub(super) fn open(&self) -> Vec<usize> {
+        (0..self.entries.len()).filter(|number| self.state(*number).is_open()).collect()
+    }
+
+    /// Needs a stage, and whatever it needs that is not there. Returns what turns out to be out of
+    /// reach because something below has failed.
+    pub(super) fn require(&mut self, number: usize) -> Vec<usize> {
+        let mut lost = Vec::new();
+        let mut wanted = vec![number];
+        while let Some(number) = wanted.pop() {
+            if self.state(number) != State::Unneeded {
+                continue;
+            }
+            self.wait(number);
+            for input in self.entries[number].inputs.clone() {
+                match self.state(input) {
+                    State::Unneeded => wanted.push(input),
+                    State::Failed | State::Skipped => lost.push(number),
+                    _ => {}
+                }
+            }
+        }
+        let mut skipped = Vec::new();
+        for number in lost {
+            if matches!(self.state(number), State::Waiting | State::Ready) {
+                self.set(number, State::Skipped);
+                skipped.push(number);
+                skipped.extend(self.skip_consumers(number));
+            }
+        }
+        skipped
+    }
+
+    /// Workers, or another run, are at a stage.
+    pub(super) fn take(&mut self, number: usize, state: State) {
+        debug_assert!(matches!(state, State::Active | State::Held));
+        self.set(number, state);
+    }
+
+    /// A stage that was taken is to be begun again. Returns what turns out to be out of reach.
+    pub(super) fn again(&mut self, number: usize) -> Vec<usize> {
+        self.set(number, State::Unneeded);
+        self.require(number)
+    }
+
+    fn wait(&mut self, number: usize) {
+        let ready = self.entries[number].missing == 0;
+        self.set(number, if ready { State::Ready } else { State::Waiting });
+    }
+
+    /// A stage's artifact is there.
+    pub(super) fn finish(&mut self, number: usize) {
+        self.set(number, State::Available);
+        for consumer in self.entries[number].consumers.clone() {
+            self.entries[consumer].missing -= 1;
+            if self.state(consumer) == State::Waiting {
+                self.wait(consumer);
+            }
+        }
+    }
+
+    /// A stage's artifact is not there any more. Returns what that puts out of reach.
+    pub(super) fn lose(&mut self, number: usize) -> Vec<usize> {
+        if self.state(number) != State::Available {
+            return Vec::new();
+        }
+        for consumer in self.entries[number].consumers.clone() {
+            self.entries[consumer].missing += 1;
+            if self.state(consumer) == State::Ready {
+                self.set(consumer, State::Waiting);
+            }
+        }
+        self.set(number, State::Unneeded);
+        self.require(number)
+    }
+
+    /// A stage failed. Returns all that depend on it and will not run.
+    pub(super) fn fail(&mut self, number: usize) -> Vec<usize> {
+        self.set(number, State::Failed);
+        self.skip_consumers(number)
+    }
+
+    fn skip_consumers(&mut self, number: usize) -> Vec<usize> {
+        let mut skipped = Vec::new();
+        let mut reached = self.entries[number].consumers.clone();
+        while let Some(consumer) = reached.pop() {
+            if matches!(self.state(consumer), State::Waiting | State::Held | State::Ready) {
+                self.set(consumer, State::Skipped);
+                skipped.push(consumer);
+                reached.extend(&self.entries[consumer].consumers);
+            }
+        }
+        skipped.sort_unstable();
+        skipped
+    }
+
+    fn set(&mut self, number: usize, state: State) {
+        let entry = &mut self.entries[number];
+        let place = (Reverse(entry.chain), number);
+        self.undecided += usize::from(state.is_open());
+        self.undecided -= usize::from(entry.state.is_open());
+        entry.state = state;
+        if state == State::Ready {
+            self.ready.insert(place);
+        } else {
+            self.ready.remove(&place);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Single files: read, written beside their name and renamed, removed without a complaint when gone.
+
+use super::error::{At as _, Error};
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Suffix of files that are being written; whoever finds one of a dead process may remove it.
+const UNFINISHED: &str = ".tmp";
+
+/// A text no other call in this or another living process gets.
+pub(super) fn unique() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A hidden name beside a path, for what is being written.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}{UNFINISHED}", unique()));
+    path.with_file_name(name)
+}
+
+/// Makes a folder and those above it.
+pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
+    fs::create_dir_all(path).at("make the folder", path)
+}
+
+/// When bytes must be on the disk itself, which costs milliseconds. A killed process loses nothing
+/// either way; a loss of power may tear what was written [`Sync::Later`], and its digest then tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before the call returns.
+    Now,
+    /// When the system finds time.
+    Later,
+}
+
+/// Replaces a file at once: readers see the old bytes or the new ones, whatever happens.
+pub(super) fn replace(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), Error> {
+    let unfinished = beside(path);
+    let written = write(&unfinished, bytes, sync)
+        .and_then(|()| fs::rename(&unfinished, path).at("rename into place", path));
+    if written.is_err() {
+        remove_file(&unfinished)?;
+    }
+    written
+}
+
+/// Writes a file whose folder nobody reads yet.
+pub(super) fn write(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), Error> {
+    use io::Write as _;
+    let mut file = fs::File::create(path).at("create", path)?;
+    file.write_all(bytes).at("write", path)?;
+    sync_file(&file, path, sync)
+}
+
+/// Makes a file's bytes last.
+pub(super) fn sync_file(file: &fs::File, path: &Path, sync: Sync) -> Result<(), Error> {
+    match sync {
+        Sync::Now => file.sync_data().at("sync", path),
+        Sync::Later => Ok(()),
+    }
+}
+
+/// Makes the names in a folder last.
+pub(super) fn sync_folder(path: &Path, sync: Sync) -> Result<(), Error> {
+    if sync == Sync::Later {
+        return Ok(());
+    }
+    fs::File::open(path).and_then(|folder| folder.sync_all()).at("sync the folder", path)
+}
+
+/// Reads a file; `None` when there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    found(fs::read(path)).at("read", path)
+}
+
+/// Removes a file, if there is one.
+pub(super) fn remove_file(path: &Path) -> Result<(), Error> {
+    found(fs::remove_file(path)).map(drop).at("remove", path)
+}
+
+/// Removes a folder with all in it, if there is one. Another process may be removing it as well.
+pub(super) fn remove_folder(path: &Path) -> Result<(), Error> {
+    found(fs::remove_dir_all(path)).map(drop).at("remove", path)
+}
+
+/// Names in a folder, sorted; none when there is no folder.
+pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
+    let Some(entries) = found(fs::read_dir(path)).at("list", path)? else {
+        return Ok(Vec::new());
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.at("list", path)?.file_name().into_string().ok());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Bytes in a file or in all files under a folder; 0 when there is none.
+pub(super) fn size(path: &Path) -> Result<u64, Error> {
+    let Some(about) = found(fs::symlink_metadata(path)).at("look at", path)? else {
+        return Ok(0);
+    };
+    if !about.is_dir() {
+        return Ok(about.len());
+    }
+    names(path)?.iter().map(|name| size(&path.join(name))).sum()
+}
+
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

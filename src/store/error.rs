@@ -1,0 +1,142 @@
+//! What can go wrong with the store, and the way out of each.
+
+use crate::base::{Bytes, Hint, Key};
+use std::{io, path::Path, path::PathBuf};
+use thiserror::Error;
+
+/// A fault of the store.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {operation} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried, such as `write`.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// What is left on that disk, when it is full.
+        free: Option<Bytes>,
+    },
+    /// A file stands where the store should.
+    #[error("the store `{}` is not a folder", path.display())]
+    NotAFolder {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A folder that holds something else.
+    #[error("`{}` holds files, and they are not a store", path.display())]
+    NotAStore {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// Made by a later program, or not by this one at all.
+    #[error("the store `{}` has layout version `{found}`, and this mstar knows {known}", path.display())]
+    Version {
+        /// The path as given.
+        path: PathBuf,
+        /// What its `version` file says.
+        found: String,
+        /// The newest layout known.
+        known: u32,
+    },
+    /// A file of an artifact is not what was committed.
+    #[error("artifact {} was altered: `{file}` is not what was stored", key.short())]
+    Altered {
+        /// The artifact.
+        key: Key,
+        /// The file inside it.
+        file: String,
+    },
+    /// An artifact never had that file.
+    #[error("artifact {} has no file `{file}`", key.short())]
+    NoSuchFile {
+        /// The artifact.
+        key: Key,
+        /// What was asked for.
+        file: String,
+    },
+    /// A name that could leave its folder, or hide in it.
+    #[error("`{name}` cannot be the name of a stored file")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// No run has that name.
+    #[error("no run `{run}` in this store")]
+    NoSuchRun {
+        /// What was asked for.
+        run: String,
+    },
+    /// A record that says what a run names cannot be read.
+    #[error("the record of run `{run}` cannot be read: {reason}")]
+    BadRun {
+        /// The run.
+        run: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { free: Some(free), .. } => Some(format!(
+                "the disk is full ({free} free): `mstar gc` removes what no run names, or choose \
+                 another disk with `--store`; what is done stays done"
+            )),
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("choose a folder you may write with `--store` or `MSTAR_STORE`".into())
+                }
+                io::ErrorKind::NotADirectory => {
+                    Some("a part of that path is a file: choose another with `--store`".into())
+                }
+                _ => None,
+            },
+            Self::NotAFolder { .. } | Self::NotAStore { .. } => {
+                Some("name a new or an empty folder with `--store` or `MSTAR_STORE`".into())
+            }
+            Self::Version { .. } => {
+                Some("use the mstar that made it, or another folder with `--store`".into())
+            }
+            Self::Altered { .. } => Some("the next `mstar run` makes it again".into()),
+            Self::NoSuchRun { .. } => Some("`mstar list` names the runs".into()),
+            Self::BadRun { run, .. } => {
+                Some(format!("if that run does not matter, remove its folder `run-v1/{run}`"))
+            }
+            Self::NoSuchFile { .. } | Self::BadName { .. } => None,
+        }
+    }
+}
+
+impl Error {
+    /// Whether the disk, or what this user may fill of it, is full.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { free: Some(_), .. })
+    }
+}
+
+/// Says of an input or output error what was tried and on what.
+pub(super) trait At<T> {
+    /// The same result, with the operation and the path.
+    fn at(self, operation: &'static str, path: &Path) -> Result<T, Error>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, operation: &'static str, path: &Path) -> Result<T, Error> {
+        self.map_err(|source| {
+            let full =
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let free = full.then(|| free_space(path));
+            Error::Io { operation, path: path.to_owned(), source, free }
+        })
+    }
+}
+
+/// What is left for this user on the disk that holds a path, or the first folder above that exists.
+fn free_space(path: &Path) -> Bytes {
+    let measured = path.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok());
+    Bytes(measured.map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize)))
+}

@@ -1,0 +1,41 @@
+//! What is kept: artifacts by content, work in progress, records of runs, measured rates.
+//!
+//! May import: base.
+//! Owns: the folder `.mstar/`, its layout, its locks, and every write of the whole program. Nothing
+//! is ever changed in place: a file is written beside its name and renamed, and a folder
+//! becomes an artifact by one rename. Never: knows what a stage computes, or reads the clock.
+//!
+//! ```text
+//! .mstar/version                     layout version
+//!        artifact-v1/<2 hex>/<key>/  finished work: files and their `manifest.json`; never changes
+//!        staging-v1/<key>/results/   what the next commit will hold
+//!        staging-v1/<key>/work/      what a killed stage goes on from: shards, checkpoints
+//!        run-v1/<run>/               events.jsonl, recipe.toml, resolved.toml, graph.json, run.json
+//!        lock-v1/                    kernel locks, which end with their process
+//!        rates.json                  how fast each kind of stage went on this machine
+//!        tmp/                        on the way out
+//! ```
+
+#![expect(clippy::disallowed_methods, reason = "this room owns the disk")]
+
+mod artifact;
+mod disk;
+mod error;
+mod layout;
+mod lock;
+mod rates;
+mod record;
+mod retention;
+mod staging;
+#[cfg(test)]
+mod tests;
+
+pub use artifact::{Artifact, FileEntry, MANIFEST, Manifest, Provenance};
+pub use disk::Sync;
+pub use error::Error;
+pub use layout::Store;
+pub use lock::{Lock, Presence};
+pub use rates::{Measured, Rates};
+pub use record::{Run, RunFiles, RunLog};
+pub use retention::{Removable, Removal, Retention};
+pub use staging::{Folder, StagedFile, Staging};

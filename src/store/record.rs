@@ -1,0 +1,236 @@
+//! Records of runs: what was asked for, and the log of what happened.
+
+use super::{
+    disk::{self, Sync},
+    error::{At as _, Error},
+    layout::Store,
+    lock::Held,
+};
+use crate::base::Key;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+const EVENTS: &str = "events.jsonl";
+const ABOUT: &str = "run.json";
+
+/// What is written down when a run begins.
+#[derive(Clone, Copy, Debug)]
+pub struct RunFiles<'a> {
+    /// The recipe's or experiment's text, as given.
+    pub recipe: &'a str,
+    /// Every value it resolved to.
+    pub resolved: &'a str,
+    /// The graph as JSON.
+    pub graph: &'a str,
+    /// All stages of the graph; `gc` keeps their artifacts.
+    pub keys: &'a [Key],
+}
+
+/// What `run.json` holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct About {
+    format: u32,
+    number: u64,
+    keys: Vec<Key>,
+}
+
+/// A recorded run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    id: String,
+    folder: PathBuf,
+    number: u64,
+    keys: Vec<Key>,
+}
+
+impl Run {
+    /// Its name in the store: the recipe's and a number that grows from run to run.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Position in the order in which the store's runs began, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// All stages of its graph.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The log so far, one event a line; the last line may be torn.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn events(&self) -> Result<String, Error> {
+        // A torn line may end inside a character.
+        let bytes = disk::read(&self.folder.join(EVENTS))?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The recipe's text as it was given.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn recipe(&self) -> Result<String, Error> {
+        self.text("recipe.toml")
+    }
+
+    /// Every value it resolved to.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn resolved(&self) -> Result<String, Error> {
+        self.text("resolved.toml")
+    }
+
+    /// The graph as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn graph(&self) -> Result<String, Error> {
+        self.text("graph.json")
+    }
+
+    fn text(&self, name: &str) -> Result<String, Error> {
+        let path = self.folder.join(name);
+        fs::read_to_string(&path).at("read", &path)
+    }
+}
+
+/// The log of a run that is going on. Holds the run's lock, which keeps `gc` away.
+#[derive(Debug)]
+pub struct RunLog {
+    id: String,
+    path: PathBuf,
+    file: File,
+    lock: Held,
+}
+
+impl RunLog {
+    /// The run's name in the store.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Adds a line, given without its newline, in one write.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn append(&mut self, line: &str) -> Result<(), Error> {
+        self.file.write_all(format!("{line}\n").as_bytes()).at("write", &self.path)
+    }
+
+    /// Makes all lines so far outlast a loss of power.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        self.file.sync_data().at("sync", &self.path)
+    }
+
+    /// Ends the log: syncs it and lets `gc` have the run.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.sync()?;
+        self.lock.remove()
+    }
+}
+
+impl Store {
+    /// Records a new run under `<name>-<number>`. The record appears whole, and no `gc` runs
+    /// meanwhile, so that a run's artifacts are named before it looks for them.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn create_run(&self, name: &str, files: &RunFiles<'_>) -> Result<RunLog, Error> {
+        let whole = self.lock_whole("store.lock")?;
+        let number = self.runs()?.last().map_or(1, |run| run.number + 1);
+        let id = format!("{}-{number}", folder_name(name));
+        let lock = self.lock_whole(&run_lock(&id))?;
+        let draft = self.temporary_folder().join(disk::unique());
+        disk::remove_folder(&draft)?;
+        disk::make_folder(&draft)?;
+        let about = About { format: 1, number, keys: files.keys.to_vec() };
+        let about = serde_json::to_string(&about).expect("a record is plain data");
+        for (name, text, sync) in [
+            ("recipe.toml", files.recipe, Sync::Later),
+            ("resolved.toml", files.resolved, Sync::Later),
+            ("graph.json", files.graph, Sync::Later),
+            (ABOUT, about.as_str(), Sync::Now),
+            (EVENTS, "", Sync::Later),
+        ] {
+            disk::write(&draft.join(name), text.as_bytes(), sync)?;
+        }
+        let folder = self.runs_folder().join(&id);
+        fs::rename(&draft, &folder).at("rename into place", &folder)?;
+        disk::sync_folder(&self.runs_folder(), Sync::Now)?;
+        let path = folder.join(EVENTS);
+        let file = File::options().append(true).open(&path).at("open", &path)?;
+        drop(whole);
+        Ok(RunLog { id, path, file, lock })
+    }
+
+    /// All runs, in the order in which they began.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn runs(&self) -> Result<Vec<Run>, Error> {
+        let names = disk::names(&self.runs_folder())?;
+        let mut runs = names.into_iter().map(|id| self.run(&id)).collect::<Result<Vec<_>, _>>()?;
+        runs.sort_by_key(|run| run.number);
+        Ok(runs)
+    }
+
+    /// The run that began last; `None` before the first.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn latest_run(&self) -> Result<Option<Run>, Error> {
+        Ok(self.runs()?.pop())
+    }
+
+    /// One run by its name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRun`], or when its record cannot be read.
+    pub fn run(&self, id: &str) -> Result<Run, Error> {
+        let missing = || Error::NoSuchRun { run: id.to_owned() };
+        super::staging::check_name(id).map_err(|_| missing())?;
+        let folder = self.runs_folder().join(id);
+        if !folder.is_dir() {
+            return Err(missing());
+        }
+        let bad = |reason: String| Error::BadRun { run: id.to_owned(), reason };
+        let bytes =
+            disk::read(&folder.join(ABOUT))?.ok_or_else(|| bad(format!("`{ABOUT}` is missing")))?;
+        let about: About =
+            serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+        Ok(Run { id: id.to_owned(), folder, number: about.number, keys: about.keys })
+    }
+}
+
+/// Name of the lock that a living run holds.
+pub(super) fn run_lock(id: &str) -> String {
+    format!("run-{id}.lock")
+}
+
+/// A recipe's name as a folder's: what does not belong there becomes `-`.
+fn folder_name(name: &str) -> String {
+    let keep = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
+    let name: String = name.chars().map(|c| if keep(c) { c } else { '-' }).take(80).collect();
+    let name = name.trim_start_matches('.');
+    if name.is_empty() { "run".to_owned() } else { name.to_owned() }
+}
