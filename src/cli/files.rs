@@ -48,8 +48,9 @@ fn read_text(path: &Path) -> Result<Source, (String, String)> {
             "is it a data file? name the recipe".to_owned(),
         ));
     }
-    let bytes = fs::read(path)
-        .map_err(|error| (format!("cannot be read: {error}"), "check its permissions".to_owned()))?;
+    let bytes = fs::read(path).map_err(|error| {
+        (format!("cannot be read: {error}"), "check its permissions".to_owned())
+    })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..valid];

@@ -8,8 +8,10 @@ mod arguments;
 mod commands;
 mod exit;
 mod files;
+mod planning;
 mod printer;
 mod progress;
+mod samples;
 
 use arguments::{Arguments, Command};
 use clap::Parser as _;

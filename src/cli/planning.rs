@@ -121,7 +121,9 @@ fn add_measurements(
             Event::Planned { stages } => {
                 kinds = stages.into_iter().map(|stage| (stage.key, stage.kind)).collect();
             }
-            Event::StageFinished { key, outcome: Outcome::Done, seconds, bytes, metrics, .. } => {
+            Event::StageFinished {
+                key, outcome: Outcome::Done, seconds, bytes, metrics, ..
+            } => {
                 let Some(kind) = kinds.get(&key) else { continue };
                 let number = |name: &str| metrics.get(name).and_then(serde_json::Value::as_f64);
                 let samples = ["samples", "count", "kept"].into_iter().find_map(number);

@@ -19,7 +19,8 @@ impl Printer {
     pub(crate) fn data(self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         let newline = if text.ends_with('\n') { "" } else { "\n" };
-        match stdout.write_all(format!("{text}{newline}").as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout.write_all(format!("{text}{newline}").as_bytes()).and_then(|()| stdout.flush())
+        {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
         }

@@ -33,9 +33,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(printer: Printer) -> Self {
-        let bars = printer.redraws().then(|| {
-            MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS))
-        });
+        let bars = printer
+            .redraws()
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS)));
         let overall = ProgressBar::hidden();
         let (names, running) = (BTreeMap::new(), BTreeMap::new());
         Self { printer, bars, overall, names, running, done: 0, stored: 0 }
@@ -49,7 +49,9 @@ impl Progress {
             Event::WorkerStarted { worker, device, threads, .. } => {
                 self.line(&format!("worker {worker} computes on {device} with {threads} threads"));
             }
-            Event::WorkerDied { worker, reason } => self.line(&format!("worker {worker}: {reason}")),
+            Event::WorkerDied { worker, reason } => {
+                self.line(&format!("worker {worker}: {reason}"))
+            }
             Event::StageStarted { key, resumed_from, .. } => self.started(*key, *resumed_from, now),
             Event::StageProgress { key, done, total, unit, watched } => {
                 self.moved(*key, (*done, *total), *unit, watched, now);
@@ -78,7 +80,8 @@ impl Progress {
         self.names = stages.iter().map(|stage| (stage.key, stage.clone())).collect();
         if let Some(bars) = &self.bars {
             let style = "{elapsed_precise} {wide_bar:.cyan/dim} {pos}/{len} stages";
-            self.overall = bars.add(ProgressBar::new(stages.len() as u64).with_style(style_of(style)));
+            self.overall =
+                bars.add(ProgressBar::new(stages.len() as u64).with_style(style_of(style)));
         }
     }
 
@@ -207,7 +210,11 @@ fn highlight(kind: &str, metrics: &Map<String, Value>) -> String {
     let told = wanted.iter().filter_map(|(key, label)| {
         let value = metrics.get(*key).filter(|value| !value.is_null())?;
         let number = number(value);
-        Some(if kind == "train" { format!("{label} {number}") } else { format!("{number} {label}") })
+        Some(if kind == "train" {
+            format!("{label} {number}")
+        } else {
+            format!("{number} {label}")
+        })
     });
     told.collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,13 @@
-//! Checkpoints that are shipped inside the program.
+//! Checkpoints that are shipped inside the program, and what is known of their training.
 
 use crate::base::Digest;
+
+/// Training prompts of the embedded task when a recipe does not say how many.
+pub const DEFAULT_PROMPTS: u64 = 24_000;
+
+/// Worked examples that the shipped base was trained on: `pretraining.reasoning.samples` of
+/// `recipes/base.toml`.
+pub const DEMONSTRATIONS: u64 = 500;
 
 /// A checkpoint as files in memory, in the Hugging Face layout.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@
 //! Never: touches the disk or a tensor; bytes and plain vectors go in, bytes and plain vectors come
 //! out.
 
+pub mod checkpoint;
 pub mod mini_vista;
 pub mod pixels;
 pub mod preview;

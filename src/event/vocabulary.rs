@@ -163,12 +163,6 @@ pub struct StageSummary {
     pub needs: Vec<Key>,
     /// Members that use it.
     pub members: Vec<String>,
-    /// The part of the study it belongs to: `ground`, `evolution` or `control`.
-    #[serde(default)]
-    pub branch: String,
-    /// The iteration, from 1; 0 for what comes before the first.
-    #[serde(default)]
-    pub iteration: u32,
 }
 
 /// The machine that a run has to itself.

@@ -18,8 +18,9 @@ pub(super) fn run(options: &Import, device: Device, context: &Context<'_>) -> Re
         let hint = "plan again with this version of mstar";
         return Err(failure(format!("`{}` is not what was planned", options.model), hint));
     }
-    let weights = Weights::from_bytes(shipped.weights, &options.model, precision(Dtype::Fp32), device)
-        .map_err(failed)?;
+    let weights =
+        Weights::from_bytes(shipped.weights, &options.model, precision(Dtype::Fp32), device)
+            .map_err(failed)?;
     let policy = Policy::of_parts(weights, shipped.config, shipped.tokenizer.to_vec())?;
     let results = context.results();
     results.write("model.safetensors", shipped.weights)?;

@@ -14,6 +14,7 @@
 //!
 //! All write `metrics.json`.
 
+mod ask;
 mod checkpoint;
 mod evaluate;
 mod examples;
@@ -31,4 +32,5 @@ mod rollout;
 mod select;
 mod train;
 
+pub use ask::{Answered, Question, ask};
 pub use performer::TorchPerformer;

@@ -38,7 +38,8 @@ pub(super) fn run(
         *right.entry(rollout.prompt).or_default() += u32::from(rollout.correct);
     }
     let mut pass = Map::new();
-    for k in (0..).map(|power| 1 << power).take_while(|k| *k < options.samples).chain([options.samples])
+    for k in
+        (0..).map(|power| 1 << power).take_while(|k| *k < options.samples).chain([options.samples])
     {
         let each = right.values().filter_map(|&right| pass_at_k(options.samples, right, k));
         pass.insert(k.to_string(), json!(mean(each)));

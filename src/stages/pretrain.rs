@@ -12,11 +12,11 @@ use crate::data::mini_vista::{
     TOKENIZER_JSON,
 };
 use crate::data::{Sample, pixels};
+use crate::engine::models::mini_vlm;
 use crate::engine::{
     Device, Model, Optimizer, OptimizerSettings, PatchTarget, Perception, Sequence, Weights,
     backward, pack,
 };
-use crate::engine::models::mini_vlm;
 use crate::event::Unit;
 use crate::plan::{Lesson, Port, Pretrain};
 use crate::recipe::PretrainingPhase;
@@ -60,11 +60,7 @@ fn factor(phase: &PretrainingPhase, step: u64, total: u64) -> f64 {
     rise.min(fall.max(phase.decay_to)).min(1.0)
 }
 
-fn perceive(
-    options: &Pretrain,
-    policy: &Policy,
-    context: &Context<'_>,
-) -> Result<Vec<f64>, Stop> {
+fn perceive(options: &Pretrain, policy: &Policy, context: &Context<'_>) -> Result<Vec<f64>, Stop> {
     let phase = &options.phase;
     let task = MiniVista::new(Seed(options.data_seed), POOL_ONE_OPERATION);
     let ids = |words: &[&str]| -> Result<Vec<i64>, Stop> {
@@ -209,9 +205,7 @@ fn read_and_reason(
 
 fn number_tokens(policy: &Policy) -> Result<Vec<i64>, Stop> {
     (0..200)
-        .map(|number: u32| {
-            Ok(i64::from(policy.tokenizer.id(&number.to_string()).map_err(failed)?))
-        })
+        .map(|number: u32| Ok(i64::from(policy.tokenizer.id(&number.to_string()).map_err(failed)?)))
         .collect()
 }
 

@@ -3,16 +3,20 @@
 use super::failure::failed;
 use crate::base::Key;
 use crate::data::{Reference, Sample, table};
+use crate::run::Stop;
 use crate::store::Artifact;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// The splits of a `prepare` artifact, each read when first asked for and kept for the next stage.
+/// Artifacts whose prompts are kept: those of the evolution and those of its control.
+const KEPT: usize = 2;
+
+/// Prompts of `prepare` artifacts, each split read when first asked for and kept for the stages that
+/// follow.
 #[derive(Default)]
 pub(super) struct Prompts {
-    of: Option<Key>,
-    samples: BTreeMap<&'static str, Rc<Vec<Sample>>>,
-    references: BTreeMap<&'static str, Rc<Vec<Reference>>>,
+    samples: BTreeMap<(Key, &'static str), Rc<Vec<Sample>>>,
+    references: BTreeMap<(Key, &'static str), Rc<Vec<Reference>>>,
 }
 
 impl Prompts {
@@ -22,13 +26,14 @@ impl Prompts {
         artifact: &Artifact,
         split: &'static str,
     ) -> Result<Rc<Vec<Sample>>, Stop> {
-        self.turn_to(artifact.key());
-        if let Some(samples) = self.samples.get(split) {
+        self.make_room(artifact.key());
+        let place = (artifact.key(), split);
+        if let Some(samples) = self.samples.get(&place) {
             return Ok(Rc::clone(samples));
         }
         let bytes = artifact.read(&format!("{split}.parquet"))?;
         let samples = Rc::new(table::decode(&bytes).map_err(failed)?);
-        self.samples.insert(split, Rc::clone(&samples));
+        self.samples.insert(place, Rc::clone(&samples));
         Ok(samples)
     }
 
@@ -38,25 +43,26 @@ impl Prompts {
         artifact: &Artifact,
         split: &'static str,
     ) -> Result<Rc<Vec<Reference>>, Stop> {
-        self.turn_to(artifact.key());
-        if let Some(references) = self.references.get(split) {
+        self.make_room(artifact.key());
+        let place = (artifact.key(), split);
+        if let Some(references) = self.references.get(&place) {
             return Ok(Rc::clone(references));
         }
         let name = format!("{split}-references.parquet");
         let references = if artifact.contains(&name) {
-            let bytes = artifact.read(&name)?;
-            table::decode(&bytes).map_err(failed)?
+            table::decode(&artifact.read(&name)?).map_err(failed)?
         } else {
             Vec::new()
         };
         let references = Rc::new(references);
-        self.references.insert(split, Rc::clone(&references));
+        self.references.insert(place, Rc::clone(&references));
         Ok(references)
     }
 
-    fn turn_to(&mut self, key: Key) {
-        if self.of != Some(key) {
-            *self = Self { of: Some(key), ..Self::default() };
+    fn make_room(&mut self, key: Key) {
+        let kept: BTreeSet<Key> = self.samples.keys().map(|(key, _)| *key).collect();
+        if kept.len() >= KEPT && !kept.contains(&key) {
+            *self = Self::default();
         }
     }
 }

@@ -9,7 +9,6 @@ use crate::engine::{self, Sampling, Settings, generate};
 use crate::event::Unit;
 use crate::rewards::{Extraction, matches};
 use crate::run::{Context, Stop};
-use serde_json::Map;
 use std::collections::BTreeMap;
 
 /// Responses that grow at a time. More fill the processor better and take more memory; the result

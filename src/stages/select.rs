@@ -25,15 +25,15 @@ pub(super) fn run(
     let candidates: Vec<Candidate<'_>> = rollouts.iter().map(candidate).collect();
     let seed = Seed(options.seed);
     let cap = (options.keep_per_prompt > 0).then_some(options.keep_per_prompt);
-    let mut kept = select(&candidates, rule(options.rule), options.distinct, cap, seed)
-        .map_err(failed)?;
+    let mut kept =
+        select(&candidates, rule(options.rule), options.distinct, cap, seed).map_err(failed)?;
     let chosen = kept.len();
     if options.keep > 0 && (options.keep as usize) < chosen {
         kept.shuffle(&mut seed.named("keep").generator());
         kept.truncate(options.keep as usize);
         kept.sort_unstable();
     }
-    let examples: Vec<TrainingExample> = 
+    let examples: Vec<TrainingExample> =
         (0..).zip(&kept).map(|(id, &index)| example(id, &rollouts[index])).collect();
     let bytes = table::encode(&examples).map_err(failed)?;
     let results = context.results();

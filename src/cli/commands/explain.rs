@@ -31,8 +31,8 @@ pub(crate) fn explain(arguments: &Explain, printer: Printer) -> Result<Exit, Tro
 }
 
 pub(crate) fn schema(printer: Printer) -> Result<Exit, Trouble> {
-    let text = serde_json::to_string_pretty(&recipe::schema())
-        .expect("a schema is a JSON value already");
+    let text =
+        serde_json::to_string_pretty(&recipe::schema()).expect("a schema is a JSON value already");
     printer.data(&text)?;
     Ok(Exit::Done)
 }

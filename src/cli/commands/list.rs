@@ -40,9 +40,8 @@ pub(crate) fn list(arguments: &List, store: &Path, printer: Printer) -> Result<E
             Some(Outcome::Interrupted) => "interrupted",
             None => "not ended",
         };
-        let seconds = row.seconds.map_or(String::new(), |seconds| {
-            crate::base::Duration(seconds).to_string()
-        });
+        let seconds =
+            row.seconds.map_or(String::new(), |seconds| crate::base::Duration(seconds).to_string());
         let accuracy = row.accuracy.map_or(String::new(), |accuracy| format!("{accuracy:.3}"));
         printer.data(&format!(
             "{:<28} {outcome:<12} {seconds:>12} {accuracy:>7}  {}",

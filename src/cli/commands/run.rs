@@ -31,12 +31,8 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
     let planned = serde_json::to_string(&PlannedGraph::of(&graph))
         .expect("a graph holds only numbers, text, lists and maps with string keys");
     let keys: Vec<_> = graph.nodes().map(|node| node.key).collect();
-    let files = RunFiles {
-        recipe: &text,
-        resolved: &resolved.to_toml(),
-        graph: &planned,
-        keys: &keys,
-    };
+    let files =
+        RunFiles { recipe: &text, resolved: &resolved.to_toml(), graph: &planned, keys: &keys };
     let log = store.create_run(&resolved.recipe.name, &files).map_err(of_store)?;
     let program = std::env::current_exe().map_err(|error| Trouble::Said {
         message: format!("the program's own path is unknown: {error}"),

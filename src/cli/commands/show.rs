@@ -29,6 +29,10 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
         return Ok(Exit::Done);
     }
     let records = Record::read_log(&run.events().map_err(of_store)?).unwrap_or_default();
-    printer.data(&format!("{}\n{}", run.folder().display(), summary(&Study::read(&records), None)))?;
+    printer.data(&format!(
+        "{}\n{}",
+        run.folder().display(),
+        summary(&Study::read(&records), None)
+    ))?;
     Ok(Exit::Done)
 }

@@ -15,11 +15,7 @@ pub(crate) fn worker(arguments: &Worker, store: &Path) -> Result<Exit, Trouble> 
 }
 
 #[cfg(feature = "torch")]
-pub(crate) fn sample(
-    arguments: &Sample,
-    store: &Path,
-    printer: Printer,
-) -> Result<Exit, Trouble> {
+pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     use crate::cli::arguments::TextOrJson;
     use crate::cli::{files, planning};
     use crate::stages::{Question, ask};
