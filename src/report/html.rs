@@ -4,9 +4,9 @@ use super::figures::{self, Figure};
 use super::model::{Member, State, Study};
 use super::numbers::{count, instant};
 use super::sections::{
-    Headline, Table, by_category, by_iteration, by_member, devices, ending, headline,
+    Headline, Table, by_category, by_iteration, by_member, device, devices, ending, headline,
 };
-use super::timeline;
+use super::{seeds, timeline};
 use crate::base::Digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use image::ImageFormat;
@@ -98,6 +98,7 @@ struct Page<'a> {
     members: Vec<MemberView>,
     member_table: Table,
     members_left_out: usize,
+    seed_table: Option<Table>,
     member_figure: Option<Figure>,
     problems: Vec<Problem>,
     stage_count: usize,
@@ -193,6 +194,7 @@ pub fn page(study: &Study, extras: &Extras) -> String {
         members,
         member_table: by_member(study.members.iter().take(MEMBERS_LISTED)),
         members_left_out: study.members.len().saturating_sub(MEMBERS_LISTED),
+        seed_table: seeds::over(&study.members, "seed", MEMBERS_LISTED),
         member_figure: figures::of_members(study),
         problems: problems(study),
         stage_count: study.stages.len(),
@@ -268,10 +270,7 @@ fn versions(study: &Study) -> Vec<(&'static str, String)> {
     rows.push(("cores", versions.cores.to_string()));
     for (number, worker) in &study.workers {
         let died = worker.died.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        rows.push((
-            "worker",
-            format!("{number}: {}, {} threads{died}", worker.device, worker.threads),
-        ));
+        rows.push(("worker", format!("{number}: {}{died}", device(worker))));
     }
     rows
 }

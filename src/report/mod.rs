@@ -12,6 +12,7 @@ mod metrics;
 mod model;
 mod numbers;
 mod sections;
+mod seeds;
 mod text;
 mod timeline;
 

@@ -15,7 +15,7 @@ pub(super) fn range(interval: [f64; 2]) -> String {
 /// A difference in points, always with its sign.
 pub(super) fn points(difference: f64) -> String {
     let rounded = (difference * 1000.0).round() / 10.0;
-    if rounded < 0.0 { format!("−{:.1}", -rounded) } else { format!("+{rounded:.1}") }
+    if rounded < 0.0 { format!("−{:.1}", -rounded) } else { format!("+{:.1}", rounded.abs()) }
 }
 
 /// A share or a dash.

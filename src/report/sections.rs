@@ -1,8 +1,9 @@
 //! What the terminal and the page both say: the headline in words, and the tables.
 
 use super::metrics::Evaluated;
-use super::model::{Branch, Comparison, Ending, Member, Study};
+use super::model::{Branch, Comparison, Ending, Member, Study, Worker};
 use super::numbers::{count, outcome_word, percent, percent_or_dash, points, range};
+use super::seeds::plain;
 use crate::base::Duration;
 use serde::Serialize;
 
@@ -57,13 +58,18 @@ pub(super) fn ending(study: &Study) -> String {
 pub(super) fn devices(study: &Study) -> String {
     let mut devices: Vec<String> = Vec::new();
     for worker in study.workers.values() {
-        let s = if worker.threads == 1 { "" } else { "s" };
-        let device = format!("{}, {} thread{s}", worker.device, worker.threads);
+        let device = device(worker);
         if !devices.contains(&device) {
             devices.push(device);
         }
     }
     devices.join(" and ")
+}
+
+/// A worker's device and threads.
+pub(super) fn device(worker: &Worker) -> String {
+    let s = if worker.threads == 1 { "" } else { "s" };
+    format!("{}, {} thread{s}", worker.device, worker.threads)
 }
 
 /// The result of a member in three figures.
@@ -194,11 +200,7 @@ pub(super) fn by_member<'a>(members: impl Iterator<Item = &'a Member> + Clone) -
     for member in members {
         let mut row = vec![member.name.clone()];
         for &axis in &axes {
-            row.push(match member.values.get(axis) {
-                None => "–".into(),
-                Some(serde_json::Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
-            });
+            row.push(member.values.get(axis).map_or_else(|| "–".into(), plain));
         }
         let result = member.comparison(member.result_split());
         let at = |split| member.comparison(split).map(|it| it.last);

@@ -4,6 +4,7 @@ use super::model::{Member, State, Study};
 use super::sections::{
     Table, by_category, by_iteration, by_member, devices, ending, headline, time,
 };
+use super::seeds;
 
 /// Rows of a table of members before it is cut.
 const MEMBERS_SHOWN: usize = 40;
@@ -70,6 +71,10 @@ fn one(text: &mut Text, member: &Member) {
 }
 
 fn grid(text: &mut Text, study: &Study) {
+    if let Some(table) = seeds::over(&study.members, "seed", MEMBERS_SHOWN) {
+        text.section("over seeds (means in %, 95 % intervals by Student's t)");
+        text.table(&table);
+    }
     text.section(&format!("{} members (accuracies in %, 95 % intervals)", study.members.len()));
     text.table(&by_member(study.members.iter().take(MEMBERS_SHOWN)));
     if study.members.len() > MEMBERS_SHOWN {

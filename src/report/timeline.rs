@@ -14,6 +14,8 @@ const LEFT: f64 = 84.0;
 /// Height of a lane and of a bar in it.
 const LANE: f64 = 40.0;
 const BAR: f64 = 26.0;
+/// The longest bars that are drawn; a grid has thousands that nobody could see.
+const BARS_DRAWN: usize = 1500;
 
 /// The figure; `None` when no stage ran.
 pub(super) fn figure(study: &Study) -> Option<Figure> {
@@ -35,7 +37,13 @@ pub(super) fn figure(study: &Study) -> Option<Figure> {
         let middle = 8.0 + LANE * (lane as f64 + 0.5);
         svg.text(0.0, middle + 4.5, "tick", &format!("worker {worker}"));
     }
-    for (row, (worker, from, to)) in spans() {
+    let mut drawn: Vec<_> = spans().collect();
+    drawn.sort_by_key(|(_, (_, from, to))| std::cmp::Reverse(to - from));
+    let left_out = drawn.len().saturating_sub(BARS_DRAWN);
+    drawn.truncate(BARS_DRAWN);
+    // In the order of time, so that the arrow keys walk along it.
+    drawn.sort_by_key(|(_, (worker, from, _))| (*worker, *from));
+    for (row, (worker, from, to)) in drawn {
         let lane = lanes.range(..worker).count() as f64;
         let (from, to) = (from as f64 / 1e3, to as f64 / 1e3);
         let at = (x(from), 8.0 + LANE * lane + (LANE - BAR) / 2.0);
@@ -53,8 +61,13 @@ pub(super) fn figure(study: &Study) -> Option<Figure> {
         title: "Where the time went".into(),
         caption: format!(
             "{} of work; each bar is a stage in a worker's hands, coloured by kind. Pauses between \
-             sittings are left out; stages found in the store took no time.",
-            Duration(study.seconds)
+             sittings are left out; stages found in the store took no time.{}",
+            Duration(study.seconds),
+            if left_out > 0 {
+                format!(" The {left_out} shortest are not drawn.")
+            } else {
+                String::new()
+            }
         ),
         body: format!("{}{}", legend(study), svg.close()),
         table: time(study),

@@ -1,10 +1,9 @@
 //! What the terminal and scripts are told of a run, whatever became of it.
 
-use crate::study_log::{End, key, log};
+use crate::study_log::{End, grid, grid_values, key, log};
 use mstar::event::{Event, Outcome, Record};
 use mstar::report::{Branch, Ending, State, Study, summary, to_json};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
 
 fn pretty(json: &Value) -> String {
     serde_json::to_string_pretty(json).expect("JSON is JSON")
@@ -106,25 +105,25 @@ fn metrics_that_cannot_be_read_are_told() {
 
 #[test]
 fn members_of_a_grid_lie_side_by_side_and_the_leader_is_chosen_by_validation() {
-    let mut records = log(End::Done);
-    for record in &mut records {
-        if let Event::Planned { stages } = &mut record.event {
-            for stage in stages {
-                let early = stage.branch == "ground" || stage.iteration <= 3;
-                stage.members = vec!["long".into()];
-                if early && stage.branch != "control" {
-                    stage.members.insert(0, "brief".into());
-                }
-            }
-        }
-    }
-    let one = |value: u64| Map::from_iter([("training.iterations".to_owned(), json!(value))]);
-    let values = BTreeMap::from([("brief".to_owned(), one(3)), ("long".to_owned(), one(6))]);
-    let study = Study::read(&records).with_values(&values);
+    let study = Study::read(&grid()).with_values(&grid_values());
     assert_eq!(study.leader().unwrap().name, "long");
     let brief = &study.members[0];
     assert!(!brief.has_control());
     assert_eq!(brief.curve("test", Branch::Evolution).len(), 4);
     insta::assert_snapshot!("summary_grid", summary(&study, None));
     assert_eq!(to_json(&study)["members"][0]["values"], json!({"training.iterations": 3}));
+}
+
+#[test]
+fn members_that_differ_in_their_seed_alone_are_one_row_with_an_interval() {
+    let mut values = grid_values();
+    for (seed, values) in (1..).zip(values.values_mut()) {
+        values.clear();
+        values.insert("seed".to_owned(), json!(seed));
+        values.insert("training.method".to_owned(), json!("continuous"));
+    }
+    let text = summary(&Study::read(&grid()).with_values(&values), None);
+    let row = text.lines().find(|line| line.trim_start().starts_with("continuous")).unwrap();
+    // 52.9 and 72.1: a mean of 62.5, and with one degree of freedom hardly any certainty.
+    assert!(row.contains("  2  62.5 ± 122.0"), "{row}");
 }

@@ -296,6 +296,29 @@ pub(crate) fn log(end: End) -> Vec<Record> {
     log.records
 }
 
+/// The same run as two members of a grid, of which `brief` ends after three iterations.
+pub(crate) fn grid() -> Vec<Record> {
+    let mut records = log(End::Done);
+    for record in &mut records {
+        if let Event::Planned { stages } = &mut record.event {
+            for stage in stages {
+                let early = stage.branch == "ground" || stage.iteration <= 3;
+                stage.members = vec!["long".into()];
+                if early && stage.branch != "control" {
+                    stage.members.insert(0, "brief".into());
+                }
+            }
+        }
+    }
+    records
+}
+
+/// Values of that grid's axis.
+pub(crate) fn grid_values() -> BTreeMap<String, Map<String, Value>> {
+    let one = |value: u64| Map::from_iter([("training.iterations".to_owned(), json!(value))]);
+    BTreeMap::from([("brief".to_owned(), one(3)), ("long".to_owned(), one(6))])
+}
+
 /// A picture of four bars.
 fn picture(heights: [u32; 4]) -> Vec<u8> {
     let colours = [[230, 38, 38], [38, 204, 51], [51, 77, 242], [230, 217, 38]];
@@ -420,6 +443,8 @@ pub(crate) fn extras() -> Extras {
             "mstar run recipes/mini.toml --set training.iterations=6".into(),
             "mstar report 2026-07-14-mini-mstar".into(),
         ],
-        graph_svg: None,
+        graph_svg: Some(
+            r#"<svg viewBox="0 0 1400 90" width="1400" height="90"><rect class="band" x="4" y="4" width="1392" height="80" fill="silver"/><text x="20" y="50">a stand-in for the planner's drawing</text></svg>"#
+                .into()),
     }
 }
