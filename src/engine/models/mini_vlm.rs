@@ -296,7 +296,7 @@ impl Mimetic {
 }
 
 /// A bidirectional pre-norm block over the patches of each image.
-struct VisionBlock {
+pub struct VisionBlock {
     layer_norm1: LayerNorm,
     q_proj: Linear,
     k_proj: Linear,
@@ -308,7 +308,8 @@ struct VisionBlock {
 }
 
 impl VisionBlock {
-    fn new(w: &Path<'_>, config: &VisionConfig) -> Self {
+    /// Walks `w`.
+    pub fn new(w: &Path<'_>, config: &VisionConfig) -> Self {
         let (width, eps) = (config.hidden_size, config.layer_norm_eps);
         let fresh = Mimetic::new(w, config.heads());
         let linear = |name: &str, init: &dyn Fn(Seed) -> Vec<f32>| {
@@ -333,7 +334,7 @@ impl VisionBlock {
     }
 
     /// `[N, patches, D]` to the same.
-    fn forward(&self, xs: &Tensor) -> Tensor {
+    pub fn forward(&self, xs: &Tensor) -> Tensor {
         let (count, patches, width) = xs.size3().expect("patches have three dimensions");
         let normal = self.layer_norm1.forward(xs);
         let qkv = side_by_side(&[&self.q_proj, &self.k_proj, &self.v_proj], &normal);
