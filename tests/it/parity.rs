@@ -86,7 +86,7 @@ fn replay(goldens: &Tensors, settings: OptimizerSettings, tolerance: f64) {
     let start = weights(&below(goldens, "start."));
     let root = start.root();
     for (name, tensor) in below(goldens, "start.") {
-        root.leaf(&name, &tensor.size(), Init::Zeros);
+        let _kept_by_weights = root.leaf(&name, &tensor.size(), Init::Zeros);
     }
     let parameters: Parameters = start.finish().expect("the same tensors");
     let mut optimizer = Optimizer::new(&parameters, settings, |name| name.starts_with("layers."));
