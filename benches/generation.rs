@@ -3,6 +3,8 @@
 //!
 //! Both draw from the same fresh model with the same noise, so they draw the same tokens.
 
+#![expect(clippy::print_stdout, reason = "a benchmark reports to who runs it")]
+
 use mstar::base::Seed;
 use mstar::engine::{
     Model, Precision, Prompt, Sampling, Weights, generate, generate::Settings, load,

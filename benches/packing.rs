@@ -1,6 +1,8 @@
 //! Real tokens per second of training: packed sequences against sequences padded to the longest of
 //! their batch, on log-normal lengths from 32 to 512; and the time of a step of the embedded task.
 
+#![expect(clippy::print_stdout, reason = "a benchmark reports to who runs it")]
+
 use mstar::base::Seed;
 use mstar::engine::{
     Model, Optimizer, OptimizerSettings, Precision, Sequence, Weights, load, loss,

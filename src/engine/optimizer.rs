@@ -161,7 +161,6 @@ impl Optimizer {
             for (name, tensor) in &mut state {
                 tensor.copy_(&stored[name]);
             }
-            self.adamw.take_up();
         });
         self.steps = stored["steps"].int64_value(&[0]) as u64;
         Ok(())

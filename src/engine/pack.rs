@@ -213,7 +213,7 @@ pub(crate) fn check_readable(
     let image = model.image();
     let placeholders = tokens.iter().filter(|&&token| token == image.token).count();
     let images = pixels.len() / image.values();
-    if pixels.len() % image.values() != 0 || placeholders != images * image.tokens {
+    if !pixels.len().is_multiple_of(image.values()) || placeholders != images * image.tokens {
         return Err(PackError::Images {
             sequence: index,
             placeholders,

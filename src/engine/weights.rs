@@ -316,7 +316,7 @@ impl<'w> Div<usize> for &Path<'w> {
 impl<'w> Div<&str> for Path<'w> {
     type Output = Self;
 
-    fn div(self, part: &str) -> Path<'w> {
+    fn div(self, part: &str) -> Self {
         &self / part
     }
 }
@@ -324,7 +324,7 @@ impl<'w> Div<&str> for Path<'w> {
 impl<'w> Div<usize> for Path<'w> {
     type Output = Self;
 
-    fn div(self, index: usize) -> Path<'w> {
+    fn div(self, index: usize) -> Self {
         &self / index
     }
 }
@@ -393,7 +393,7 @@ mod tests {
 
     fn random(seed: u64) -> Parameters {
         let weights = Weights::random(Seed(seed), Precision::F32, Device::Cpu);
-        two(&weights);
+        let _leaves = two(&weights);
         weights.finish().unwrap()
     }
 
@@ -409,7 +409,7 @@ mod tests {
     fn bytes_read_back_bit_for_bit() {
         let bytes = random(1).to_bytes();
         let weights = Weights::from_bytes(&bytes, "a", Precision::F32, Device::Cpu).unwrap();
-        two(&weights);
+        let _leaves = two(&weights);
         assert_eq!(weights.finish().unwrap().to_bytes(), bytes);
     }
 
@@ -417,9 +417,9 @@ mod tests {
     fn everything_that_does_not_fit_is_said_at_once() {
         let bytes = random(1).to_bytes();
         let weights = Weights::from_bytes(&bytes, "a", Precision::F32, Device::Cpu).unwrap();
-        weights.root().leaf("layers.0.weight", &[2, 3], Init::Zeros);
-        weights.root().leaf("head", &[1], Init::Zeros);
-        weights.root().leaf("tail", &[1], Init::Zeros);
+        drop(weights.root().leaf("layers.0.weight", &[2, 3], Init::Zeros));
+        drop(weights.root().leaf("head", &[1], Init::Zeros));
+        drop(weights.root().leaf("tail", &[1], Init::Zeros));
         let error = weights.finish().err().unwrap();
         assert_eq!(
             error.to_string(),

@@ -52,6 +52,23 @@ fn logits(model: &Model, tokens: &[i64], pixels: &[f32]) -> Tensor {
     })
 }
 
+/// The logits that the next token of every row would be drawn from.
+fn next_logits(batch: &mut Batch<'_>) -> Tensor {
+    let rows = batch.table.used_rows().next_multiple_of(ROW_MULTIPLE);
+    let (seats, seated) = batch.table.seating(rows);
+    let (mut tokens, mut positions, mut lengths) = (vec![0; rows], vec![0; rows], vec![0; rows]);
+    for (slot, row) in batch.table.iter() {
+        let cached = row.tokens.len() - 1;
+        (tokens[slot], lengths[slot]) = (row.tokens[cached], cached as i64);
+        positions[slot] = (batch.prompts[row.prompt].tokens.len() + cached) as i64;
+    }
+    batch.cache.begin(&Step { seats: &seats, rows: &seated, lengths: &lengths });
+    let (tokens, positions) = (Tensor::from_slice(&tokens), Tensor::from_slice(&positions));
+    let inputs = Inputs { tokens, images: None, positions };
+    let stream = batch.model.forward(&inputs, &mut Attend::Cached(&mut batch.cache));
+    batch.model.logits(&stream)
+}
+
 #[test]
 fn a_response_does_not_depend_on_slots_order_or_shard() {
     let (model, prompts) = (model(4), prompts(40));
@@ -81,10 +98,10 @@ fn logits_do_not_depend_on_neighbours_to_the_last_bit() {
             while !batch.waiting.is_empty() {
                 batch.admit(batch.table.room().min(batch.waiting.len()));
             }
-            // Twelve steps of the same rows, then the logits of the first.
             (0..12).for_each(|_| drop(batch.step()));
-            let (_, row) = batch.table.iter().next().unwrap();
-            (row.prompt, row.tokens.clone())
+            let logits = next_logits(&mut batch);
+            let (slot, _) = batch.table.iter().find(|(_, row)| row.prompt == 0).unwrap();
+            logits.get(slot as i64)
         })
     };
     let never = |mut s: Settings| {
@@ -122,18 +139,7 @@ fn cached_logits_equal_those_of_a_full_pass() {
             let mut batch = Batch::new(&model, &prompts, &settings);
             batch.admit(9);
             (0..15).for_each(|_| drop(batch.step()));
-            let (seats, seated) = batch.table.seating(32);
-            let (mut tokens, mut positions, mut lengths) = (vec![0; 32], vec![0; 32], vec![0; 32]);
-            for (slot, row) in batch.table.iter() {
-                let cached = row.tokens.len() - 1;
-                (tokens[slot], lengths[slot]) = (row.tokens[cached], cached as i64);
-                positions[slot] = (prompts[row.prompt].tokens.len() + cached) as i64;
-            }
-            batch.cache.begin(&Step { seats: &seats, rows: &seated, lengths: &lengths });
-            let (tokens, positions) = (Tensor::from_slice(&tokens), Tensor::from_slice(&positions));
-            let step = Inputs { tokens, images: None, positions };
-            let stream = model.forward(&step, &mut Attend::Cached(&mut batch.cache));
-            let cached = model.logits(&stream);
+            let cached = next_logits(&mut batch);
             for (slot, row) in batch.table.iter() {
                 let prompt = &prompts[row.prompt];
                 let all = [&prompt.tokens[..], &row.tokens].concat();

@@ -17,8 +17,11 @@ fn model() -> Model {
     load(mini_vlm::KIND, &text, weights).unwrap()
 }
 
+/// Tokens, pixels, length of the prompt, weights.
+type Datum = (Vec<i64>, Vec<f32>, usize, Vec<f32>);
+
 /// Five sequences with 0 to 2 images and 3 to 60 words, half of them prompt.
-fn data() -> Vec<(Vec<i64>, Vec<f32>, usize, Vec<f32>)> {
+fn data() -> Vec<Datum> {
     let mut generator = Seed(1).generator();
     let shapes = [(1, 20), (0, 3), (2, 33), (1, 60), (1, 21)];
     let mut make = |(images, words): (usize, usize)| {

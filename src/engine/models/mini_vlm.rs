@@ -297,7 +297,7 @@ impl Mimetic {
 }
 
 /// A bidirectional pre-norm block over the patches of each image.
-struct VisionBlock {
+pub struct VisionBlock {
     layer_norm1: LayerNorm,
     q_proj: Linear,
     k_proj: Linear,
@@ -309,7 +309,8 @@ struct VisionBlock {
 }
 
 impl VisionBlock {
-    fn new(w: &Path<'_>, config: &VisionConfig) -> Self {
+    /// Walks `w`.
+    pub fn new(w: &Path<'_>, config: &VisionConfig) -> Self {
         let (width, eps) = (config.hidden_size, config.layer_norm_eps);
         let fresh = Mimetic::new(w, config.heads());
         let linear = |name: &str, init: &dyn Fn(Seed) -> Vec<f32>| {
@@ -334,7 +335,7 @@ impl VisionBlock {
     }
 
     /// `[N, patches, D]` to the same.
-    fn forward(&self, xs: &Tensor) -> Tensor {
+    pub fn forward(&self, xs: &Tensor) -> Tensor {
         let (count, patches, width) = xs.size3().expect("patches have three dimensions");
         let normal = self.layer_norm1.forward(xs);
         let qkv = side_by_side(&[&self.q_proj, &self.k_proj, &self.v_proj], &normal);
@@ -542,11 +543,11 @@ impl MiniVlm {
             let placed = mean
                 + (units.index_select(0, &of(|n| n % 10)) + tens.index_select(0, &of(|n| n / 10)))
                     * spread;
-            let _ = self.embed_tokens.shallow_clone().index_copy_(
+            drop(self.embed_tokens.shallow_clone().index_copy_(
                 0,
                 &index(&numbers[10..], device),
                 &placed.to_kind(kind),
-            );
+            ));
         });
     }
 }
@@ -567,4 +568,99 @@ pub(super) fn part(name: &str) -> Part {
 pub(super) fn is_block_matrix(name: &str) -> bool {
     let inside = name.starts_with("vision.") || name.starts_with("layers.");
     inside && !name.contains("norm") && name.ends_with(".weight")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{
+        generate::{Prompt, Settings, generate},
+        models::{ModelError, load},
+        sampling::Sampling,
+        weights::{Precision, Weights},
+    };
+    use tch::Device;
+
+    fn model(precision: Precision) -> crate::engine::Model {
+        let config = serde_json::to_string(&Config::builtin()).unwrap();
+        load(KIND, &config, Weights::random(Seed(1), precision, Device::Cpu)).unwrap()
+    }
+
+    #[test]
+    fn the_embedded_model_has_its_size_and_block_matrices() {
+        let model = model(Precision::F32);
+        assert_eq!(model.parameters().count(), 236_096);
+        let matrices = model.parameters().iter();
+        let matrices = matrices.filter(|(name, p)| is_block_matrix(name) && p.dim() == 2).count();
+        assert_eq!(matrices, 6 + 2 * 7);
+    }
+
+    #[test]
+    fn fresh_outputs_undo_fresh_values_of_every_head() {
+        let heads = Heads { queries: 4, keys: 2, width: 8 };
+        let fresh = Mimetic { block: "layers.0".into(), heads };
+        let values = Tensor::from_slice(&fresh.values(Seed(1))).view([16, 32]);
+        let outputs = Tensor::from_slice(&fresh.outputs(Seed(1))).view([32, 32]);
+        // What queries 0 and 1 write of key head 0 is what it read, at .7 x .7.
+        for head in [0, 8] {
+            let undone = values.narrow(0, 0, 8).matmul(&outputs.narrow(1, head, 8));
+            let error = undone - Tensor::eye(8, tch::kind::FLOAT_CPU) * 0.49;
+            assert!(error.abs().max().double_value(&[]) < 1e-5);
+        }
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_are_errors() {
+        let wrong = |change: fn(&mut Config)| {
+            let mut config = Config::builtin();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert_eq!(wrong(|c| c.vocab_size = 0), "`vocab_size` must be at least 1, found 0");
+        assert_eq!(
+            wrong(|c| c.num_key_value_heads = 3),
+            "`num_attention_heads` (4) must be a multiple of `num_key_value_heads` (3)"
+        );
+        assert!(wrong(|c| c.image_token_id = 233).contains("outside the vocabulary of 233"));
+        assert_eq!(wrong(|c| c.tie_word_embeddings = false), "`tie_word_embeddings` must be true");
+    }
+
+    #[test]
+    fn an_unknown_architecture_is_an_error() {
+        let weights = Weights::random(Seed(1), Precision::F32, Device::Cpu);
+        let error = load("gpt", "{}", weights).err().unwrap();
+        assert!(matches!(error, ModelError::Architecture(_)));
+    }
+
+    #[test]
+    fn numbers_share_the_directions_of_their_digits() {
+        let model = model(Precision::F32);
+        let model = model.as_mini_vlm().unwrap();
+        let numbers: Vec<i64> = (3..203).collect();
+        model.place_numbers(&numbers, 0.7, Seed(2));
+        let row = |number: i64| model.embed_tokens().get(number + 3).detach();
+        let apart = |a: i64, b: i64| row(a) - row(b);
+        let error = (apart(57, 52) - apart(137, 132)).abs().max();
+        assert!(error.double_value(&[]) < 1e-5);
+        let unit = (apart(57, 52) - apart(7, 2) * 0.7).abs().max();
+        assert!(unit.double_value(&[]) < 1e-5);
+    }
+
+    #[test]
+    fn bfloat16_generates_like_32_bits_at_first() {
+        let prompts = [Prompt { id: 0, tokens: vec![5, 9, 40], pixels: vec![] }];
+        let settings = Settings {
+            samples: 1,
+            first_sample: 0,
+            sampling: Sampling::greedy(3, &[]),
+            seed: Seed(0),
+            slots: 1,
+        };
+        let first = |precision| {
+            let model = model(precision);
+            let generated = generate(&model, &prompts, &settings, &mut |_| (), &|| false).unwrap();
+            generated.responses[0].tokens[0]
+        };
+        assert_eq!(first(Precision::Bf16), first(Precision::F32));
+    }
 }

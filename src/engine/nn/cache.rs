@@ -123,8 +123,8 @@ impl Cache {
             let rows = kept.index_select(0, &index).view([-1, capacity as i64, 2 * keys, width]);
             let by_head = rows.transpose(1, 2);
             let new_keys = by_head.narrow(1, 0, keys).transpose(2, 3);
-            let _ = layer.prompt_keys.index_copy_(0, &groups, &new_keys);
-            let _ = layer.prompt_values.index_copy_(0, &groups, &by_head.narrow(1, keys, keys));
+            drop(layer.prompt_keys.index_copy_(0, &groups, &new_keys));
+            drop(layer.prompt_values.index_copy_(0, &groups, &by_head.narrow(1, keys, keys)));
         }
     }
 
@@ -138,7 +138,7 @@ impl Cache {
         let bias = Tensor::from_slice(&bias).view([-1, width as i64]);
         let bias = bias.to_device(self.device).to_kind(self.bias.kind());
         let rows = self.tensor(rows);
-        let _ = self.bias.index_copy_(0, &rows, &bias);
+        drop(self.bias.index_copy_(0, &rows, &bias));
     }
 
     /// Prepares the next step for all layers.
@@ -154,7 +154,7 @@ impl Cache {
         let open: Vec<i64> = (0..count)
             .map(|row| row as i64 * bias_width + self.prompt_length + step.lengths[row])
             .collect();
-        let _ = self.bias.view(-1).index_fill_(0, &self.tensor(&open), 0.0);
+        drop(self.bias.view(-1).index_fill_(0, &self.tensor(&open), 0.0));
         let bias = self.bias.narrow(0, 0, count as i64).narrow(1, 0, self.prompt_length + length);
         self.step = Some(StepTensors {
             seats: self.tensor(step.seats),
@@ -177,8 +177,8 @@ impl Cache {
         let (n, groups, prompt) = (step.count, step.groups, self.prompt_length);
 
         let new = |start| qkv.narrow(1, start, keys).reshape([-1, width]);
-        let _ = layer.keys.view([-1, width]).index_copy_(0, &step.targets, &new(queries));
-        let _ = layer.values.view([-1, width]).index_copy_(0, &step.targets, &new(queries + keys));
+        drop(layer.keys.view([-1, width]).index_copy_(0, &step.targets, &new(queries)));
+        drop(layer.values.view([-1, width]).index_copy_(0, &step.targets, &new(queries + keys)));
 
         let query = qkv.narrow(1, 0, queries) * (width as f64).powf(-0.5);
         // By groups: `[groups * keys, samples * repeats, ·]`, so that a prompt is read once for all

@@ -1,5 +1,5 @@
-//! AdamW as in PyTorch, on many tensors at once: they lie in one flat vector, so that a step of a
-//! model with many small tensors is a handful of operations.
+//! AdamW as in PyTorch, on many tensors at once: they are joined into one flat vector, so that a
+//! step of a model with many small tensors is a handful of operations.
 
 use super::{OptimizerSettings, Slot};
 use std::collections::BTreeMap;
@@ -9,7 +9,6 @@ use tch::{Kind, Tensor};
 struct Flat {
     slots: Vec<Slot>,
     decays: bool,
-    values: Tensor,
     first: Tensor,
     second: Tensor,
 }
@@ -58,20 +57,13 @@ impl AdamW {
             }
         }
     }
-
-    /// Reads the parameters again, after somebody else has written them.
-    pub(super) fn take_up(&mut self) {
-        for part in &mut self.parts {
-            part.values.copy_(&flatten(part.slots.iter().map(|slot| &slot.master)));
-        }
-    }
 }
 
 impl Flat {
     fn new(slots: Vec<Slot>, decays: bool) -> Self {
-        let values = flatten(slots.iter().map(|slot| &slot.master));
-        let (first, second) = (values.zeros_like(), values.zeros_like());
-        Self { slots, decays, values, first, second }
+        let first = flatten(slots.iter().map(|slot| &slot.master)).zeros_like();
+        let second = first.zeros_like();
+        Self { slots, decays, first, second }
     }
 
     fn step(
@@ -87,16 +79,17 @@ impl Flat {
         let exponent = i32::try_from(steps).unwrap_or(i32::MAX);
         let (unbias1, unbias2) = (1.0 - beta1.powi(exponent), 1.0 - beta2.powi(exponent));
         let gradient = if scale < 1.0 { gradient * scale } else { gradient.shallow_clone() };
+        let mut values = flatten(self.slots.iter().map(|slot| &slot.master));
         if self.decays {
-            let _ = self.values.g_mul_scalar_(1.0 - rate * settings.weight_decay);
+            drop(values.g_mul_scalar_(1.0 - rate * settings.weight_decay));
         }
-        let _ = self.first.lerp_(&gradient, 1.0 - beta1);
+        drop(self.first.lerp_(&gradient, 1.0 - beta1));
         let scaled = &gradient * (1.0 - beta2);
-        let _ = self.second.g_mul_scalar_(beta2).addcmul_(&gradient, &scaled);
+        drop(self.second.g_mul_scalar_(beta2).addcmul_(&gradient, &scaled));
         let mut root = self.second.sqrt();
         let root = root.g_div_scalar_(unbias2.sqrt()).g_add_scalar_(settings.eps);
-        let _ = self.values.addcdiv_(&(&self.first * (-rate / unbias1)), &root);
-        let views: Vec<Tensor> = self.views(&self.values).collect();
+        drop(values.addcdiv_(&(&self.first * (-rate / unbias1)), &root));
+        let views: Vec<Tensor> = self.views(&values).collect();
         for (slot, value) in self.slots.iter_mut().zip(&views) {
             slot.master.copy_(value);
             slot.publish();

@@ -59,7 +59,7 @@ impl Muon {
             let gradient = Tensor::stack(of_stack, 0);
             let gradient = if stack.tall { gradient.transpose(1, 2) } else { gradient };
             let gradient = gradient * ((1.0 - MOMENTUM) * scale);
-            let _ = stack.momentum.g_mul_scalar_(MOMENTUM).g_add_(&gradient);
+            drop(stack.momentum.g_mul_scalar_(MOMENTUM).g_add_(&gradient));
             // Nesterov's look ahead.
             let direction = orthogonalised(gradient + &stack.momentum * MOMENTUM);
             let direction = if stack.tall { direction.transpose(1, 2) } else { direction };
@@ -67,8 +67,8 @@ impl Muon {
             let stretch = (shape[0] as f64 / shape[1] as f64).max(1.0).sqrt();
             let direction = direction * (-rate * stretch);
             for (slot, direction) in stack.slots.iter_mut().zip(direction.unbind(0)) {
-                let _ = slot.master.g_mul_scalar_(1.0 - rate * settings.weight_decay);
-                let _ = slot.master.g_add_(&direction);
+                drop(slot.master.g_mul_scalar_(1.0 - rate * settings.weight_decay));
+                drop(slot.master.g_add_(&direction));
                 slot.publish();
             }
             rest = others;

@@ -15,7 +15,7 @@ fn parameters(precision: Precision) -> Parameters {
         ("layers.1.wide.weight", &[4, 6]),
         ("norm", &[4]),
     ] {
-        root.leaf(name, shape, Init::Normal(0.5));
+        drop(root.leaf(name, shape, Init::Normal(0.5)));
     }
     weights.finish().unwrap()
 }
