@@ -145,8 +145,9 @@ impl Scheduler<'_> {
     fn end(mut self) -> Result<RunSummary, RunError> {
         let left = self.board.open();
         self.skip(&left, "the run was interrupted")?;
-        if !self.rates.is_empty() {
-            self.store.add_rates(&self.rates)?;
+        if let Err(error) = self.store.add_rates(&self.rates) {
+            // They only make estimates better.
+            self.speaker.say(Event::Note { key: None, message: error.to_string() })?;
         }
         let outcome = match (self.interrupts, self.failures.len()) {
             (1.., _) => Outcome::Interrupted,
@@ -400,7 +401,11 @@ impl Scheduler<'_> {
         let Some(number) = self.number_of(worker) else { return Ok(()) };
         let ending = match stop {
             Stop::Failed(failure) => Ending::Failed(failure),
-            Stop::Cancelled => Ending::Cancelled,
+            Stop::Cancelled if self.options.interrupts.count() > 0 => Ending::Cancelled,
+            Stop::Cancelled => {
+                let reason = "it stopped without being asked to".to_owned();
+                Ending::Failed(Failure { reason, hint: None })
+            }
             Stop::Altered { key, file } => self.remake(key, &file)?,
         };
         if let Some(work) = self.works.get_mut(&number) {

@@ -35,7 +35,7 @@ impl Performer for Fake {
         tally.write_all(format!("{} {part}\n", node.name).as_bytes()).unwrap();
         let mut words = node.name.split(' ');
         match words.next().unwrap_or_default() {
-            "sleep" => self.sleep(words.next().unwrap().parse().unwrap(), context)?,
+            "sleep" => self.sleep(words.next().unwrap().parse().unwrap(), task.part, context)?,
             "panic" => panic!("index 7 is out of range of a dimension of size 3"),
             "fail" => return Err(Failure { reason: "no answer".into(), hint: None }.into()),
             "die" => rustix::process::kill_process(
@@ -67,6 +67,13 @@ impl Performer for Fake {
             }
             Part::Whole => {}
         }
+        assert!(context.results().list()?.is_empty());
+        if node.name.starts_with("sleep") {
+            // A kill at this moment leaves a file that no whole attempt would.
+            context.results().write("half-done.bin", b"1")?;
+            std::thread::sleep(Duration::from_millis(2));
+            context.results().remove("half-done.bin")?;
+        }
         context.results().write("result.bin", Digest::of(&bytes).to_string().as_bytes())?;
         context.results().write("metrics.json", br#"{"accuracy":0.5}"#)?;
         Ok(())
@@ -79,8 +86,12 @@ impl Performer for Fake {
 
 impl Fake {
     /// Works for so many steps of 5 ms, with a checkpoint after each.
-    fn sleep(&self, steps: u64, context: &Context<'_>) -> Result<(), Stop> {
-        let checkpoint = context.work().read("checkpoint")?;
+    fn sleep(&self, steps: u64, part: Part, context: &Context<'_>) -> Result<(), Stop> {
+        let file = match part {
+            Part::Shard(shard) => format!("checkpoint-{shard}"),
+            Part::Whole | Part::Gather => "checkpoint".to_owned(),
+        };
+        let checkpoint = context.work().read(&file)?;
         let from = checkpoint.map_or(0, |text| String::from_utf8(text).unwrap().parse().unwrap());
         context.progress(from, steps, Unit::Steps, &[]);
         for step in from..steps {
@@ -88,7 +99,7 @@ impl Fake {
                 return Err(Stop::Cancelled);
             }
             std::thread::sleep(Duration::from_millis(5));
-            context.work().write("checkpoint", (step + 1).to_string().as_bytes())?;
+            context.work().write(&file, (step + 1).to_string().as_bytes())?;
             context.progress(step + 1, steps, Unit::Steps, &[("loss", 1.0 / (step + 1) as f64)]);
         }
         Ok(())
@@ -491,16 +502,16 @@ fn a_second_interrupt_ends_at_once() {
     assert_eq!(summary.outcome, Outcome::Interrupted);
 }
 
-/// Twelve stages, some split, with something to do in each.
+/// Thirteen stages, some split, with something to do in each.
 fn busy_graph() -> Graph {
     let mut graph = Graph::default();
-    let mut policy = add(&mut graph, "sleep 4", &[]);
+    let mut policy = add(&mut graph, "sleep 10", &[]);
     for iteration in 0..4 {
         let inputs = [(Port::Policy, policy)];
-        let rollouts = add_sharded(&mut graph, "sleep 3", 4, &inputs);
+        let rollouts = add_sharded(&mut graph, "sleep 6", 4, &inputs);
         let inputs = [(Port::Policy, policy), (Port::Rollouts, rollouts)];
-        policy = add(&mut graph, &format!("sleep 6 {iteration}"), &inputs);
-        add(&mut graph, &format!("sleep 5 evaluate {iteration}"), &[(Port::Policy, policy)]);
+        policy = add(&mut graph, &format!("sleep 12 {iteration}"), &inputs);
+        add(&mut graph, &format!("sleep 9 evaluate {iteration}"), &[(Port::Policy, policy)]);
     }
     graph
 }
