@@ -5,8 +5,16 @@
 //! tables and pages (`report`). `tests/architecture.rs` holds each room to its `May import:` line.
 
 pub mod base;
+pub mod cli;
+pub mod data;
+#[cfg(feature = "torch")]
+pub mod engine;
 pub mod event;
 pub mod plan;
 pub mod recipe;
+pub mod report;
+pub mod rewards;
 pub mod run;
+#[cfg(feature = "torch")]
+pub mod stages;
 pub mod store;

@@ -1,10 +1,10 @@
 //! The graph: stages with their keys, each once, in an order in which they can run.
 
-use super::{Port, Stage};
+use super::{Mismatch, Port, Stage};
 use crate::base::{Key, digest_of_json};
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of what goes into a key.
@@ -51,6 +51,8 @@ pub struct Node {
 /// Stages by key, every one after those that it reads.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
+    /// Written as a list, because the order of a JSON object is nobody's promise.
+    #[serde(serialize_with = "write_nodes", deserialize_with = "read_nodes")]
     nodes: IndexMap<Key, Node>,
     /// Stages that the members would run apart.
     unshared: usize,
@@ -67,7 +69,7 @@ impl Graph {
         role: Role,
         inputs: BTreeMap<Port, Key>,
     ) -> Key {
-        debug_assert!(inputs.values().all(|key| self.nodes.contains_key(key)));
+        debug_assert_eq!(self.check_inputs(&stage, &name, &inputs), Ok(()));
         let key = key_of(&stage, &inputs);
         self.unshared += 1;
         let node = self.nodes.entry(key).or_insert_with(|| Node {
@@ -80,6 +82,34 @@ impl Graph {
         });
         node.members.insert(member.to_owned());
         key
+    }
+
+    /// That every stage reads what its kind declares, from stages of the right kind that stand
+    /// before it. Holds for what was lowered; a graph from a file has to show it.
+    ///
+    /// # Errors
+    /// The first input that does not fit.
+    pub fn check(&self) -> Result<(), Mismatch> {
+        for (index, node) in self.nodes.values().enumerate() {
+            self.check_inputs(&node.stage, &node.name, &node.inputs)?;
+            let is_before = |key: &Key| self.nodes.get_index_of(key).is_some_and(|at| at < index);
+            if let Some((port, _)) = node.inputs.iter().find(|(_, key)| !is_before(key)) {
+                return Err(Mismatch::NotBefore { stage: node.name.clone(), port: *port });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_inputs(
+        &self,
+        stage: &Stage,
+        name: &str,
+        inputs: &BTreeMap<Port, Key>,
+    ) -> Result<(), Mismatch> {
+        let kinds = inputs
+            .iter()
+            .map(|(port, key)| (*port, self.nodes.get(key).map(|node| node.stage.kind())));
+        stage.check_inputs(name, &kinds.collect())
     }
 
     /// All stages, each after those that it reads.
@@ -111,13 +141,27 @@ impl Graph {
 /// Key of a stage: everything that decides its result and nothing else. Names, roles and how it is
 /// carried out stay out.
 fn key_of(stage: &Stage, inputs: &BTreeMap<Port, Key>) -> Key {
-    let inputs: BTreeMap<String, Key> =
-        inputs.iter().map(|(port, key)| (port.to_string(), *key)).collect();
-    Key(digest_of_json(&json!({
-        "format": KEY_FORMAT,
-        "kind": stage.kind(),
-        "behaviour": stage.behaviour(),
-        "options": stage.options(),
-        "inputs": inputs,
-    })))
+    let inputs = inputs.iter().map(|(port, key)| (port.to_string(), Value::from(key.to_string())));
+    // Put together by hand, because `json!` copies the values that it is given.
+    let ingredients = [
+        ("format", Value::from(KEY_FORMAT)),
+        ("kind", Value::from(stage.kind())),
+        ("behaviour", Value::from(stage.behaviour())),
+        ("options", stage.identity()),
+        ("inputs", Value::Object(inputs.collect())),
+    ];
+    let ingredients = ingredients.map(|(name, value)| (name.to_owned(), value));
+    Key(digest_of_json(&Value::Object(ingredients.into_iter().collect())))
+}
+
+fn write_nodes<S: Serializer>(
+    nodes: &IndexMap<Key, Node>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(nodes.values())
+}
+
+fn read_nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IndexMap<Key, Node>, D::Error> {
+    let nodes = Vec::<Node>::deserialize(deserializer)?;
+    Ok(nodes.into_iter().map(|node| (node.key, node)).collect())
 }

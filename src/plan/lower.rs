@@ -1,15 +1,17 @@
 //! From resolved recipes to the graph: the method, spelled out once.
 //!
 //! Ground: `import` or `pretrain`, `prepare`, then warm-up (`explore`, `select`, `train`).
-//! Iteration t: `explore` with the policy of t-1, `select`, `train`; what `train` starts from is the
-//! training method (paper, Table 1). After each: `evaluate` and `monitor`. Beside it the control.
+//! Iteration t: `explore` with the policy of t-1, `select`, `train`; what `train` starts from is
+//! the training method (paper, Table 1). After each: `evaluate` and `monitor`. Beside it the
+//! control, which reads from the evolution and is never read by it: switching it on recomputes
+//! nothing.
 
 use super::{
-    Branch, Evaluate, Explore, Graph, Import, Monitor, Port, Prepare, Pretrain, Role, Select,
-    Split, Stage, Train, TrainingSet,
+    Branch, Evaluate, Explore, Graph, Import, Lesson, Monitor, Port, Prepare, Pretrain, Role,
+    Select, Split, Stage, Train, TrainingSet,
 };
 use crate::base::{Digest, Key, Seed};
-use crate::recipe::{ControlData, Method, Recipe, Supervision, TemperatureMode};
+use crate::recipe::{ControlData, Method, Pretraining, Recipe, TemperatureMode};
 use std::collections::BTreeMap;
 
 /// A recipe with its name in an experiment.
@@ -89,24 +91,46 @@ impl Lowering<'_> {
 
     fn base(&mut self) -> Policy {
         let recipe = &self.member.recipe;
+        if let Some(pretraining) = &recipe.pretraining {
+            return self.pretrain(pretraining);
+        }
         let model = recipe.policy.model.clone();
-        let stage = match &recipe.pretraining {
-            Some(phases) => Stage::Pretrain(Pretrain {
-                model,
+        let digest = self.facts.models.get(&model).copied();
+        let digest = digest.unwrap_or_else(|| Digest::of(model.as_bytes()));
+        let stage = Stage::Import(Import { model, digest });
+        Policy { key: self.add(stage, "import".into(), (Branch::Ground, 0), &[]), trained: false }
+    }
+
+    /// Three lessons, each from the weights of the one before, so that several bases share what they
+    /// have in common.
+    fn pretrain(&mut self, pretraining: &Pretraining) -> Policy {
+        let reasoning = Lesson::Reasoning {
+            caption_share: pretraining.caption_share,
+            captions_from: pretraining.perception.samples.max(pretraining.captions.samples),
+            easy_share: pretraining.easy_share,
+            number_factor: pretraining.number_factor,
+        };
+        let lessons = [
+            ("perception", Lesson::Perception, &pretraining.perception),
+            ("captions", Lesson::Captions, &pretraining.captions),
+            ("reasoning", reasoning, &pretraining.reasoning),
+        ];
+        let recipe = &self.member.recipe;
+        let mut inputs = Vec::new();
+        for (name, lesson, phase) in lessons {
+            let stage = Stage::Pretrain(Pretrain {
+                model: recipe.policy.model.clone(),
                 dtype: recipe.policy.dtype,
                 source: recipe.data.source.clone(),
                 data_seed: recipe.data.seed,
-                seed: self.seed("pretrain", 0),
-                phases: phases.clone(),
-            }),
-            None => {
-                let digest = self.facts.models.get(&model).copied();
-                let digest = digest.unwrap_or_else(|| Digest::of(model.as_bytes()));
-                Stage::Import(Import { model, digest })
-            }
-        };
-        let name = stage.kind().to_owned();
-        Policy { key: self.add(stage, name, (Branch::Ground, 0), &[]), trained: false }
+                seed: self.seed(name, 0),
+                lesson,
+                phase: phase.clone(),
+            });
+            let key = self.add(stage, format!("pretrain {name}"), (Branch::Ground, 0), &inputs);
+            inputs = vec![(Port::Policy, key)];
+        }
+        Policy { key: inputs[0].1, trained: false }
     }
 
     /// Training prompts in all.
@@ -126,18 +150,30 @@ impl Lowering<'_> {
     fn prepare(&mut self) -> Key {
         let recipe = &self.member.recipe;
         let data = &recipe.data;
-        let wants_demonstrations =
-            recipe.control.equal_steps && recipe.control.data == ControlData::Demonstrations;
-        let demonstrations = self.facts.demonstrations.get(&data.source).copied().unwrap_or(0);
         let stage = Stage::Prepare(Prepare {
             source: data.source.clone(),
             seed: data.seed,
             prompts: self.prompts(),
             validation: data.validation,
             test: data.test,
-            demonstrations: if wants_demonstrations { demonstrations } else { 0 },
+            demonstrations: 0,
         });
         self.add(stage, "prepare".into(), (Branch::Ground, 0), &[])
+    }
+
+    /// The worked examples of the base model's training, apart from the prompts, so that a control
+    /// on them leaves the keys of the evolution as they are.
+    fn demonstrations(&mut self) -> Key {
+        let data = &self.member.recipe.data;
+        let stage = Stage::Prepare(Prepare {
+            source: data.source.clone(),
+            seed: data.seed,
+            prompts: 0,
+            validation: 0,
+            test: 0,
+            demonstrations: self.facts.demonstrations.get(&data.source).copied().unwrap_or(0),
+        });
+        self.add(stage, "prepare demonstrations".into(), (Branch::Ground, 0), &[])
     }
 
     fn warmup(&mut self, prompts: Key, base: Policy) -> (Policy, Option<Key>) {
@@ -191,14 +227,16 @@ impl Lowering<'_> {
             });
             let inputs = [(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
             let selected = self.add(select, format!("select {iteration}"), at, &inputs);
-            let mut inputs = vec![(Port::Selected, selected), (Port::Prompts, prompts)];
-            self.carry_over(&mut inputs, start, before);
+            let mut inputs = self.carry_over(start, before);
+            inputs.extend([(Port::Selected, selected), (Port::Prompts, prompts)]);
+            if recipe.training.steps > 0 && iteration > 1 {
+                inputs.push((Port::After, before.key));
+            }
             let train = Stage::Train(self.training(iteration));
             let key = self.add(train, format!("train {iteration}"), at, &inputs);
             let policy = Policy { key, trained: true };
             policies.push(policy);
-            let last = iteration == recipe.training.iterations;
-            if iteration.is_multiple_of(recipe.evaluation.every) || last {
+            if self.is_measured(iteration) {
                 self.measure(prompts, policy, iteration, Branch::Evolution);
             }
         }
@@ -206,18 +244,24 @@ impl Lowering<'_> {
     }
 
     /// What a training stage starts from: the difference between the methods.
-    fn carry_over(&self, inputs: &mut Vec<(Port, Key)>, start: Policy, before: Policy) {
-        let training = &self.member.recipe.training;
-        let from = if training.method == Method::RestEm { start } else { before };
-        inputs.push((Port::Policy, from.key));
-        if training.method == Method::Continuous && before.trained {
-            inputs.push((Port::Optimizer, before.key));
-        }
-        if training.steps > 0 && before.trained {
-            inputs.push((Port::After, before.key));
+    fn carry_over(&self, start: Policy, before: Policy) -> Vec<(Port, Key)> {
+        match self.member.recipe.training.method {
+            Method::RestEm => vec![(Port::Policy, start.key)],
+            Method::Sft | Method::IterativeRft => vec![(Port::Policy, before.key)],
+            Method::Continuous if before.trained => {
+                vec![(Port::Policy, before.key), (Port::Optimizer, before.key)]
+            }
+            Method::Continuous => vec![(Port::Policy, before.key)],
         }
     }
 
+    fn is_measured(&self, iteration: u32) -> bool {
+        let recipe = &self.member.recipe;
+        iteration.is_multiple_of(recipe.evaluation.every) || iteration == recipe.training.iterations
+    }
+
+    /// Trains the warmed-up policy for as many steps as the evolution took, without exploration.
+    /// Without a warm-up there is nothing selected to train on, so that demonstrations are.
     fn control(
         &mut self,
         prompts: Key,
@@ -225,35 +269,32 @@ impl Lowering<'_> {
         warmup_data: Option<Key>,
         trained: &[Policy],
     ) {
-        let recipe = &self.member.recipe;
+        let (set, data) = match (self.member.recipe.control.data, warmup_data) {
+            (ControlData::Warmup, Some(selected)) => {
+                (TrainingSet::Selected, vec![(Port::Selected, selected), (Port::Prompts, prompts)])
+            }
+            _ => (TrainingSet::Demonstrations, vec![(Port::Prompts, self.demonstrations())]),
+        };
         let mut before = start;
         for (iteration, policy) in (1..).zip(&trained[1..]) {
-            let at = (Branch::Control, iteration);
-            let mut inputs = vec![(Port::Prompts, prompts), (Port::StepsOf, policy.key)];
-            let set = match (recipe.control.data, warmup_data) {
-                (ControlData::Warmup, Some(selected)) => {
-                    inputs.push((Port::Selected, selected));
-                    TrainingSet::Selected
-                }
-                _ => TrainingSet::Demonstrations,
-            };
-            self.carry_over(&mut inputs, start, before);
-            inputs.retain(|(port, _)| *port != Port::After);
+            let mut inputs = self.carry_over(start, before);
+            inputs.extend(&data);
+            inputs.push((Port::StepsOf, policy.key));
             let seed = self.seed("control", iteration);
-            let train = Train { set, seed, steps_cap: 0, ..self.training(iteration) };
+            let train = Train { set, seed, steps: 0, steps_cap: 0, ..self.training(iteration) };
+            let at = (Branch::Control, iteration);
             let key = self.add(Stage::Train(train), format!("control {iteration}"), at, &inputs);
             before = Policy { key, trained: true };
-            let last = iteration == recipe.training.iterations;
-            if iteration.is_multiple_of(recipe.evaluation.every) || last {
+            if self.is_measured(iteration) {
                 self.measure(prompts, before, iteration, Branch::Control);
             }
         }
     }
 
     fn supervised(&mut self, prompts: Key, base: Policy) {
-        let supervision: Supervision = self.member.recipe.training.supervision;
-        let set = TrainingSet::Given(supervision);
-        let train = Train { set, seed: self.seed("sft", 1), ..self.training(1) };
+        let set = TrainingSet::Given(self.member.recipe.training.supervision);
+        let (seed, labelled) = (self.seed("sft", 1), self.labelled());
+        let train = Train { set, seed, labelled, ..self.training(1) };
         let inputs = [(Port::Policy, base.key), (Port::Prompts, prompts)];
         let at = (Branch::Evolution, 1);
         let key = self.add(Stage::Train(train), "train 1".into(), at, &inputs);
@@ -265,7 +306,8 @@ impl Lowering<'_> {
         let at = (branch, iteration);
         let inputs = [(Port::Policy, policy.key), (Port::Prompts, prompts)];
         let label = match branch {
-            Branch::Ground => "warm-up".to_owned(),
+            Branch::Ground if policy.trained => "warm-up".to_owned(),
+            Branch::Ground => "base".to_owned(),
             Branch::Evolution => iteration.to_string(),
             Branch::Control => format!("control {iteration}"),
         };
@@ -297,15 +339,17 @@ impl Lowering<'_> {
         }
     }
 
-    /// Iteration `iteration` explores the next slice; the warm-up (0) explores its own.
+    /// Iteration `iteration` explores the next slice; the warm-up (0) sets its own. Both ends of a
+    /// slice are rounded, not its length, so that slices meet and each cycle visits the same ones.
     fn exploration(&self, iteration: u32) -> Explore {
         let recipe = &self.member.recipe;
         let labelled = self.labelled();
-        let count = ((labelled as f64 * recipe.training.interval).round() as u64).max(1);
-        let from = u64::from(iteration.saturating_sub(1)) * count % labelled;
+        let length = labelled as f64 * recipe.training.interval;
+        let begin = (f64::from(iteration.saturating_sub(1)) * length).round() as u64;
+        let end = (f64::from(iteration.max(1)) * length).round() as u64;
         Explore {
-            from,
-            count,
+            from: begin % labelled,
+            count: (end - begin).max(1),
             labelled,
             samples: recipe.exploration.samples,
             temperature: self.temperature(iteration),
@@ -336,7 +380,7 @@ impl Lowering<'_> {
         let training = &recipe.training;
         Train {
             set: TrainingSet::Selected,
-            labelled: self.labelled(),
+            labelled: 0,
             epochs: training.epochs,
             steps: training.steps_per_iteration,
             steps_cap: training.steps,

@@ -5,13 +5,23 @@
 //! Never: touches disk, clock, network, threads or tensors. What is stored and how fast this
 //! machine is, it is told.
 
+mod estimate;
 mod graph;
 mod lower;
+mod outlook;
 mod stage;
+mod state;
+pub mod view;
 
+pub use estimate::{Estimate, Measured, SourceFacts, Tally, assumptions, estimates};
 pub use graph::{Branch, Graph, Node, Role};
 pub use lower::{Facts, Member, lower};
+pub use outlook::{MemberSummary, Outlook, Planned, Totals};
 pub use stage::{
-    Evaluate, Explore, Import, Monitor, Port, Prepare, Pretrain, Select, Split, Stage, Train,
-    TrainingSet,
+    Evaluate, Explore, Import, Lesson, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Select,
+    Split, Stage, Train, TrainingSet,
 };
+pub use state::{EarlierStage, Known, Standing, State, standings};
+
+#[cfg(test)]
+mod tests;

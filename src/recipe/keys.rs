@@ -1,4 +1,4 @@
-//! Every key of a recipe: its type, meaning, unit, range and default.
+//! Every key of a recipe: its type, meaning, unit, range and default. A flat table.
 //!
 //! These types are the one source of the JSON Schema, of the checks that carry spans, of the
 //! reference in the book and of what `show --resolved` prints. Enums are externally tagged (the

@@ -4,6 +4,19 @@
 //! Owns: the recipe language, its defaults, its JSON Schema and what is said about a bad recipe.
 //! Never: knows a stage, touches anything but the text it is given.
 
+mod assignment;
+mod check;
 mod keys;
+mod layers;
+mod resolved;
+mod rules;
+mod schema;
+mod tree;
+mod unbuilt;
+mod without_effect;
 
 pub use keys::*;
+pub use layers::{Layers, Origin, Stack, resolve};
+pub use resolved::Resolved;
+pub use schema::{KeyDoc, explain, schema};
+pub use tree::{Entry, LARGEST_FILE_BYTES, Node, Tree, parse};

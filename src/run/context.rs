@@ -2,7 +2,7 @@
 
 use super::{Clock, Stop, Task};
 use crate::{
-    base::Failure,
+    base::{Failure, Key},
     event::{Event, Unit},
     plan::{Node, Port},
     store::{Artifact, Folder, Staging, Store},
@@ -83,6 +83,11 @@ impl<'a> Context<'a> {
             clock: Clock::start(),
             reported: Mutex::new(f64::NEG_INFINITY),
         })
+    }
+
+    /// The stage's key: what its artifact will be called.
+    pub fn key(&self) -> Key {
+        self.node.key
     }
 
     /// What the stage reads by a port.

@@ -51,6 +51,14 @@ pub(super) fn replace(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), Error
     written
 }
 
+/// Writes a file that the user asked for, outside any store: whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace(path, bytes, Sync::Later)
+}
+
 /// Writes a file whose folder nobody reads yet.
 pub(super) fn write(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), Error> {
     use io::Write as _;

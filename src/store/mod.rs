@@ -31,7 +31,7 @@ mod staging;
 mod tests;
 
 pub use artifact::{Artifact, FileEntry, MANIFEST, Manifest, Provenance};
-pub use disk::Sync;
+pub use disk::{Sync, write_beside};
 pub use error::Error;
 pub use layout::Store;
 pub use lock::{Lock, Presence};

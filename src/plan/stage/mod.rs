@@ -7,6 +7,7 @@ mod evaluate;
 mod explore;
 mod import;
 mod monitor;
+mod needs;
 mod prepare;
 mod pretrain;
 mod select;
@@ -16,8 +17,9 @@ pub use evaluate::{Evaluate, Split};
 pub use explore::Explore;
 pub use import::Import;
 pub use monitor::Monitor;
+pub use needs::{Mismatch, Need};
 pub use prepare::Prepare;
-pub use pretrain::Pretrain;
+pub use pretrain::{Lesson, Pretrain};
 pub use select::Select;
 pub use train::{Train, TrainingSet};
 
@@ -41,13 +43,15 @@ pub enum Port {
     Selected,
     /// The training stage whose optimizer steps are repeated by an equal-steps control.
     StepsOf,
-    /// The training stage before this one, for the count of steps under a cap.
+    /// The training stage of the iteration before, for the count of steps under a cap; the warm-up
+    /// does not count.
     After,
 }
 
-impl fmt::Display for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Port {
+    /// Such as `steps-of`.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Prompts => "prompts",
             Self::Policy => "policy",
             Self::Optimizer => "optimizer",
@@ -55,7 +59,13 @@ impl fmt::Display for Port {
             Self::Selected => "selected",
             Self::StepsOf => "steps-of",
             Self::After => "after",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -110,7 +120,16 @@ impl Stage {
         }
     }
 
-    /// The options as JSON, for the key and for reasons.
+    /// The options as JSON, as far as they decide the result; for the key and for reasons. Where
+    /// an imported model lies does not: its digest does.
+    pub fn identity(&self) -> Value {
+        match self {
+            Self::Import(options) => serde_json::json!({ "digest": options.digest }),
+            _ => self.options(),
+        }
+    }
+
+    /// The options as JSON.
     pub fn options(&self) -> Value {
         let value = match self {
             Self::Import(options) => serde_json::to_value(options),

@@ -23,14 +23,14 @@ pub enum TrainingSet {
 pub struct Train {
     /// What is trained on.
     pub set: TrainingSet,
-    /// Labelled training prompts in all, for `given`.
+    /// Labelled training prompts, which come first; for `given`, else 0.
     pub labelled: u64,
     /// Passes over it.
     pub epochs: u32,
     /// Exactly so many steps, by repeating or cutting the data; 0 for whole passes. With the port
     /// `steps-of` the number comes from there.
     pub steps: u64,
-    /// Cap on the steps since the warm-up; 0 for none.
+    /// Cap on the steps of all iterations so far, which the port `after` counts; 0 for none.
     pub steps_cap: u64,
     /// Samples in an optimizer step.
     pub batch_size: u32,

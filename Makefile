@@ -1,0 +1,26 @@
+# The two commands of the README, and what they share. libtorch is found or fetched by .ci/libtorch.
+SHELL := /bin/bash -eu -o pipefail
+MSTAR = LIBTORCH=$$(.ci/libtorch) cargo run --release --locked --quiet --
+
+.PHONY: quickstart test bench base clean
+
+quickstart: ## build in release, evolve the embedded model, print where the report is
+	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch cargo build --release --locked
+	@$(MSTAR) run recipes/quickstart.toml
+
+test: ## run every test, setting up what it needs
+	@libtorch=$$(.ci/libtorch); python=$$(.ci/python); browser=$$(.ci/browser); \
+	export LIBTORCH=$$libtorch MSTAR_PARITY_DIR=$$PWD/.deps/parity MSTAR_TEST_PYTHON=$$python \
+	  MSTAR_TEST_BROWSER=$$browser OMP_NUM_THREADS=1; \
+	$$python tests/parity/goldens.py .deps/parity; \
+	cargo test --locked --no-default-features --lib; \
+	cargo test --locked
+
+bench: ## print the ratios of the book's performance page
+	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch cargo bench --locked
+
+base: ## train the shipped base checkpoint again (recipes/base.toml)
+	@$(MSTAR) run recipes/base.toml
+
+clean: ## remove what was built; fetched libraries and the store stay
+	cargo clean

@@ -1,0 +1,38 @@
+//! `mstar explain` and `mstar schema`: the recipe language, for people and for editors.
+
+use crate::cli::arguments::Explain;
+use crate::cli::exit::{Exit, Trouble};
+use crate::cli::printer::Printer;
+use crate::recipe;
+
+pub(crate) fn explain(arguments: &Explain, printer: Printer) -> Result<Exit, Trouble> {
+    let key = arguments.key.as_deref().unwrap_or("");
+    let Some(doc) = recipe::explain(key) else {
+        let hint = "`mstar explain` without a key lists them all";
+        return Err(Trouble::wrong(format!("`{key}` is no key of a recipe"), hint));
+    };
+    let mut text = String::new();
+    if !doc.key.is_empty() {
+        text += &format!("{}\n  ", doc.key);
+    }
+    text.push_str(&doc.doc.replace('\n', "\n  "));
+    if !doc.takes.is_empty() {
+        text += &format!("\n  takes {}", doc.takes);
+    }
+    if !doc.default.is_null() && !doc.default.is_object() {
+        text += &format!("\n  default {}", doc.default);
+    }
+    for (name, meaning) in &doc.parts {
+        let meaning = meaning.split_whitespace().collect::<Vec<_>>().join(" ");
+        text += &format!("\n    {name:<22} {meaning}");
+    }
+    printer.data(&text)?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn schema(printer: Printer) -> Result<Exit, Trouble> {
+    let text =
+        serde_json::to_string_pretty(&recipe::schema()).expect("a schema is a JSON value already");
+    printer.data(&text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,25 @@
+//! The commands, one file each.
+
+mod check;
+mod data;
+mod doctor;
+mod explain;
+mod gc;
+mod list;
+mod plan;
+mod report;
+mod run;
+mod show;
+mod torch;
+
+pub(crate) use check::check;
+pub(crate) use data::data;
+pub(crate) use doctor::doctor;
+pub(crate) use explain::{explain, schema};
+pub(crate) use gc::gc;
+pub(crate) use list::list;
+pub(crate) use plan::plan;
+pub(crate) use report::report;
+pub(crate) use run::run;
+pub(crate) use show::show;
+pub(crate) use torch::{sample, worker};

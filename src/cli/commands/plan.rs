@@ -1,0 +1,26 @@
+//! `mstar plan`: what a run would do, why, and what it would cost. Starts no libtorch.
+
+use crate::cli::arguments::{Plan, PlanFormat};
+use crate::cli::exit::{Exit, Trouble};
+use crate::cli::planning::{self, of_store};
+use crate::cli::printer::Printer;
+use crate::plan::{Outlook, view};
+use crate::store::Store;
+use std::path::Path;
+
+pub(crate) fn plan(arguments: &Plan, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
+    let resolved = planning::resolve(&arguments.recipe)?;
+    let graph = planning::lower(&resolved);
+    let store = Store::open_existing(store).map_err(of_store)?;
+    let (known, measured) = planning::look_back(store.as_ref(), &graph)?;
+    let outlook = Outlook::new(&graph, planning::members(&resolved), &known, &measured);
+    let text = match arguments.format {
+        PlanFormat::Text => view::text(&outlook),
+        PlanFormat::Json => view::json(&outlook),
+        PlanFormat::Dot => view::dot(&outlook),
+        PlanFormat::Mermaid => view::mermaid(&outlook),
+        PlanFormat::Svg => view::plan_svg(&resolved.recipe.name, &outlook),
+    };
+    printer.data(&text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,61 @@
+//! Arguments, printer, progress, diagnostics, exit codes: what a person meets.
+//!
+//! May import: base, event, store, recipe, plan, data, run, stages, report.
+//! Owns: standard output and standard error, and the exit code. Never: computes a result; whatever
+//! it shows was decided in another room.
+
+mod arguments;
+mod commands;
+mod exit;
+mod files;
+mod planning;
+mod printer;
+mod progress;
+mod samples;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use exit::{Exit, Trouble};
+use printer::Printer;
+use std::process::ExitCode;
+
+/// Reads the arguments, does what they say and returns the exit code: 0 done, 1 a stage failed, 2
+/// the recipe or the command is wrong, 3 mstar itself broke, 130 interrupted.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return exit::of_clap(&error),
+    };
+    let printer = Printer::new(arguments.quiet);
+    let broke = std::panic::catch_unwind(|| dispatch(&arguments, printer));
+    match broke {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(trouble)) => {
+            printer.complain(&trouble.to_string());
+            trouble.exit().into()
+        }
+        Err(_) => {
+            printer.complain("mstar itself broke; the message above says where. Please report it");
+            Exit::Broke.into()
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
+    let store = &arguments.store;
+    match &arguments.command {
+        Command::Check(check) => commands::check(check, printer),
+        Command::Plan(plan) => commands::plan(plan, store, printer),
+        Command::Run(run) => commands::run(run, store, printer),
+        Command::Show(show) => commands::show(show, store, printer),
+        Command::List(list) => commands::list(list, store, printer),
+        Command::Report(report) => commands::report(report, store, printer),
+        Command::Sample(sample) => commands::sample(sample, store, printer),
+        Command::Data(data) => commands::data(data, printer),
+        Command::Gc(gc) => commands::gc(gc, store, printer),
+        Command::Schema => commands::schema(printer),
+        Command::Explain(explain) => commands::explain(explain, printer),
+        Command::Doctor => commands::doctor(store, printer),
+        Command::Worker(worker) => commands::worker(worker, store),
+    }
+}

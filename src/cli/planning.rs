@@ -1,0 +1,194 @@
+//! From what was typed to a graph: recipes are read and resolved, and planning is told the world.
+
+use super::arguments::RecipeFile;
+use super::exit::{Exit, Trouble};
+use super::files;
+use crate::base::Hint;
+use crate::data::{checkpoint, source::Source};
+use crate::event::{Event, Outcome, Record};
+use crate::plan::{
+    self, EarlierStage, Facts, Graph, Known, Measured, Member, MemberSummary, SourceFacts,
+};
+use crate::recipe::{self, Layers, Resolved};
+use crate::store::{self, Run, Store};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Runs whose logs and graphs are looked at; older ones say little about this machine.
+const RUNS_LOOKED_AT: usize = 8;
+/// Question and separator of the embedded task, in tokens; pictures come on top.
+const QUESTION_TOKENS: f64 = 7.0;
+
+/// Reads a recipe and everything that is laid over it.
+pub(crate) fn resolve(file: &RecipeFile) -> Result<Resolved, Trouble> {
+    resolve_parts(&file.file, &file.set)
+}
+
+/// The same from its parts.
+pub(crate) fn resolve_parts(file: &Path, set: &[String]) -> Result<Resolved, Trouble> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let layers = Layers { file: files::read_recipe(file)?, environment, set: set.to_vec() };
+    let mut load = |path: &str, place: &crate::base::Place| files::read_extended(path, place, file);
+    Ok(recipe::resolve(&layers, &mut load)?)
+}
+
+/// A recipe's graph.
+pub(crate) fn lower(resolved: &Resolved) -> Graph {
+    let name = resolved.recipe.name.clone();
+    plan::lower(&[Member { name, recipe: resolved.recipe.clone() }], &facts())
+}
+
+/// A recipe on its own is its only member.
+pub(crate) fn members(resolved: &Resolved) -> Vec<MemberSummary> {
+    let values = serde_json::Map::new();
+    vec![MemberSummary { name: resolved.recipe.name.clone(), values }]
+}
+
+fn facts() -> Facts {
+    let mut facts = Facts::default();
+    let name = "builtin:mini-vlm";
+    if let Some(shipped) = checkpoint::shipped(name) {
+        facts.models.insert(name.into(), shipped.digest());
+    }
+    let source = "builtin:mini-vista".to_owned();
+    facts.prompts.insert(source.clone(), checkpoint::DEFAULT_PROMPTS);
+    facts.demonstrations.insert(source, checkpoint::DEMONSTRATIONS);
+    facts
+}
+
+/// What a run writes down of its graph: the graph itself, and each stage as a later plan compares
+/// with it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PlannedGraph {
+    /// The graph.
+    pub(crate) graph: Graph,
+    /// Its stages as they were when planned.
+    pub(crate) stages: Vec<EarlierStage>,
+}
+
+impl PlannedGraph {
+    pub(crate) fn of(graph: &Graph) -> Self {
+        let stages = graph.nodes().map(EarlierStage::from).collect();
+        Self { graph: graph.clone(), stages }
+    }
+}
+
+/// What the store knows about the stages of a graph, and how fast earlier runs went.
+pub(crate) fn look_back(
+    store: Option<&Store>,
+    graph: &Graph,
+) -> Result<(Known, Measured), Trouble> {
+    let mut known = Known::default();
+    let mut measured = Measured::default();
+    if let Ok(source) = Source::named("builtin:mini-vista") {
+        let prompt_tokens = f64::from(source.image_tokens.unwrap_or(0)) + QUESTION_TOKENS;
+        let response_tokens = source.response_tokens.unwrap_or(0.0);
+        let facts = SourceFacts { prompt_tokens, response_tokens };
+        measured.sources.insert(source.name.to_owned(), facts);
+    }
+    let Some(store) = store else { return Ok((known, measured)) };
+    let runs = store.runs().map_err(of_store)?;
+    let mut solved = (0.0, 0.0);
+    for run in &runs[runs.len().saturating_sub(RUNS_LOOKED_AT)..] {
+        // What an older version wrote differently is no reason to stop: it explains nothing then.
+        let text = run.graph().map_err(of_store)?;
+        if let Ok(planned) = serde_json::from_str::<PlannedGraph>(&text) {
+            known.earlier.extend(planned.stages);
+        }
+        add_measurements(run, &mut measured, &mut solved)?;
+    }
+    if solved.1 > 0.0 {
+        measured.solve_rate = Some(solved.0 / solved.1);
+    }
+    let keys: BTreeSet<_> = graph.nodes().map(|node| node.key).collect();
+    let keys = keys.into_iter().chain(known.earlier.iter().map(|stage| stage.key));
+    known.stored = keys.filter(|key| matches!(store.artifact(*key), Ok(Some(_)))).collect();
+    Ok((known, measured))
+}
+
+fn add_measurements(
+    run: &Run,
+    measured: &mut Measured,
+    solved: &mut (f64, f64),
+) -> Result<(), Trouble> {
+    let mut kinds = BTreeMap::new();
+    let log = Record::read_log(&run.events().map_err(of_store)?);
+    for record in log.unwrap_or_default() {
+        match record.event {
+            Event::Planned { stages } => {
+                kinds = stages.into_iter().map(|stage| (stage.key, stage.kind)).collect();
+            }
+            Event::StageFinished {
+                key, outcome: Outcome::Done, seconds, bytes, metrics, ..
+            } => {
+                let Some(kind) = kinds.get(&key) else { continue };
+                let number = |name: &str| metrics.get(name).and_then(serde_json::Value::as_f64);
+                let samples = ["samples", "count", "kept"].into_iter().find_map(number);
+                measured.add(kind, samples.unwrap_or(0.0) as u64, seconds, bytes);
+                if let (Some(rate), "explore") = (number("mean_correct"), kind.as_str()) {
+                    *solved = (solved.0 + rate, solved.1 + 1.0);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// An error of the store as what the program ends with.
+pub(crate) fn of_store(error: store::Error) -> Trouble {
+    Trouble::from_hint(&error as &dyn Hint, Exit::StageFailed)
+}
+
+/// The run that was named, or the latest.
+pub(crate) fn find_run(store: &Path, name: Option<&str>) -> Result<(Store, Run), Trouble> {
+    let nothing = || {
+        let message = format!("there is no run in the store `{}`", store.display());
+        Trouble::wrong(message, "start one: `mstar run recipes/quickstart.toml`")
+    };
+    let opened = Store::open_existing(store).map_err(of_store)?.ok_or_else(nothing)?;
+    let run = match name {
+        None => opened.latest_run().map_err(of_store)?.ok_or_else(nothing)?,
+        Some(name) => {
+            let runs = opened.runs().map_err(of_store)?;
+            let known: Vec<&str> = runs.iter().map(Run::id).collect();
+            let found = runs.iter().find(|run| run.id() == name);
+            found.cloned().ok_or_else(|| {
+                let hint = match known.is_empty() {
+                    true => "start one: `mstar run recipes/quickstart.toml`".to_owned(),
+                    false => format!("runs in the store: {}", known.join(", ")),
+                };
+                Trouble::wrong(format!("no run is called `{name}`"), hint)
+            })?
+        }
+    };
+    Ok((opened, run))
+}
+
+/// The folder of the policy that a run ended with.
+#[cfg(feature = "torch")]
+pub(crate) fn last_policy(store: &Path, name: &str) -> Result<std::path::PathBuf, Trouble> {
+    let (store, run) = find_run(store, Some(name))?;
+    let text = run.graph().map_err(of_store)?;
+    let planned: PlannedGraph = serde_json::from_str(&text).map_err(|error| {
+        Trouble::wrong(format!("the graph of `{name}` cannot be read: {error}"), "run it again")
+    })?;
+    let policies = planned.graph.nodes().filter(|node| {
+        node.role.branch != plan::Branch::Control
+            && matches!(node.stage.kind(), "train" | "import" | "pretrain")
+    });
+    let mut last = None;
+    for node in policies {
+        if let Some(artifact) = store.artifact(node.key).map_err(of_store)? {
+            artifact.verify().map_err(of_store)?;
+            last = Some(artifact.path("model.safetensors").map_err(of_store)?);
+        }
+    }
+    let folder = last.and_then(|path| Some(path.parent()?.to_owned()));
+    folder.ok_or_else(|| {
+        Trouble::wrong(format!("`{name}` has no policy in the store"), "run it again")
+    })
+}

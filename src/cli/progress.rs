@@ -1,0 +1,228 @@
+//! Progress: a reader of events that redraws bars on a terminal and prints plain lines elsewhere.
+
+use super::printer::Printer;
+use crate::base::{Duration, Key, Rate};
+use crate::event::{Event, Outcome, Record, StageSummary, Unit};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Plain lines about one stage are at least this far apart.
+const PLAIN_EVERY_MS: u64 = 10_000;
+/// Redraws a second at most.
+const REDRAWS: u8 = 10;
+
+/// What a stage that runs has shown so far.
+struct Running {
+    bar: ProgressBar,
+    began_ms: u64,
+    began_at: Option<u64>,
+    told_ms: u64,
+}
+
+/// Follows one run.
+pub(crate) struct Progress {
+    printer: Printer,
+    bars: Option<MultiProgress>,
+    overall: ProgressBar,
+    names: BTreeMap<Key, StageSummary>,
+    running: BTreeMap<Key, Running>,
+    done: usize,
+    stored: usize,
+}
+
+impl Progress {
+    pub(crate) fn new(printer: Printer) -> Self {
+        let bars = printer
+            .redraws()
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS)));
+        let overall = ProgressBar::hidden();
+        let (names, running) = (BTreeMap::new(), BTreeMap::new());
+        Self { printer, bars, overall, names, running, done: 0, stored: 0 }
+    }
+
+    /// Takes in one record of the log.
+    pub(crate) fn see(&mut self, record: &Record) {
+        let now = record.time_ms;
+        match &record.event {
+            Event::Planned { stages } => self.planned(stages),
+            Event::WorkerStarted { worker, device, threads, .. } => {
+                self.line(&format!("worker {worker} computes on {device} with {threads} threads"));
+            }
+            Event::WorkerDied { worker, reason } => {
+                self.line(&format!("worker {worker}: {reason}"))
+            }
+            Event::StageStarted { key, resumed_from, .. } => self.started(*key, *resumed_from, now),
+            Event::StageProgress { key, done, total, unit, watched } => {
+                self.moved(*key, (*done, *total), *unit, watched, now);
+            }
+            Event::StageFinished { key, outcome, seconds, metrics, .. } => {
+                self.finished(*key, *outcome, *seconds, metrics);
+            }
+            Event::StageFailed { key, reason, hint } => {
+                self.close(*key);
+                let hint = hint.as_ref().map_or(String::new(), |hint| format!("\n  hint: {hint}"));
+                self.complain(&format!("failed   {}: {reason}{hint}", self.name(*key)));
+            }
+            Event::StageSkipped { key, because } => {
+                self.complain(&format!("skipped  {}: {because}", self.name(*key)));
+            }
+            Event::Note { key, message } => match key {
+                Some(key) => self.line(&format!("note     {}: {message}", self.name(*key))),
+                None => self.line(&format!("note     {message}")),
+            },
+            Event::RunStarted { .. } => {}
+            Event::RunFinished { .. } => self.end(),
+        }
+    }
+
+    fn planned(&mut self, stages: &[StageSummary]) {
+        self.names = stages.iter().map(|stage| (stage.key, stage.clone())).collect();
+        if let Some(bars) = &self.bars {
+            let style = "{elapsed_precise} {wide_bar:.cyan/dim} {pos}/{len} stages";
+            self.overall =
+                bars.add(ProgressBar::new(stages.len() as u64).with_style(style_of(style)));
+        }
+    }
+
+    fn started(&mut self, key: Key, resumed_from: u64, now: u64) {
+        if resumed_from > 0 {
+            let name = self.name(key);
+            self.line(&format!("resumed  {name} at {resumed_from}"));
+        }
+        let bar = match &self.bars {
+            Some(bars) => {
+                let bar = ProgressBar::new(0).with_style(style_of("  {prefix:<20} {msg}"));
+                bar.set_prefix(self.name(key));
+                bars.insert_before(&self.overall, bar)
+            }
+            None => ProgressBar::hidden(),
+        };
+        let running = Running { bar, began_ms: now, began_at: None, told_ms: now };
+        self.running.insert(key, running);
+    }
+
+    fn moved(
+        &mut self,
+        key: Key,
+        (done, total): (u64, u64),
+        unit: Unit,
+        watched: &Map<String, Value>,
+        now: u64,
+    ) {
+        let name = self.name(key);
+        let Some(running) = self.running.get_mut(&key) else { return };
+        let began_at = *running.began_at.get_or_insert_with(|| {
+            running.began_ms = now;
+            done
+        });
+        let seconds = now.saturating_sub(running.began_ms) as f64 / 1e3;
+        let mut text = format!("{done}/{total} {}", word(unit));
+        if seconds > 0.0 && done > began_at {
+            let rate = (done - began_at) as f64 / seconds;
+            let left = total.saturating_sub(done) as f64 / rate;
+            text.push_str(&format!(", {}, {} to go", Rate(rate), Duration(left)));
+        }
+        for (what, value) in watched {
+            text.push_str(&format!(", {what} {}", number(value)));
+        }
+        running.bar.set_message(text.clone());
+        let plain = self.bars.is_none() && now.saturating_sub(running.told_ms) >= PLAIN_EVERY_MS;
+        if plain {
+            running.told_ms = now;
+            self.line(&format!("         {name}: {text}"));
+        }
+    }
+
+    fn finished(&mut self, key: Key, outcome: Outcome, seconds: f64, metrics: &Map<String, Value>) {
+        self.close(key);
+        self.done += 1;
+        self.overall.set_position(self.done as u64);
+        if outcome == Outcome::Stored {
+            self.stored += 1;
+            return;
+        }
+        let count = self.names.len();
+        let kind = self.names.get(&key).map_or("", |stage| stage.kind.as_str());
+        let (name, time) = (self.name(key), Duration(seconds).to_string());
+        let told = highlight(kind, metrics);
+        self.line(&format!("{:>3}/{count:<3}  {name:<20} {time:>8}  {told}", self.done));
+    }
+
+    fn end(&mut self) {
+        self.overall.finish_and_clear();
+        if self.stored > 0 {
+            self.line(&format!("{} of {} stages were stored", self.stored, self.names.len()));
+        }
+    }
+
+    fn close(&mut self, key: Key) {
+        if let Some(running) = self.running.remove(&key) {
+            running.bar.finish_and_clear();
+        }
+    }
+
+    fn name(&self, key: Key) -> String {
+        self.names.get(&key).map_or_else(|| key.short(), |stage| stage.name.clone())
+    }
+
+    fn line(&self, text: &str) {
+        if self.printer.quiet() {
+            return;
+        }
+        match &self.bars {
+            Some(bars) => bars.suspend(|| self.printer.talk(text)),
+            None => self.printer.talk(text),
+        }
+    }
+
+    fn complain(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| self.printer.complain(text)),
+            None => self.printer.complain(text),
+        }
+    }
+}
+
+fn style_of(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("templates are literals of this file")
+}
+
+fn word(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Prompts => "prompts",
+        Unit::Samples => "samples",
+        Unit::Steps => "steps",
+    }
+}
+
+/// What of a stage's metrics is worth a place on its line.
+fn highlight(kind: &str, metrics: &Map<String, Value>) -> String {
+    let wanted: &[(&str, &str)] = match kind {
+        "explore" => &[("samples", "samples"), ("solved", "solved"), ("mean_correct", "right")],
+        "select" => &[("kept", "kept"), ("wrong_steps_share", "of them with wrong steps")],
+        "train" => &[("steps", "steps"), ("loss_first", "loss"), ("loss_last", "to")],
+        "evaluate" => &[("accuracy", "right"), ("count", "prompts")],
+        "monitor" => &[("mean", "right at this temperature")],
+        "pretrain" | "import" => &[("parameters", "parameters")],
+        _ => &[],
+    };
+    let told = wanted.iter().filter_map(|(key, label)| {
+        let value = metrics.get(*key).filter(|value| !value.is_null())?;
+        let number = number(value);
+        Some(if kind == "train" {
+            format!("{label} {number}")
+        } else {
+            format!("{number} {label}")
+        })
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn number(value: &Value) -> String {
+    match (value.as_u64(), value.as_f64()) {
+        (Some(whole), _) => whole.to_string(),
+        (None, Some(number)) => format!("{number:.3}"),
+        _ => value.to_string(),
+    }
+}

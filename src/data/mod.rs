@@ -1,0 +1,21 @@
+//! Data: what is asked, in which picture, as text, tokens, pixels and tables.
+//!
+//! May import: base.
+//! Owns: the embedded task, tokenizing, prompt templates, pixels, the Parquet form of everything a
+//! stage reads or writes, contact sheets, and what is known of each source without having it.
+//! Never: touches the disk or a tensor; bytes and plain vectors go in, bytes and plain vectors come
+//! out.
+
+pub mod checkpoint;
+pub mod mini_vista;
+pub mod pixels;
+pub mod preview;
+mod sample;
+pub mod source;
+pub mod table;
+mod template;
+mod tokenizer;
+
+pub use sample::{Reference, Sample};
+pub use template::Template;
+pub use tokenizer::{Tokenizer, TokenizerError};

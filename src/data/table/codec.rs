@@ -1,0 +1,147 @@
+//! Parquet bytes from arrays and back, with every way that bytes can be wrong as a typed error.
+
+use super::schema::{Row, schema_of};
+use crate::base::Hint;
+use arrow_array::{Array, RecordBatch};
+use parquet::{
+    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    basic::{Compression, ZstdLevel},
+    errors::ParquetError,
+    file::properties::WriterProperties,
+};
+use std::panic::catch_unwind;
+
+/// What can be wrong with a table.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The bytes are not a whole Parquet file.
+    #[error("cannot read the table `{table}`: {reason}")]
+    Torn {
+        /// The table.
+        table: &'static str,
+        /// What the reader said.
+        reason: String,
+    },
+    /// The rows could not be written.
+    #[error("cannot write the table `{table}`: {source}")]
+    Unwritable {
+        /// The table.
+        table: &'static str,
+        /// What the writer said.
+        source: ParquetError,
+    },
+    /// A column is missing, of another type, or empty where it must not be.
+    #[error("column `{column}` of the table `{table}` {fault}")]
+    Column {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// One value cannot be.
+    #[error("row {row} of the table `{table}` has a wrong `{column}`: {reason}")]
+    Value {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Hint for TableError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Torn { .. } => {
+                Some("the file is damaged: remove it, and it is made again".into())
+            }
+            Self::Unwritable { .. } => None,
+            Self::Column { .. } | Self::Value { .. } => {
+                Some("use a table that was written by this version of `mstar`".into())
+            }
+        }
+    }
+}
+
+/// The rows as a Parquet file, compressed with zstd.
+///
+/// # Errors
+/// [`TableError`], for a value that its column cannot hold.
+pub fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, TableError> {
+    let unwritable = |source| TableError::Unwritable { table: R::TABLE, source };
+    let schema = schema_of::<R>();
+    let batch = RecordBatch::try_new(schema.clone(), R::columns(rows)?)
+        .map_err(|error| unwritable(error.into()))?;
+    let properties = WriterProperties::builder()
+        .set_created_by("mstar".to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(R::ROWS_IN_GROUP))
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer =
+        ArrowWriter::try_new(&mut bytes, schema, Some(properties)).map_err(unwritable)?;
+    writer.write(&batch).map_err(unwritable)?;
+    writer.close().map_err(unwritable)?;
+    Ok(bytes)
+}
+
+/// The rows of a Parquet file. Columns are found by name; more than the table's own do no harm.
+///
+/// # Errors
+/// [`TableError`], for damaged bytes, columns that do not fit, and values that cannot be.
+pub fn decode<R: Row>(bytes: &[u8]) -> Result<Vec<R>, TableError> {
+    // The reader asserts some of what a footer claims, so damaged bytes can make it panic. Nothing
+    // but locals is involved, hence nothing is left half done.
+    catch_unwind(|| read(bytes)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().map(|&text| text.to_owned());
+        let reason = said.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(torn::<R>(reason.unwrap_or_else(|| "the reader failed".to_owned())))
+    })
+}
+
+fn torn<R: Row>(reason: impl ToString) -> TableError {
+    TableError::Torn { table: R::TABLE, reason: reason.to_string() }
+}
+
+fn read<R: Row>(bytes: &[u8]) -> Result<Vec<R>, TableError> {
+    let bytes = bytes::Bytes::copy_from_slice(bytes);
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .and_then(|builder| builder.with_batch_size(8192).build())
+        .map_err(torn::<R>)?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = checked::<R>(&batch.map_err(torn::<R>)?)?;
+        rows.extend(R::rows(&batch, rows.len())?);
+    }
+    Ok(rows)
+}
+
+/// The table's own columns in their order, of the right types, without nulls where none may be.
+fn checked<R: Row>(batch: &RecordBatch) -> Result<RecordBatch, TableError> {
+    let schema = schema_of::<R>();
+    let mut arrays = Vec::new();
+    for (column, field) in R::COLUMNS.iter().zip(schema.fields()) {
+        let fault =
+            |fault: String| TableError::Column { table: R::TABLE, column: column.name, fault };
+        let array = batch.column_by_name(column.name).ok_or_else(|| fault("is missing".into()))?;
+        if array.data_type() != field.data_type() {
+            let types = (field.data_type(), array.data_type());
+            return Err(fault(format!("should be {}, but is {}", types.0, types.1)));
+        }
+        if !column.nullable && array.null_count() > 0 {
+            return Err(fault(format!("lacks {} values", array.null_count())));
+        }
+        arrays.push(array.clone());
+    }
+    RecordBatch::try_new(schema, arrays).map_err(torn::<R>)
+}
+
+/// A column of a batch that [`checked`] made.
+pub(super) fn column<A: Array + 'static>(batch: &RecordBatch, index: usize) -> &A {
+    batch.column(index).as_any().downcast_ref().expect("`checked` compared the types")
+}

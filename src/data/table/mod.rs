@@ -1,0 +1,16 @@
+//! Tables in memory: rows to Parquet bytes and back, for pandas, polars, `DuckDB` and the next stage.
+//!
+//! The same rows give the same bytes: there are no times in a file, and its writer is always called
+//! `mstar`. Each table's columns are documented in one list, from which its schema is made.
+
+mod codec;
+mod prompts;
+mod references;
+mod rollouts;
+mod schema;
+mod training;
+
+pub use codec::{TableError, decode, encode};
+pub use rollouts::{Finish, Rollout};
+pub use schema::{Column, Kind, Row};
+pub use training::TrainingExample;

@@ -1,0 +1,132 @@
+//! What a column may hold, and the documented list of columns that every table is made from.
+
+use crate::data::table::TableError;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use std::sync::Arc;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An unsigned 64-bit id.
+    Id,
+    /// An unsigned 32-bit number.
+    Count,
+    /// UTF-8 text.
+    Text,
+    /// A 32-bit float.
+    Number,
+    /// True or false.
+    Flag,
+    /// A list of token ids, as signed 32-bit numbers.
+    Tokens,
+    /// A list of lists of text.
+    TextLists,
+    /// A struct of PNG `bytes` and a `path`, which Hugging Face `datasets` reads as an image.
+    Picture,
+}
+
+/// One documented column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether a row may lack it.
+    pub nullable: bool,
+    /// What it means.
+    pub about: &'static str,
+}
+
+impl Column {
+    pub(super) const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
+        Self { name, kind, nullable: false, about }
+    }
+
+    pub(super) const fn optional(name: &'static str, kind: Kind, about: &'static str) -> Self {
+        Self { name, kind, nullable: true, about }
+    }
+}
+
+/// A row of a table.
+pub trait Row: Sized {
+    /// The table's name, for messages.
+    const TABLE: &'static str;
+    /// Its columns, in order.
+    const COLUMNS: &'static [Column];
+    /// How many rows are compressed together: few enough to read a part, enough to compress.
+    const ROWS_IN_GROUP: usize;
+
+    /// One array a column.
+    ///
+    /// # Errors
+    /// [`TableError::Value`] for what a column cannot hold.
+    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError>;
+
+    /// The rows of a batch whose columns have been checked; `first` is the number of its first row.
+    ///
+    /// # Errors
+    /// [`TableError::Value`] for a value that no row can have.
+    fn rows(batch: &RecordBatch, first: usize) -> Result<Vec<Self>, TableError>;
+}
+
+/// The field of the elements of a list.
+pub(super) fn item(data_type: DataType) -> Arc<Field> {
+    Arc::new(Field::new("item", data_type, false))
+}
+
+pub(super) fn picture_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("bytes", DataType::Binary, false),
+        Field::new("path", DataType::Utf8, true),
+    ])
+}
+
+fn data_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Id => DataType::UInt64,
+        Kind::Count => DataType::UInt32,
+        Kind::Text => DataType::Utf8,
+        Kind::Number => DataType::Float32,
+        Kind::Flag => DataType::Boolean,
+        Kind::Tokens => DataType::List(item(DataType::Int32)),
+        Kind::TextLists => DataType::List(item(DataType::List(item(DataType::Utf8)))),
+        Kind::Picture => DataType::Struct(picture_fields()),
+    }
+}
+
+/// The Arrow schema of a table.
+pub(super) fn schema_of<R: Row>() -> SchemaRef {
+    let fields: Vec<Field> = R::COLUMNS
+        .iter()
+        .map(|column| Field::new(column.name, data_type(column.kind), column.nullable))
+        .collect();
+    let schema = Schema::new(fields);
+    let has_picture = R::COLUMNS.iter().any(|column| column.kind == Kind::Picture);
+    Arc::new(if has_picture {
+        let features = hugging_face_features::<R>().to_string();
+        schema.with_metadata([("huggingface", features)])
+    } else {
+        schema
+    })
+}
+
+/// What `datasets` wants to know in order to show pictures; it is needed for tables with pictures
+/// only, whose other columns are ids and texts.
+fn hugging_face_features<R: Row>() -> serde_json::Value {
+    let value = |dtype: &str| serde_json::json!({"dtype": dtype, "_type": "Value"});
+    let features = R::COLUMNS.iter().map(|column| {
+        let feature = match column.kind {
+            Kind::Picture => serde_json::json!({"_type": "Image"}),
+            Kind::Id => value("uint64"),
+            Kind::Count => value("uint32"),
+            Kind::Number => value("float32"),
+            Kind::Flag => value("bool"),
+            Kind::Text | Kind::Tokens | Kind::TextLists => value("string"),
+        };
+        (column.name.to_owned(), feature)
+    });
+    let features: serde_json::Map<_, _> = features.collect();
+    serde_json::json!({"info": {"features": features}})
+}

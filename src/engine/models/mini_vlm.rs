@@ -1,0 +1,570 @@
+//! The embedded vision-language model, small enough to evolve in minutes on one CPU thread.
+//!
+//! Vision tower as in SigLIP (Zhai et al. 2023): pre-norm blocks with biases and tanh GELU. Decoder
+//! as in Llama (Touvron et al. 2023): RMSNorm, rotary positions, grouped queries, SwiGLU, no biases.
+//! Unusual: the patch stem has two layers and ends in a norm without weights; positions of patches
+//! are sums of a row and a column embedding; embeddings are scaled by `embedding_multiplier`, which
+//! the tied head is not; fresh queries equal fresh keys and fresh outputs undo fresh values
+//! (Trockman and Kolter 2023), which makes attention useful from the first step.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | pixels | `N side side 3` |
+//! | patches, image features | `N 16 D` |
+//! | stream of packed tokens | `T D` |
+//! | queries, keys and values of a layer | `T (H + 2 G) W` |
+
+use super::ImageShape;
+use super::Part;
+use crate::base::Seed;
+use crate::engine::{
+    nn::{
+        Attend, GatedMlp, Heads, LayerNorm, Linear, Mlp, PatchEmbedding, Projector, RmsNorm,
+        Rotary, attention::attention, linear::side_by_side, mlp::Activation, norm::standardise,
+        rotary::Angles,
+    },
+    pack::Inputs,
+    weights::{Init, Path, normal, orthogonal},
+};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// Its `model_type`.
+pub const KIND: &str = "mstar_mini_vlm";
+
+/// Standard deviations of fresh block matrices.
+const RISING_DEVIATION: f64 = 0.02;
+const FALLING_DEVIATION: f64 = 0.01;
+/// Scale of fresh orthogonal value and output matrices.
+const VALUE_SCALE: f32 = 0.7;
+/// Standard deviation of fresh row and column embeddings.
+const PLACE_DEVIATION: f64 = 0.7;
+
+/// `config.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// [`KIND`].
+    pub model_type: String,
+    /// Number of token ids, the image placeholder included.
+    pub vocab_size: i64,
+    /// Width `D` of the stream.
+    pub hidden_size: i64,
+    /// Hidden features of the decoder's feed-forward blocks.
+    pub intermediate_size: i64,
+    /// Decoder blocks.
+    pub num_hidden_layers: i64,
+    /// Query heads `H`.
+    pub num_attention_heads: i64,
+    /// Key heads `G`, a divisor of `H`.
+    pub num_key_value_heads: i64,
+    /// The longest sequence, image tokens included.
+    pub max_position_embeddings: i64,
+    /// The base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// Added to the mean square in norms.
+    pub rms_norm_eps: f64,
+    /// What token embeddings are multiplied by on their way in.
+    pub embedding_multiplier: f64,
+    /// The placeholder that image features replace.
+    pub image_token_id: i64,
+    /// What ends a response.
+    pub eos_token_id: i64,
+    /// What fills batches elsewhere; never part of a sequence here.
+    pub pad_token_id: i64,
+    /// Whether the head is the embedding; always.
+    pub tie_word_embeddings: bool,
+    /// The vision tower.
+    pub vision_config: VisionConfig,
+}
+
+/// `vision_config` of `config.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VisionConfig {
+    /// Height and width of an image in pixels.
+    pub image_size: i64,
+    /// Height and width of a patch in pixels.
+    pub patch_size: i64,
+    /// Hidden features of the patch stem.
+    pub stem_size: i64,
+    /// Width of the tower.
+    pub hidden_size: i64,
+    /// Hidden features of its feed-forward blocks.
+    pub intermediate_size: i64,
+    /// Bidirectional blocks.
+    pub num_hidden_layers: i64,
+    /// Heads of a block.
+    pub num_attention_heads: i64,
+    /// Added to the variance in norms.
+    pub layer_norm_eps: f64,
+}
+
+/// A configuration that no model can have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A size or count below 1.
+    #[error("`{key}` must be at least 1, found {value}")]
+    TooSmall {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: i64,
+    },
+    /// A size that has to be a multiple of another.
+    #[error("`{key}` ({value}) must be a multiple of `{of}` ({divisor})")]
+    NotDivisible {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: i64,
+        /// The key of the divisor.
+        of: &'static str,
+        /// The divisor.
+        divisor: i64,
+    },
+    /// A token id outside the vocabulary.
+    #[error("`{key}` ({value}) is outside the vocabulary of {vocabulary}")]
+    Token {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: i64,
+        /// Number of token ids.
+        vocabulary: i64,
+    },
+    /// A head of its own, which this architecture does not have.
+    #[error("`tie_word_embeddings` must be true")]
+    Untied,
+}
+
+impl Config {
+    /// The embedded model: 236,096 parameters, 232 words and the image placeholder.
+    pub fn builtin() -> Self {
+        Self {
+            model_type: KIND.to_owned(),
+            vocab_size: 233,
+            hidden_size: 64,
+            intermediate_size: 176,
+            num_hidden_layers: 2,
+            num_attention_heads: 4,
+            num_key_value_heads: 4,
+            max_position_embeddings: 256,
+            rope_theta: 10_000.0,
+            rms_norm_eps: 1e-6,
+            embedding_multiplier: 8.0,
+            image_token_id: 232,
+            eos_token_id: 2,
+            pad_token_id: 0,
+            tie_word_embeddings: true,
+            vision_config: VisionConfig {
+                image_size: 32,
+                patch_size: 8,
+                stem_size: 256,
+                hidden_size: 64,
+                intermediate_size: 256,
+                num_hidden_layers: 1,
+                num_attention_heads: 4,
+                layer_norm_eps: 1e-6,
+            },
+        }
+    }
+
+    /// Whether sizes fit each other.
+    ///
+    /// # Errors
+    /// With the first that does not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let vision = &self.vision_config;
+        for (key, value) in [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.num_key_value_heads),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("vision_config.image_size", vision.image_size),
+            ("vision_config.patch_size", vision.patch_size),
+            ("vision_config.stem_size", vision.stem_size),
+            ("vision_config.hidden_size", vision.hidden_size),
+            ("vision_config.intermediate_size", vision.intermediate_size),
+            ("vision_config.num_attention_heads", vision.num_attention_heads),
+        ] {
+            if value < 1 {
+                return Err(ConfigError::TooSmall { key, value });
+            }
+        }
+        for (key, value, of, divisor) in [
+            ("hidden_size", self.hidden_size, "2 x num_attention_heads", {
+                2 * self.num_attention_heads
+            }),
+            ("num_attention_heads", self.num_attention_heads, "num_key_value_heads", {
+                self.num_key_value_heads
+            }),
+            ("vision_config.image_size", vision.image_size, "patch_size", vision.patch_size),
+            ("vision_config.hidden_size", vision.hidden_size, "num_attention_heads", {
+                vision.num_attention_heads
+            }),
+        ] {
+            if value % divisor != 0 {
+                return Err(ConfigError::NotDivisible { key, value, of, divisor });
+            }
+        }
+        for (key, value) in
+            [("image_token_id", self.image_token_id), ("eos_token_id", self.eos_token_id)]
+        {
+            if !(0..self.vocab_size).contains(&value) {
+                return Err(ConfigError::Token { key, value, vocabulary: self.vocab_size });
+            }
+        }
+        if !self.tie_word_embeddings {
+            return Err(ConfigError::Untied);
+        }
+        Ok(())
+    }
+
+    fn heads(&self) -> Heads {
+        Heads {
+            queries: self.num_attention_heads,
+            keys: self.num_key_value_heads,
+            width: self.hidden_size / self.num_attention_heads,
+        }
+    }
+}
+
+impl VisionConfig {
+    fn heads(&self) -> Heads {
+        let heads = self.num_attention_heads;
+        Heads { queries: heads, keys: heads, width: self.hidden_size / heads }
+    }
+
+    fn grid(&self) -> i64 {
+        self.image_size / self.patch_size
+    }
+}
+
+/// Fresh attention matrices of the block called `block`: keys equal queries, outputs undo values.
+/// With grouped queries a key head starts as the first query head of its group, and its value head
+/// is undone by every query head of the group.
+struct Mimetic {
+    block: String,
+    heads: Heads,
+}
+
+impl Mimetic {
+    fn new(w: &Path<'_>, heads: Heads) -> Self {
+        Self { block: w.name().to_owned(), heads }
+    }
+
+    /// A `D` x `D` orthogonal matrix, named after the block.
+    fn matrix(&self, seed: Seed, purpose: &str) -> Vec<f32> {
+        let size = (self.heads.queries * self.heads.width) as usize;
+        orthogonal(seed.named(&format!("{}.{purpose}", self.block)), size)
+    }
+
+    fn queries(&self, seed: Seed) -> Vec<f32> {
+        self.matrix(seed, "query")
+    }
+
+    fn keys(&self, seed: Seed) -> Vec<f32> {
+        self.first_of_groups(&self.matrix(seed, "query"))
+    }
+
+    fn values(&self, seed: Seed) -> Vec<f32> {
+        self.first_of_groups(&self.matrix(seed, "value")).iter().map(|x| x * VALUE_SCALE).collect()
+    }
+
+    fn outputs(&self, seed: Seed) -> Vec<f32> {
+        let Heads { queries, keys, width } = self.heads;
+        let (size, width) = ((queries * width) as usize, width as usize);
+        let repeats = (queries / keys) as usize;
+        let values = self.matrix(seed, "value");
+        let mut outputs = vec![0.0; size * size];
+        for column in 0..size {
+            let source = (column / width / repeats * repeats) * width + column % width;
+            for row in 0..size {
+                outputs[row * size + column] = VALUE_SCALE * values[source * size + row];
+            }
+        }
+        outputs
+    }
+
+    fn first_of_groups(&self, matrix: &[f32]) -> Vec<f32> {
+        let Heads { queries, keys, width } = self.heads;
+        let head = (width * queries * width) as usize;
+        let repeats = (queries / keys) as usize;
+        matrix.chunks(head).step_by(repeats).flatten().copied().collect()
+    }
+}
+
+/// A bidirectional pre-norm block over the patches of each image.
+struct VisionBlock {
+    layer_norm1: LayerNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    out_proj: Linear,
+    layer_norm2: LayerNorm,
+    mlp: Mlp,
+    heads: Heads,
+}
+
+impl VisionBlock {
+    fn new(w: &Path<'_>, config: &VisionConfig) -> Self {
+        let (width, eps) = (config.hidden_size, config.layer_norm_eps);
+        let fresh = Mimetic::new(w, config.heads());
+        let linear = |name: &str, init: &dyn Fn(Seed) -> Vec<f32>| {
+            Linear::with_bias(&(w / name), width, width, Init::Made(init))
+        };
+        Self {
+            layer_norm1: LayerNorm::new(&(w / "layer_norm1"), width, eps),
+            q_proj: linear("q_proj", &|seed| fresh.queries(seed)),
+            k_proj: linear("k_proj", &|seed| fresh.keys(seed)),
+            v_proj: linear("v_proj", &|seed| fresh.values(seed)),
+            out_proj: linear("out_proj", &|seed| fresh.outputs(seed)),
+            layer_norm2: LayerNorm::new(&(w / "layer_norm2"), width, eps),
+            mlp: Mlp::new(
+                w,
+                width,
+                config.intermediate_size,
+                Activation::GeluTanh,
+                (RISING_DEVIATION, FALLING_DEVIATION),
+            ),
+            heads: config.heads(),
+        }
+    }
+
+    /// `[N, patches, D]` to the same.
+    fn forward(&self, xs: &Tensor) -> Tensor {
+        let (count, patches, width) = xs.size3().expect("patches have three dimensions");
+        let normal = self.layer_norm1.forward(xs);
+        let qkv = side_by_side(&[&self.q_proj, &self.k_proj, &self.v_proj], &normal);
+        let qkv = qkv.view([count, patches, -1, self.heads.width]);
+        let mixed = attention(&qkv, self.heads, false).view([count, patches, width]);
+        let xs = xs + self.out_proj.forward(&mixed);
+        &xs + self.mlp.forward(&self.layer_norm2.forward(&xs))
+    }
+}
+
+/// A causal Llama block.
+struct DecoderBlock {
+    input_layernorm: RmsNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    post_attention_layernorm: RmsNorm,
+    mlp: GatedMlp,
+    heads: Heads,
+}
+
+impl DecoderBlock {
+    fn new(w: &Path<'_>, config: &Config) -> Self {
+        let (width, eps, heads) = (config.hidden_size, config.rms_norm_eps, config.heads());
+        let keys = heads.keys * heads.width;
+        let fresh = Mimetic::new(w, heads);
+        let linear = |name: &str, output: i64, init: &dyn Fn(Seed) -> Vec<f32>| {
+            Linear::without_bias(&(w / name), width, output, Init::Made(init))
+        };
+        Self {
+            input_layernorm: RmsNorm::new(&(w / "input_layernorm"), width, eps),
+            q_proj: linear("q_proj", width, &|seed| fresh.queries(seed)),
+            k_proj: linear("k_proj", keys, &|seed| fresh.keys(seed)),
+            v_proj: linear("v_proj", keys, &|seed| fresh.values(seed)),
+            o_proj: linear("o_proj", width, &|seed| fresh.outputs(seed)),
+            post_attention_layernorm: RmsNorm::new(&(w / "post_attention_layernorm"), width, eps),
+            mlp: GatedMlp::new(
+                w,
+                width,
+                config.intermediate_size,
+                (RISING_DEVIATION, FALLING_DEVIATION),
+            ),
+            heads,
+        }
+    }
+
+    /// `[T, D]` to the same.
+    fn forward(
+        &self,
+        layer: usize,
+        xs: &Tensor,
+        angles: &Angles,
+        attend: &mut Attend<'_>,
+    ) -> Tensor {
+        let Heads { queries, keys, .. } = self.heads;
+        let normal = self.input_layernorm.forward(xs);
+        let qkv = side_by_side(&[&self.q_proj, &self.k_proj, &self.v_proj], &normal);
+        let qkv = self.heads.split(&qkv);
+        let turned = angles.turn(&qkv.narrow(1, 0, queries + keys));
+        let qkv = Tensor::cat(&[turned, qkv.narrow(1, queries + keys, keys)], 1);
+        let xs = xs + self.o_proj.forward(&attend.forward(layer, self.heads, &qkv));
+        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs))
+    }
+}
+
+/// The whole model.
+pub struct MiniVlm {
+    config: Config,
+    patch: PatchEmbedding,
+    row_embed: Tensor,
+    col_embed: Tensor,
+    vision: Vec<VisionBlock>,
+    projector: Projector,
+    embed_tokens: Tensor,
+    layers: Vec<DecoderBlock>,
+    norm: RmsNorm,
+    rotary: Rotary,
+}
+
+impl MiniVlm {
+    /// Walks `w`; the configuration has been checked.
+    pub fn new(w: &Path<'_>, config: Config) -> Self {
+        let (vision, width) = (&config.vision_config, config.hidden_size);
+        let place = [vision.grid(), vision.hidden_size];
+        let embedding = Init::Normal((width as f64).powf(-0.5));
+        let embed_tokens =
+            (w / "embed_tokens").leaf("weight", &[config.vocab_size, width], embedding);
+        let rotary = Rotary::new(
+            config.heads().width,
+            config.max_position_embeddings,
+            config.rope_theta,
+            embed_tokens.kind(),
+            embed_tokens.device(),
+        );
+        Self {
+            patch: PatchEmbedding::new(
+                (&(w / "patch_fc1"), &(w / "patch_fc2")),
+                vision.patch_size,
+                vision.stem_size,
+                vision.hidden_size,
+            ),
+            row_embed: w.leaf("row_embed", &place, Init::Normal(PLACE_DEVIATION)),
+            col_embed: w.leaf("col_embed", &place, Init::Normal(PLACE_DEVIATION)),
+            vision: (0..vision.num_hidden_layers as usize)
+                .map(|layer| VisionBlock::new(&(w / "vision" / layer), vision))
+                .collect(),
+            projector: Projector::new(&(w / "projector"), vision.hidden_size, width),
+            embed_tokens,
+            layers: (0..config.num_hidden_layers as usize)
+                .map(|layer| DecoderBlock::new(&(w / "layers" / layer), &config))
+                .collect(),
+            norm: RmsNorm::new(&(w / "norm"), width, config.rms_norm_eps),
+            rotary,
+            config,
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How images enter it.
+    pub fn image(&self) -> ImageShape {
+        let vision = &self.config.vision_config;
+        ImageShape {
+            token: self.config.image_token_id,
+            tokens: (vision.grid() * vision.grid()) as usize,
+            side: vision.image_size as usize,
+        }
+    }
+
+    /// Decoder layers and their heads.
+    pub fn layers(&self) -> (usize, Heads) {
+        (self.layers.len(), self.config.heads())
+    }
+
+    /// Patches before any of them knows its place or its neighbours: pixels `[N, side, side, 3]` in
+    /// -1..=1 to `[N, patches, D]` of mean 0 and variance 1.
+    pub fn patch_features(&self, pixels: &Tensor) -> Tensor {
+        standardise(&self.patch.forward(pixels), 1e-5)
+    }
+
+    /// Image features as the decoder reads them: `[N, side, side, 3]` to `[N, patches, D]`.
+    pub fn image_features(&self, pixels: &Tensor) -> Tensor {
+        let places = self.row_embed.unsqueeze(1) + self.col_embed.unsqueeze(0);
+        let mut xs = self.patch_features(pixels) + places.flatten(0, 1);
+        for block in &self.vision {
+            xs = block.forward(&xs);
+        }
+        self.projector.forward(&xs)
+    }
+
+    /// The stream after the last layer, `[T, D]`, before the final norm.
+    pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
+        let text = Tensor::embedding(&self.embed_tokens, &inputs.tokens, -1, false, false)
+            * self.config.embedding_multiplier;
+        let mut xs = match &inputs.images {
+            None => text,
+            Some(images) => {
+                let features = self.image_features(&images.pixels).flatten(0, 1);
+                Tensor::cat(&[text, features], 0).index_select(0, &images.order)
+            }
+        };
+        let angles = self.rotary.at(&inputs.positions);
+        for (layer, block) in self.layers.iter().enumerate() {
+            xs = block.forward(layer, &xs, &angles, attend);
+        }
+        xs
+    }
+
+    /// Final norm and tied head, in 32 bits.
+    pub fn logits(&self, stream: &Tensor) -> Tensor {
+        let logits = self.norm.forward(stream).linear(&self.embed_tokens, None::<&Tensor>);
+        logits.to_kind(Kind::Float)
+    }
+
+    /// The token embeddings, `[vocabulary, D]`.
+    pub fn embed_tokens(&self) -> &Tensor {
+        &self.embed_tokens
+    }
+
+    /// Gives numbers of two and more digits a place in the embedding that tells their digits:
+    /// `numbers[n]`, the token of the number `n`, becomes `mean + spread * (unit(n % 10) +
+    /// ten(n / 10))` for every `n` from 10 on. `mean` and the units are those of the digits as they
+    /// have been learned; the tens are random directions of the same norm.
+    pub fn place_numbers(&self, numbers: &[i64], spread: f64, seed: Seed) {
+        tch::no_grad(|| {
+            let (kind, device) = (self.embed_tokens.kind(), self.embed_tokens.device());
+            let digits = self.embed_tokens.index_select(0, &index(&numbers[..10], device));
+            let digits = digits.to_kind(Kind::Float);
+            let mean = digits.mean_dim([0_i64].as_slice(), true, None);
+            let units = digits - &mean;
+            let norm = units.norm_scalaropt_dim(2, [-1_i64].as_slice(), true).mean(None);
+            let width = self.config.hidden_size;
+            let tens = numbers.len().div_ceil(10) as i64;
+            let tens = Tensor::from_slice(&normal(seed, (tens * width) as usize, 1.0));
+            let tens = tens.view([-1, width]).to_device(device);
+            let lengths = tens.norm_scalaropt_dim(2, [-1_i64].as_slice(), true);
+            let tens = tens / lengths * norm;
+            let all: Vec<i64> = (10..numbers.len() as i64).collect();
+            let of =
+                |part: fn(&i64) -> i64| index(&all.iter().map(part).collect::<Vec<i64>>(), device);
+            let placed = mean
+                + (units.index_select(0, &of(|n| n % 10)) + tens.index_select(0, &of(|n| n / 10)))
+                    * spread;
+            let _ = self.embed_tokens.shallow_clone().index_copy_(
+                0,
+                &index(&numbers[10..], device),
+                &placed.to_kind(kind),
+            );
+        });
+    }
+}
+
+fn index(values: &[i64], device: tch::Device) -> Tensor {
+    Tensor::from_slice(values).to_device(device)
+}
+
+/// Whether `name` is a matrix inside a block.
+pub(super) fn part(name: &str) -> Part {
+    match name.split('.').next() {
+        Some("patch_fc1" | "patch_fc2" | "row_embed" | "col_embed" | "vision") => Part::Vision,
+        Some("projector") => Part::Projector,
+        _ => Part::Language,
+    }
+}
+
+pub(super) fn is_block_matrix(name: &str) -> bool {
+    let inside = name.starts_with("vision.") || name.starts_with("layers.");
+    inside && !name.contains("norm") && name.ends_with(".weight")
+}

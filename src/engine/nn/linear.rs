@@ -1,0 +1,39 @@
+//! The affine map `y = x Wᵀ + b`, and several of them on one input.
+
+use crate::engine::weights::{Init, Path};
+use tch::Tensor;
+
+/// An affine map; `weight` is `[out, in]`, as in PyTorch.
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Tensor,
+    /// `[out]`, if there is one.
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// With a bias, fresh ones 0.
+    pub fn with_bias(w: &Path<'_>, input: i64, output: i64, init: Init<'_>) -> Self {
+        let bias = Some(w.leaf("bias", &[output], Init::Zeros));
+        Self { weight: w.leaf("weight", &[output, input], init), bias }
+    }
+
+    /// Without a bias.
+    pub fn without_bias(w: &Path<'_>, input: i64, output: i64, init: Init<'_>) -> Self {
+        Self { weight: w.leaf("weight", &[output, input], init), bias: None }
+    }
+
+    /// Applies it to the last dimension.
+    pub fn forward(&self, xs: &Tensor) -> Tensor {
+        xs.linear(&self.weight, self.bias.as_ref())
+    }
+}
+
+/// The outputs of several maps of one input side by side, by one multiplication. Either all have
+/// a bias or none.
+pub fn side_by_side(maps: &[&Linear], xs: &Tensor) -> Tensor {
+    let weights: Vec<&Tensor> = maps.iter().map(|map| &map.weight).collect();
+    let biases: Vec<&Tensor> = maps.iter().filter_map(|map| map.bias.as_ref()).collect();
+    let bias = (!biases.is_empty()).then(|| Tensor::cat(&biases, 0));
+    xs.linear(&Tensor::cat(&weights, 0), bias)
+}

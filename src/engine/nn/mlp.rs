@@ -1,0 +1,84 @@
+//! Feed-forward blocks.
+
+use super::linear::{Linear, side_by_side};
+use crate::engine::weights::{Init, Path};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+/// The activation between the two maps of an [`Mlp`], by Hugging Face's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activation {
+    /// The exact Gaussian error linear unit.
+    #[serde(rename = "gelu")]
+    Gelu,
+    /// Its tanh approximation.
+    #[serde(rename = "gelu_pytorch_tanh")]
+    GeluTanh,
+}
+
+impl Activation {
+    /// Applies it to each element.
+    pub fn forward(self, xs: &Tensor) -> Tensor {
+        match self {
+            Self::Gelu => xs.gelu("none"),
+            Self::GeluTanh => xs.gelu("tanh"),
+        }
+    }
+}
+
+/// `fc2(activation(fc1(x)))`.
+pub struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+    activation: Activation,
+}
+
+impl Mlp {
+    /// From `width` to `hidden` and back; `deviations` are those of fresh `fc1` and `fc2`.
+    pub fn new(
+        w: &Path<'_>,
+        width: i64,
+        hidden: i64,
+        activation: Activation,
+        deviations: (f64, f64),
+    ) -> Self {
+        let fc1 = Linear::with_bias(&(w / "fc1"), width, hidden, Init::Normal(deviations.0));
+        let fc2 = Linear::with_bias(&(w / "fc2"), hidden, width, Init::Normal(deviations.1));
+        Self { fc1, fc2, activation }
+    }
+
+    /// Applies it to the last dimension.
+    pub fn forward(&self, xs: &Tensor) -> Tensor {
+        self.fc2.forward(&self.activation.forward(&self.fc1.forward(xs)))
+    }
+}
+
+/// SwiGLU (Shazeer 2020) as in Llama: `down_proj(silu(gate_proj(x)) * up_proj(x))`, no biases.
+pub struct GatedMlp {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+    hidden: i64,
+}
+
+impl GatedMlp {
+    /// From `width` to `hidden` and back; `deviations` are those of fresh gate and up, and of down.
+    pub fn new(w: &Path<'_>, width: i64, hidden: i64, deviations: (f64, f64)) -> Self {
+        let rising =
+            |name| Linear::without_bias(&(w / name), width, hidden, Init::Normal(deviations.0));
+        let falling = Init::Normal(deviations.1);
+        Self {
+            gate_proj: rising("gate_proj"),
+            up_proj: rising("up_proj"),
+            down_proj: Linear::without_bias(&(w / "down_proj"), hidden, width, falling),
+            hidden,
+        }
+    }
+
+    /// Applies it to the last dimension.
+    pub fn forward(&self, xs: &Tensor) -> Tensor {
+        let both = side_by_side(&[&self.gate_proj, &self.up_proj], xs);
+        let gate = both.narrow(-1, 0, self.hidden).silu();
+        self.down_proj.forward(&(gate * both.narrow(-1, self.hidden, self.hidden)))
+    }
+}

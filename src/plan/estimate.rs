@@ -1,0 +1,277 @@
+//! What a plan will cost: samples, tokens, steps, seconds and bytes of each stage.
+//!
+//! What a stage selects is not known before it runs, so that a share is assumed and the assumption
+//! is said. Time and size come from what was measured on this machine before, or are not given.
+
+use super::{Graph, Lesson, Node, Port, Stage, TrainingSet};
+use crate::base::Key;
+use crate::recipe;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Share of correct responses where nothing was measured.
+const ASSUMED_SOLVE_RATE: f64 = 0.5;
+
+/// What earlier runs on this machine measured, and what loaders say about their data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Work done by kind of stage.
+    pub kinds: BTreeMap<String, Tally>,
+    /// Lengths by source.
+    pub sources: BTreeMap<String, SourceFacts>,
+    /// Share of correct responses among those drawn, 0..1.
+    pub solve_rate: Option<f64>,
+}
+
+/// Work done by the stages of one kind, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Stages.
+    pub stages: u64,
+    /// Samples, counted as [`Estimate::samples`] counts them.
+    pub samples: u64,
+    /// Seconds of work.
+    pub seconds: f64,
+    /// Size of the artifacts.
+    pub bytes: u64,
+}
+
+impl Measured {
+    /// Counts a finished stage in.
+    pub fn add(&mut self, kind: &str, samples: u64, seconds: f64, bytes: u64) {
+        let tally = self.kinds.entry(kind.to_owned()).or_default();
+        tally.stages += 1;
+        tally.samples += samples;
+        tally.seconds += seconds;
+        tally.bytes += bytes;
+    }
+}
+
+/// Mean lengths of a source's sequences in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceFacts {
+    /// Question and image.
+    pub prompt_tokens: f64,
+    /// A response.
+    pub response_tokens: f64,
+}
+
+/// What a stage will cost; `None` where nothing is known, or nothing of the sort is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// What it goes through: prompts made, responses drawn or read, sequences trained on.
+    pub samples: Option<u64>,
+    /// Tokens generated, or trained on with their prompts.
+    pub tokens: Option<u64>,
+    /// Optimizer steps.
+    pub steps: Option<u64>,
+    /// Time.
+    pub seconds: Option<f64>,
+    /// Size of what it leaves in the store.
+    pub bytes: Option<u64>,
+}
+
+impl Estimate {
+    /// The sum; what is known of one side alone counts.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        fn sum<T: std::ops::Add<Output = T>>(one: Option<T>, two: Option<T>) -> Option<T> {
+            match (one, two) {
+                (Some(one), Some(two)) => Some(one + two),
+                (one, two) => one.or(two),
+            }
+        }
+        Self {
+            samples: sum(self.samples, other.samples),
+            tokens: sum(self.tokens, other.tokens),
+            steps: sum(self.steps, other.steps),
+            seconds: sum(self.seconds, other.seconds),
+            bytes: sum(self.bytes, other.bytes),
+        }
+    }
+}
+
+/// The estimate of every stage, in the order of the graph.
+pub fn estimates(graph: &Graph, measured: &Measured) -> Vec<Estimate> {
+    let mut estimator = Estimator {
+        graph,
+        measured,
+        solve_rate: measured.solve_rate.unwrap_or(ASSUMED_SOLVE_RATE),
+        amounts: BTreeMap::new(),
+    };
+    graph.nodes().map(|node| estimator.estimate(node)).collect()
+}
+
+/// What the estimates take for granted, in sentences.
+pub fn assumptions(graph: &Graph, measured: &Measured) -> Vec<String> {
+    let selects = graph.nodes().any(|node| matches!(node.stage, Stage::Select(_)));
+    let percent = |rate: f64| format!("{:.0} %", rate * 100.0);
+    match measured.solve_rate {
+        _ if !selects => Vec::new(),
+        None => vec![format!("{} of the prompts are solved", percent(ASSUMED_SOLVE_RATE))],
+        Some(rate) => {
+            vec![format!("{} of the prompts are solved, as in earlier runs", percent(rate))]
+        }
+    }
+}
+
+/// What later stages need to know about an earlier one.
+#[derive(Clone, Copy, Default)]
+struct Amounts {
+    prompts: u64,
+    /// Responses drawn or kept.
+    samples: u64,
+    steps: u64,
+    /// Steps of this and all iterations before it.
+    steps_so_far: u64,
+}
+
+struct Estimator<'a> {
+    graph: &'a Graph,
+    measured: &'a Measured,
+    solve_rate: f64,
+    amounts: BTreeMap<Key, Amounts>,
+}
+
+impl Estimator<'_> {
+    fn estimate(&mut self, node: &Node) -> Estimate {
+        let amounts = self.amounts(node);
+        let lengths = self.lengths(node);
+        let (samples, steps) = match &node.stage {
+            Stage::Import(_) => (None, None),
+            Stage::Prepare(_) => (Some(amounts.samples), None),
+            Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
+            Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) => {
+                (Some(amounts.samples), None)
+            }
+            Stage::Train(_) | Stage::Pretrain(_) => (Some(amounts.samples), Some(amounts.steps)),
+        };
+        let tokens_of_one = lengths.and_then(|lengths| match &node.stage {
+            Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) => {
+                Some(lengths.response_tokens)
+            }
+            Stage::Train(_) => Some(lengths.prompt_tokens + lengths.response_tokens),
+            Stage::Import(_) | Stage::Pretrain(_) | Stage::Prepare(_) | Stage::Select(_) => None,
+        });
+        let tokens = tokens_of_one.zip(samples).map(|(one, count)| (one * count as f64) as u64);
+        let (seconds, bytes) = self.cost(node, samples);
+        self.amounts.insert(node.key, amounts);
+        Estimate { samples, tokens, steps, seconds, bytes }
+    }
+
+    fn input(&self, node: &Node, port: Port) -> Option<Amounts> {
+        self.amounts.get(node.inputs.get(&port)?).copied()
+    }
+
+    fn amounts(&self, node: &Node) -> Amounts {
+        let of = |prompts, samples| Amounts { prompts, samples, ..Amounts::default() };
+        match &node.stage {
+            Stage::Import(_) => Amounts::default(),
+            Stage::Prepare(options) => {
+                let held_out = options.validation + options.test;
+                of(options.prompts, options.prompts + held_out + options.demonstrations)
+            }
+            Stage::Pretrain(options) => {
+                let phase = &options.phase;
+                let mut samples = phase.samples * u64::from(phase.epochs);
+                if let Lesson::Reasoning { caption_share, .. } = options.lesson {
+                    samples += (samples as f64 * caption_share).round() as u64;
+                }
+                let steps = samples / u64::from(phase.batch_size.max(1));
+                Amounts { steps, ..of(0, samples) }
+            }
+            Stage::Explore(options) => {
+                of(options.count, options.count * u64::from(options.samples))
+            }
+            Stage::Select(options) => {
+                let read = self.input(node, Port::Rollouts).unwrap_or_default();
+                of(read.prompts, self.selected(options, read))
+            }
+            Stage::Train(options) => self.trained(options, node),
+            Stage::Evaluate(options) => match self.prepared(node) {
+                Some(prepared) => {
+                    let count = match options.split {
+                        super::Split::Validation => prepared.validation,
+                        super::Split::Test => prepared.test,
+                    };
+                    of(count, count)
+                }
+                None => Amounts::default(),
+            },
+            Stage::Monitor(options) => {
+                let count = self.prepared(node).map_or(0, |prepared| prepared.validation);
+                of(count, count * u64::from(options.samples))
+            }
+        }
+    }
+
+    /// A prompt is either solved, and yields as many as the rule allows, or yields none.
+    fn selected(&self, options: &super::Select, read: Amounts) -> u64 {
+        let drawn = read.samples.checked_div(read.prompts).unwrap_or(0);
+        let by_rule = match options.rule {
+            recipe::Select::All | recipe::Select::Above(_) => drawn,
+            recipe::Select::Top(count) | recipe::Select::Random(count) => {
+                u64::from(count).min(drawn)
+            }
+        };
+        let kept = match options.keep_per_prompt {
+            0 => by_rule,
+            cap => by_rule.min(u64::from(cap)),
+        };
+        let selected = (kept as f64 * read.prompts as f64 * self.solve_rate).round() as u64;
+        if options.keep == 0 { selected } else { selected.min(options.keep) }
+    }
+
+    fn trained(&self, options: &super::Train, node: &Node) -> Amounts {
+        let batch = u64::from(options.batch_size.max(1));
+        let one_pass = match options.set {
+            TrainingSet::Selected => self.input(node, Port::Selected).map_or(0, |set| set.samples),
+            TrainingSet::Given(_) => options.labelled,
+            TrainingSet::Demonstrations => 0,
+        };
+        let seen = one_pass * u64::from(options.epochs);
+        let wanted = match (self.input(node, Port::StepsOf), options.steps) {
+            (Some(evolution), _) => evolution.steps,
+            (None, 0) => seen.div_ceil(batch),
+            (None, steps) => steps,
+        };
+        let before = self.input(node, Port::After).map_or(0, |before| before.steps_so_far);
+        let left = if options.steps_cap == 0 { u64::MAX } else { options.steps_cap };
+        let steps = wanted.min(left.saturating_sub(before));
+        let whole_passes = seen.div_ceil(batch) == steps;
+        let samples = if whole_passes { seen } else { steps * batch };
+        Amounts { prompts: 0, samples, steps, steps_so_far: before + steps }
+    }
+
+    fn prepared(&self, node: &Node) -> Option<&super::Prepare> {
+        match &self.graph.get(*node.inputs.get(&Port::Prompts)?)?.stage {
+            Stage::Prepare(options) => Some(options),
+            _ => None,
+        }
+    }
+
+    fn lengths(&self, node: &Node) -> Option<SourceFacts> {
+        self.measured.sources.get(&self.prepared(node)?.source).copied()
+    }
+
+    fn cost(&self, node: &Node, samples: Option<u64>) -> (Option<f64>, Option<u64>) {
+        let Some(tally) = self.measured.kinds.get(node.stage.kind()) else { return (None, None) };
+        let per_stage = |sum: f64| (tally.stages > 0).then(|| sum / tally.stages as f64);
+        let per_sample = |sum: f64| {
+            let count = samples? as f64;
+            (tally.samples > 0).then(|| sum * count / tally.samples as f64)
+        };
+        match node.stage {
+            Stage::Import(_) => (per_stage(tally.seconds), bytes(per_stage(tally.bytes as f64))),
+            // Weights are as large after many samples as after few.
+            Stage::Train(_) | Stage::Pretrain(_) => {
+                (per_sample(tally.seconds), bytes(per_stage(tally.bytes as f64)))
+            }
+            _ => (per_sample(tally.seconds), bytes(per_sample(tally.bytes as f64))),
+        }
+    }
+}
+
+fn bytes(value: Option<f64>) -> Option<u64> {
+    value.map(|value| value.round() as u64)
+}

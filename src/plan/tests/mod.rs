@@ -1,0 +1,55 @@
+//! What planning promises, tested from outside the files of the room.
+
+mod keys;
+mod methods;
+mod standing;
+mod views;
+
+use super::*;
+use crate::recipe::{Control, Data, Evaluation, Method, Recipe, Training, Warmup};
+
+/// A small recipe on the embedded task.
+fn quickstart() -> Recipe {
+    Recipe {
+        name: "quickstart".into(),
+        data: Data { prompts: 1200, validation: 400, test: 1000, ..Data::default() },
+        warmup: Warmup { prompts: 1000, samples: 4, keep_per_prompt: 2, ..Warmup::default() },
+        training: Training { iterations: 2, interval: 0.5, batch_size: 32, ..Training::default() },
+        evaluation: Evaluation { pass_samples: 8, ..Evaluation::default() },
+        ..Recipe::default()
+    }
+}
+
+fn with_method(method: Method) -> Recipe {
+    let recipe = quickstart();
+    Recipe { training: Training { method, ..recipe.training }, ..recipe }
+}
+
+fn with_control(recipe: Recipe) -> Recipe {
+    Recipe { control: Control { equal_steps: true, ..recipe.control }, ..recipe }
+}
+
+fn facts() -> Facts {
+    let mini_vista = || "builtin:mini-vista".to_owned();
+    Facts {
+        prompts: [(mini_vista(), 20_000)].into(),
+        demonstrations: [(mini_vista(), 600)].into(),
+        ..Facts::default()
+    }
+}
+
+fn member(name: &str, recipe: Recipe) -> Member {
+    Member { name: name.into(), recipe }
+}
+
+fn graph_of(recipe: &Recipe) -> Graph {
+    lower(&[member("only", recipe.clone())], &facts())
+}
+
+fn node<'a>(graph: &'a Graph, name: &str) -> &'a Node {
+    graph.nodes().find(|node| node.name == name).unwrap()
+}
+
+fn keys(graph: &Graph) -> std::collections::BTreeSet<crate::base::Key> {
+    graph.nodes().map(|node| node.key).collect()
+}

@@ -1,0 +1,79 @@
+//! What the language can say and the engine cannot do yet, refused by name before anything runs.
+//!
+//! A line goes when its feature comes, and the file with the last one.
+
+use crate::{
+    base::Fault,
+    recipe::{Resolved, RewardModel, Select, TemperatureMode, Variation},
+};
+
+/// Every key whose value is not built yet.
+pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
+    let recipe = &resolved.recipe;
+    let selects_by_score = matches!(recipe.reward.select, Select::Top(_) | Select::Above(_));
+    [
+        (
+            "policy.model",
+            !recipe.policy.model.starts_with("builtin:"),
+            "models from the hub and from folders",
+            "`builtin:mini-vlm` and `builtin:mini-vlm/random` work today",
+        ),
+        (
+            "policy.lora",
+            recipe.policy.lora.is_some(),
+            "low-rank adapters",
+            "leave `policy.lora` out; `policy.train` chooses the parts that are trained",
+        ),
+        (
+            "data.source",
+            !recipe.data.source.starts_with("builtin:"),
+            "data other than the embedded task",
+            "`builtin:mini-vista` works today",
+        ),
+        (
+            "data.benchmarks",
+            !recipe.data.benchmarks.is_empty(),
+            "benchmarks inside a recipe",
+            "leave them out; the test split is evaluated, and `mstar eval` scores responses",
+        ),
+        (
+            "reward.model",
+            recipe.reward.model != RewardModel::Answer,
+            "rewards beyond the answer match",
+            "`reward.model = \"answer\"` works today",
+        ),
+        (
+            "reward.select",
+            selects_by_score,
+            "selection by score",
+            "`\"all\"` and `{ random = K }` work today",
+        ),
+        (
+            "prompts.variation",
+            recipe.prompts.variation == Variation::Mixed,
+            "unlabelled prompts",
+            "`prompts.variation = \"labelled\"` works today",
+        ),
+        (
+            "temperature.mode",
+            recipe.temperature.mode == TemperatureMode::Balanced,
+            "the balanced temperature",
+            "`\"fixed\"` and `\"schedule\"` work today",
+        ),
+        (
+            "hooks.script",
+            recipe.hooks.script.is_some(),
+            "hooks",
+            "leave `hooks.script` out; the built-in rewards and selections work today",
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, is_asked_for, ..)| *is_asked_for)
+    .map(|(key, _, what, hint)| Fault {
+        code: "not-built-yet",
+        message: format!("not built yet: {what} (`{key}`)"),
+        hint: Some(hint.to_owned()),
+        place: resolved.place(key),
+    })
+    .collect()
+}

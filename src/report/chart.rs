@@ -1,0 +1,303 @@
+//! Line charts as SVG, drawn by hand: colours are classes of the page's style sheet, so that one
+//! drawing serves light, dark and paper, which a plotting library's fixed colours cannot.
+
+use super::numbers::ticks;
+use std::fmt::{Arguments, Write as _};
+
+/// Width of every chart in its own units; the page scales it.
+const WIDTH: f64 = 720.0;
+/// Least distance between two labels at the ends of lines.
+const LABEL_GAP: f64 = 16.0;
+
+/// SVG text that grows.
+#[derive(Default)]
+pub(super) struct Svg(String);
+
+impl Svg {
+    /// Opens a drawing of the given size; `label` is what it is called where it is not seen.
+    pub(super) fn open(width: f64, height: f64, label: &str) -> Self {
+        let mut svg = Self::default();
+        let label = escape(label);
+        svg.add(format_args!(
+            r#"<svg viewBox="0 0 {width:.0} {height:.0}" role="img" aria-label="{label}">"#
+        ));
+        svg
+    }
+
+    pub(super) fn add(&mut self, markup: Arguments<'_>) {
+        self.0.write_fmt(markup).expect("a string takes everything");
+    }
+
+    /// Text; `class` also says where it is anchored.
+    pub(super) fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
+        let text = escape(text);
+        self.add(format_args!(r#"<text x="{x:.1}" y="{y:.1}" class="{class}">{text}</text>"#));
+    }
+
+    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
+        let ((x1, y1), (x2, y2)) = (from, to);
+        self.add(format_args!(
+            r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" class="{class}"/>"#
+        ));
+    }
+
+    /// A rectangle that says something when pointed at.
+    pub(super) fn bar(&mut self, (x, y): (f64, f64), (w, h): (f64, f64), class: &str, tip: &str) {
+        let (w, h) = (w.max(0.0), h.max(0.0));
+        let tip = escape(tip);
+        self.add(format_args!(
+            r#"<rect x="{x:.1}" y="{y:.1}" width="{w:.1}" height="{h:.1}" class="{class}" data-tip="{tip}"><title>{tip}</title></rect>"#
+        ));
+    }
+
+    pub(super) fn close(mut self) -> String {
+        self.0.push_str("</svg>");
+        self.0
+    }
+}
+
+/// Text as it may stand in markup, in and out of attributes.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// A measured point.
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    /// 95 % interval of `y`.
+    pub(super) interval: Option<[f64; 2]>,
+    /// What is said when it is pointed at.
+    pub(super) tip: String,
+}
+
+/// A line of a chart.
+pub(super) struct Series {
+    /// Written at its end.
+    pub(super) name: String,
+    /// Class of the style sheet that colours and dashes it.
+    pub(super) class: &'static str,
+    pub(super) points: Vec<Point>,
+    /// Whether points are marked and answer to the pointer.
+    pub(super) marked: bool,
+}
+
+/// A line chart.
+pub(super) struct Chart {
+    pub(super) label: String,
+    pub(super) x_label: String,
+    pub(super) y_label: String,
+    /// Height in units of which the width is 720.
+    pub(super) height: f64,
+    /// Whether y is a share, written in per cent.
+    pub(super) percent: bool,
+    /// Shades what lies between the first two lines.
+    pub(super) shade: bool,
+    pub(super) series: Vec<Series>,
+}
+
+/// Where the data lies in the drawing.
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    x: Vec<f64>,
+    y: Vec<f64>,
+}
+
+impl Frame {
+    fn x_at(&self, x: f64) -> f64 {
+        let last = self.x.last().copied().unwrap_or(1.0);
+        self.left + (self.right - self.left) * x / last
+    }
+
+    fn y_at(&self, y: f64) -> f64 {
+        let last = self.y.last().copied().unwrap_or(1.0);
+        self.bottom - (self.bottom - self.top) * y / last
+    }
+}
+
+impl Chart {
+    /// The drawing; `None` when there is no point to draw.
+    pub(super) fn svg(&self) -> Option<String> {
+        let frame = self.frame()?;
+        let mut svg = Svg::open(WIDTH, self.height, &self.label);
+        self.axes(&mut svg, &frame);
+        for series in &self.series {
+            band(&mut svg, &frame, series);
+        }
+        if let (true, [upper, lower, ..]) = (self.shade, self.series.as_slice()) {
+            let there = upper.points.iter().map(|point| (point.x, point.y));
+            let back = lower.points.iter().rev().map(|point| (point.x, point.y));
+            let path = path(&frame, there.chain(back));
+            svg.add(format_args!(r#"<path d="{path}Z" class="shade"/>"#));
+        }
+        for series in &self.series {
+            line(&mut svg, &frame, series);
+        }
+        self.names(&mut svg, &frame);
+        Some(svg.close())
+    }
+
+    fn frame(&self) -> Option<Frame> {
+        let points = || self.series.iter().flat_map(|series| &series.points);
+        let finite = |value: &f64| value.is_finite();
+        let x = points().map(|point| point.x).filter(finite).reduce(f64::max)?;
+        let y = points()
+            .flat_map(|point| [point.y, point.interval.map_or(point.y, |interval| interval[1])])
+            .filter(finite)
+            .reduce(f64::max)?;
+        let longest = self.series.iter().map(|series| series.name.chars().count()).max()?;
+        let (mut x, mut y) = (x.max(1.0), y);
+        let y_ticks = if self.percent {
+            y = y.clamp(0.05, 1.0);
+            ticks(y, 5)
+        } else {
+            y = y.max(1e-9);
+            ticks(y, 4)
+        };
+        let mut x_ticks = ticks(x, 7);
+        // The axis ends with the data, not with the next round number.
+        if x_ticks.last().is_some_and(|last| *last > x * 1.02) {
+            x_ticks.pop();
+            x_ticks.push(x);
+        } else {
+            x = x_ticks.last().copied().unwrap_or(x);
+        }
+        debug_assert!(x > 0.0);
+        Some(Frame {
+            left: 46.0,
+            right: WIDTH - (longest as f64 * 9.0 + 14.0).clamp(132.0, 260.0),
+            top: 30.0,
+            bottom: self.height - 44.0,
+            x: x_ticks,
+            y: y_ticks,
+        })
+    }
+
+    fn axes(&self, svg: &mut Svg, frame: &Frame) {
+        svg.text(0.0, 14.0, "axis-name", &self.y_label);
+        let decimals = frame.y.get(1).map_or(0, |step| (-step.log10().floor()).max(0.0) as usize);
+        for &y in &frame.y {
+            let at = frame.y_at(y);
+            let class = if y == 0.0 { "axis" } else { "grid" };
+            svg.line((frame.left, at), (frame.right, at), class);
+            let label =
+                if self.percent { format!("{:.0}", y * 100.0) } else { format!("{y:.decimals$}") };
+            svg.text(frame.left - 8.0, at + 4.5, "tick end", &label);
+        }
+        let round = frame.x.len().saturating_sub(1);
+        let last_is_round = frame.x.len() > 2 && {
+            let step = frame.x[1];
+            (frame.x[round] / step - (frame.x[round] / step).round()).abs() < 1e-6
+        };
+        for (index, &x) in frame.x.iter().enumerate() {
+            if index == round && !last_is_round && round > 1 {
+                break;
+            }
+            svg.line((frame.x_at(x), frame.bottom), (frame.x_at(x), frame.bottom + 5.0), "axis");
+            svg.text(frame.x_at(x), frame.bottom + 20.0, "tick middle", &format!("{x:.0}"));
+        }
+        svg.text(frame.right, frame.bottom + 38.0, "axis-name end", &self.x_label);
+    }
+
+    /// Names at the ends of lines, pushed apart where they would overlap.
+    fn names(&self, svg: &mut Svg, frame: &Frame) {
+        let mut names: Vec<(f64, f64, &Series)> = Vec::new();
+        for series in self.series.iter().filter(|series| !series.name.is_empty()) {
+            if let Some(last) = series.points.last() {
+                names.push((frame.x_at(last.x), frame.y_at(last.y), series));
+            }
+        }
+        names.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let mut places: Vec<f64> = names.iter().map(|name| name.1).collect();
+        for index in 1..places.len() {
+            places[index] = places[index].max(places[index - 1] + LABEL_GAP);
+        }
+        let overflow = places.last().map_or(0.0, |last| (last - frame.bottom + 4.0).max(0.0));
+        for ((x, _, series), place) in names.iter().zip(places) {
+            let class = format!("name {}", series.class);
+            svg.text(x.min(frame.right) + 10.0, place - overflow + 4.5, &class, &series.name);
+        }
+    }
+}
+
+fn path(frame: &Frame, points: impl Iterator<Item = (f64, f64)>) -> String {
+    let mut path = String::new();
+    for (x, y) in points.filter(|(x, y)| x.is_finite() && y.is_finite()) {
+        let command = if path.is_empty() { 'M' } else { 'L' };
+        write!(path, "{command}{:.1} {:.1}", frame.x_at(x), frame.y_at(y))
+            .expect("a string takes everything");
+    }
+    path
+}
+
+fn band(svg: &mut Svg, frame: &Frame, series: &Series) {
+    let with_interval =
+        || series.points.iter().filter_map(|point| Some((point.x, point.interval?)));
+    if with_interval().count() < 2 {
+        return;
+    }
+    let there = with_interval().map(|(x, interval)| (x, interval[1]));
+    let back: Vec<_> = with_interval().map(|(x, interval)| (x, interval[0])).collect();
+    let path = path(frame, there.chain(back.into_iter().rev()));
+    svg.add(format_args!(r#"<path d="{path}Z" class="band {}"/>"#, series.class));
+}
+
+fn line(svg: &mut Svg, frame: &Frame, series: &Series) {
+    let class = series.class;
+    let path = path(frame, series.points.iter().map(|point| (point.x, point.y)));
+    svg.add(format_args!(r#"<path d="{path}" class="line {class}"/>"#));
+    if !series.marked {
+        return;
+    }
+    for point in series.points.iter().filter(|point| point.y.is_finite()) {
+        let (x, y, tip) = (frame.x_at(point.x), frame.y_at(point.y), escape(&point.tip));
+        svg.add(format_args!(
+            r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" class="point {class}" data-tip="{tip}"><title>{tip}</title></circle>"#
+        ));
+    }
+}
+
+/// A small chart of one category, on a scale of 0 to 100 % that all of a figure share.
+pub(super) fn small_multiple(title: &str, end: &str, most_steps: f64, series: &[Series]) -> String {
+    let (width, height) = (170.0, 130.0);
+    let frame = Frame {
+        left: 30.0,
+        right: width - 8.0,
+        top: 34.0,
+        bottom: height - 20.0,
+        x: vec![0.0, most_steps.max(1.0)],
+        y: vec![0.0, 0.5, 1.0],
+    };
+    let mut svg = Svg::open(width, height, &format!("{title}: {end} %"));
+    svg.text(0.0, 14.0, "small-title", title);
+    svg.text(frame.right, 14.0, "small-value end", end);
+    for &y in &frame.y {
+        let class = if y == 0.0 { "axis" } else { "grid" };
+        svg.line((frame.left, frame.y_at(y)), (frame.right, frame.y_at(y)), class);
+        let label = format!("{:.0}", y * 100.0);
+        svg.text(frame.left - 6.0, frame.y_at(y) + 4.0, "tick end", &label);
+    }
+    svg.text(frame.left, height - 5.0, "tick", "0");
+    svg.text(frame.right, height - 5.0, "tick end", &format!("{most_steps:.0}"));
+    for one in series {
+        band(&mut svg, &frame, one);
+    }
+    for one in series {
+        line(&mut svg, &frame, one);
+    }
+    svg.close()
+}

@@ -1,0 +1,474 @@
+//! The figures of the page: what each draws, what its caption claims, and the numbers behind it.
+
+use super::chart::{Chart, Point, Series, Svg, small_multiple};
+use super::metrics::Evaluated;
+use super::model::{Branch, Measured, Member, Study};
+use super::numbers::{count, percent, percent_or_dash, points, range, ticks};
+use super::sections::{Table, by_category};
+use serde::Serialize;
+
+/// Categories drawn before the figure would fill the page; the table has them all.
+const CATEGORIES_DRAWN: usize = 24;
+/// Lines in a figure of members before none can be told from another.
+const MEMBERS_DRAWN: usize = 12;
+
+/// A figure: an identifier, a title, what was measured on what, the drawing, the numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Figure {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) caption: String,
+    /// Markup of our own making.
+    pub(super) body: String,
+    pub(super) table: Table,
+}
+
+/// The figures of one member; `suffix` keeps identifiers apart when a page shows several.
+pub(super) fn of_member(member: &Member, suffix: &str) -> Vec<Figure> {
+    let figures = [accuracy, categories, dynamics, wrong_steps, selected, loss];
+    let drawn = figures.into_iter().filter_map(|draw| draw(member));
+    drawn.map(|figure| Figure { id: format!("{}{suffix}", figure.id), ..figure }).collect()
+}
+
+/// Accuracy of every member of a grid on one chart; `None` for a single one or too many.
+pub(super) fn of_members(study: &Study) -> Option<Figure> {
+    if !(2..=MEMBERS_DRAWN).contains(&study.members.len()) {
+        return None;
+    }
+    const CLASSES: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
+    let split = study.members.first()?.result_split();
+    let lines = study.members.iter().enumerate().map(|(index, member)| Series {
+        name: member.name.clone(),
+        class: CLASSES[index % CLASSES.len()],
+        points: evaluation_points(
+            member,
+            &member.name,
+            member.curve(split, Branch::Evolution),
+            false,
+        ),
+        marked: true,
+    });
+    let chart = Chart {
+        label: format!("{split} accuracy of every member against optimizer steps"),
+        x_label: "optimizer steps".into(),
+        y_label: format!("{split} accuracy, %"),
+        height: 360.0,
+        percent: true,
+        shade: false,
+        series: lines.collect(),
+    };
+    Some(Figure {
+        id: "fig-members".into(),
+        title: "Members side by side".into(),
+        caption: format!(
+            "Greedy accuracy on the {split} prompts against optimizer steps, one line a member. \
+             Intervals are in the table of members."
+        ),
+        body: chart.svg()?,
+        table: Table::default(),
+    })
+}
+
+fn evaluation_points(
+    member: &Member,
+    name: &str,
+    curve: Vec<(u32, &Evaluated)>,
+    with_interval: bool,
+) -> Vec<Point> {
+    let point = |(iteration, it): (u32, &Evaluated)| Point {
+        x: it.step as f64,
+        y: it.accuracy,
+        interval: with_interval.then_some(it.interval),
+        tip: format!(
+            "{name}, {}, step {}: {} % [{}], {} prompts",
+            member.after(iteration),
+            count(it.step),
+            percent(it.accuracy),
+            range(it.interval),
+            count(it.count)
+        ),
+    };
+    curve.into_iter().map(point).collect()
+}
+
+fn accuracy(member: &Member) -> Option<Figure> {
+    let split = member.result_split();
+    let result = member.curve(split, Branch::Evolution);
+    let prompts = result.last()?.1.count;
+    let line = |name: &str, class, curve| Series {
+        name: name.to_owned(),
+        class,
+        points: evaluation_points(member, name, curve, true),
+        marked: true,
+    };
+    let mut series = vec![line(split, "c1", result)];
+    if split == "test" {
+        let validation = member.curve("validation", Branch::Evolution);
+        if !validation.is_empty() {
+            series.push(line("validation", "c2 thin", validation));
+        }
+    }
+    let mut control = "";
+    if member.has_control() {
+        series.push(line("control", "control", member.curve(split, Branch::Control)));
+        control = " The control (dashed) starts from the same policy and takes the same optimizer \
+                   steps without exploring anything new.";
+    }
+    let chart = Chart {
+        label: format!("{split} accuracy against optimizer steps, with 95 % intervals"),
+        x_label: "optimizer steps".into(),
+        y_label: "accuracy, %".into(),
+        height: 380.0,
+        percent: true,
+        shade: false,
+        series,
+    };
+    Some(Figure {
+        id: "fig-accuracy".into(),
+        title: "Accuracy against optimizer steps".into(),
+        caption: format!(
+            "Greedy decoding on {} {split} prompts; bands are 95 % intervals.{control}",
+            count(prompts)
+        ),
+        body: chart.svg()?,
+        // The page shows the table by iteration right below.
+        table: Table::default(),
+    })
+}
+
+fn categories(member: &Member) -> Option<Figure> {
+    let split = member.result_split();
+    let comparison = member.comparison(split)?;
+    let evolution = member.curve(split, Branch::Evolution);
+    let control =
+        if member.has_control() { member.curve(split, Branch::Control) } else { Vec::new() };
+    let steps = evolution.iter().map(|(_, it)| it.step).max()?.max(1) as f64;
+    let line = |class, name: &str, curve: &[(u32, &Evaluated)], banded: bool| Series {
+        name: String::new(),
+        class,
+        marked: banded,
+        points: curve
+            .iter()
+            .filter_map(|(iteration, it)| {
+                let category = it.categories.get(name)?;
+                Some(Point {
+                    x: it.step as f64,
+                    y: category.accuracy,
+                    interval: banded.then_some(category.interval),
+                    tip: format!(
+                        "{name}, {}: {} % [{}], {} prompts",
+                        member.after(*iteration),
+                        percent(category.accuracy),
+                        range(category.interval),
+                        count(category.count)
+                    ),
+                })
+            })
+            .collect(),
+    };
+    let mut body = String::from(r#"<div class="multiples">"#);
+    for (name, last) in comparison.last.categories.iter().take(CATEGORIES_DRAWN) {
+        let series = [line("control", name, &control, false), line("c1", name, &evolution, true)];
+        body.push_str(&small_multiple(name, &percent(last.accuracy), steps, &series));
+    }
+    body.push_str("</div>");
+    if comparison.last.categories.is_empty() {
+        return None;
+    }
+    let control = if control.is_empty() { "" } else { "; the dashed line is the control" };
+    Some(Figure {
+        id: "fig-categories".into(),
+        title: "Accuracy by category".into(),
+        caption: format!(
+            "The same {split} prompts by category, accuracy in % against optimizer steps, bands are \
+             95 % intervals{control}. The number is the last accuracy."
+        ),
+        body,
+        table: by_category(member),
+    })
+}
+
+fn dynamics(member: &Member) -> Option<Figure> {
+    let evolution: Vec<_> =
+        member.monitors.iter().filter(|it| it.at.branch == Branch::Evolution).collect();
+    let first = &evolution.first()?.value;
+    let (k, temperature, prompts) = (first.k, first.temperature, first.count);
+    let line = |name: String, class, values: Vec<(u32, u64, Option<f64>)>| Series {
+        class,
+        marked: true,
+        points: values
+            .into_iter()
+            .filter_map(|(iteration, step, share)| {
+                let share = share?;
+                Some(Point {
+                    x: step as f64,
+                    y: share,
+                    interval: None,
+                    tip: format!("{name}, {}: {} %", member.after(iteration), percent(share)),
+                })
+            })
+            .collect(),
+        name,
+    };
+    let greedy = |iteration| {
+        member.evaluation("validation", Branch::Evolution, iteration).map(|it| it.accuracy)
+    };
+    let of = |share: &dyn Fn(u32, &super::metrics::Monitored) -> Option<f64>| {
+        let value = |it: &&Measured<super::metrics::Monitored>| {
+            (it.at.iteration, it.value.step, share(it.at.iteration, &it.value))
+        };
+        evolution.iter().map(value).collect::<Vec<_>>()
+    };
+    let mut series = vec![
+        line(format!("pass@{k}"), "c3", of(&|_, it| it.pass_at(k))),
+        line("greedy".into(), "c2", of(&|iteration, _| greedy(iteration))),
+        line(format!("mean at T={temperature}"), "c4 thin", of(&|_, it| Some(it.mean))),
+    ];
+    let mut table = Table::new(&["iteration", "greedy", "mean", "pass@k", "gap", "reward-pass"]);
+    if let Some((reward_k, _)) = evolution.iter().find_map(|it| it.value.reward_pass()) {
+        let name = format!("reward-pass@{reward_k}");
+        table.head[5].clone_from(&name);
+        series.push(line(name, "c5", of(&|_, it| it.reward_pass().map(|(_, share)| share))));
+    }
+    table.head[3] = format!("pass@{k}");
+    for it in &evolution {
+        let (greedy, pass) = (greedy(it.at.iteration), it.value.pass_at(k));
+        let gap = greedy.zip(pass).map(|(greedy, pass)| pass - greedy);
+        table.rows.push(vec![
+            member.after(it.at.iteration),
+            percent_or_dash(greedy),
+            percent(it.value.mean),
+            percent_or_dash(pass),
+            gap.map_or_else(|| "–".into(), points),
+            percent_or_dash(it.value.reward_pass().map(|(_, share)| share)),
+        ]);
+    }
+    series.retain(|series| !series.points.is_empty());
+    let shade = series.len() >= 2 && series[1].name == "greedy";
+    let chart = Chart {
+        label: format!("greedy accuracy and pass@{k} against optimizer steps"),
+        x_label: "optimizer steps".into(),
+        y_label: "validation, %".into(),
+        height: 340.0,
+        percent: true,
+        shade,
+        series,
+    };
+    Some(Figure {
+        id: "fig-dynamics".into(),
+        title: format!("Greedy accuracy and pass@{k}"),
+        caption: format!(
+            "{} validation prompts, {} samples each at temperature {temperature}. Pass@{k} is the \
+             share of prompts that some of {k} samples answers right; the shaded gap to greedy is \
+             what exploration still has to offer.",
+            count(prompts),
+            first.samples
+        ),
+        body: chart.svg()?,
+        table: table.without_empty_columns(),
+    })
+}
+
+fn wrong_steps(member: &Member) -> Option<Figure> {
+    let split = member.result_split();
+    let evaluated = member.curve(split, Branch::Evolution);
+    let step_of =
+        |iteration| member.evaluation(split, Branch::Evolution, iteration).map(|it| it.step);
+    let point = |name: &str, iteration, step: u64, share: Option<f64>| {
+        let share = share?;
+        Some(Point {
+            x: step as f64,
+            y: share,
+            interval: None,
+            tip: format!("{name}, {}: {} %", member.after(iteration), percent(share)),
+        })
+    };
+    let answers = "right answers";
+    let kept = "kept to train on";
+    let answered: Vec<_> = evaluated
+        .iter()
+        .filter_map(|(iteration, it)| point(answers, *iteration, it.step, it.wrong_steps_share))
+        .collect();
+    let selected: Vec<_> = member
+        .selections
+        .iter()
+        .filter_map(|it| {
+            let step = step_of(it.at.iteration)?;
+            point(kept, it.at.iteration, step, it.value.wrong_steps_share)
+        })
+        .collect();
+    let series: Vec<Series> = [(answers, "c1", answered), (kept, "c6", selected)]
+        .into_iter()
+        .filter(|(_, _, points)| !points.is_empty())
+        .map(|(name, class, points)| Series { name: name.into(), class, points, marked: true })
+        .collect();
+    let mut table = Table::new(&[
+        "iteration",
+        "of right answers",
+        "of kept responses",
+        "right with right steps",
+    ]);
+    for (iteration, it) in &evaluated {
+        let selected = Member::at(&member.selections, *iteration);
+        table.rows.push(vec![
+            member.after(*iteration),
+            percent_or_dash(it.wrong_steps_share),
+            percent_or_dash(selected.and_then(|it| it.wrong_steps_share)),
+            percent_or_dash(it.steps_right),
+        ]);
+    }
+    let chart = Chart {
+        label: "share of right answers with wrong steps against optimizer steps".into(),
+        x_label: "optimizer steps".into(),
+        y_label: "with wrong steps, %".into(),
+        height: 270.0,
+        percent: true,
+        shade: false,
+        series,
+    };
+    Some(Figure {
+        id: "fig-wrong-steps".into(),
+        title: "Right answers with wrong steps".into(),
+        caption: format!(
+            "Share of right answers whose reasoning the step checker refuses, among greedy answers \
+             to the {split} prompts and among the responses kept to train on. Reported only: the \
+             checker takes part in no decision."
+        ),
+        body: chart.svg()?,
+        table: table.without_empty_columns(),
+    })
+}
+
+fn selected(member: &Member) -> Option<Figure> {
+    let rows: Vec<_> =
+        member.selections.iter().filter(|it| it.at.branch == Branch::Evolution).collect();
+    let most = rows.iter().map(|it| it.value.rollouts).max()? as f64;
+    let (width, height, left, top, bottom) = (720.0, 280.0, 76.0, 30.0, 236.0);
+    let scale = ticks(most, 4);
+    let last = scale.last().copied().unwrap_or(1.0);
+    let y = |value: f64| bottom - (bottom - top) * value / last;
+    let mut svg = Svg::open(width, height, "responses sampled, right and kept by iteration");
+    svg.text(0.0, 14.0, "axis-name", "responses");
+    for &tick in &scale {
+        let class = if tick == 0.0 { "axis" } else { "grid" };
+        svg.line((left, y(tick)), (width, y(tick)), class);
+        svg.text(left - 8.0, y(tick) + 4.5, "tick end", &count(tick as u64));
+    }
+    let place = (width - left) / rows.len() as f64;
+    let bar = (place * 0.62).min(64.0);
+    let mut table = Table::new(&[
+        "iteration",
+        "sampled",
+        "right",
+        "duplicates",
+        "kept",
+        "prompts with a kept one",
+        "prompts solved",
+    ]);
+    for (index, it) in rows.iter().enumerate() {
+        let value = &it.value;
+        let middle = left + place * (index as f64 + 0.5);
+        let name = member.after(it.at.iteration);
+        for (amount, class, what) in [
+            (value.rollouts, "bar-sampled", "sampled"),
+            (value.correct, "bar-right", "right"),
+            (value.kept, "bar-kept", "kept"),
+        ] {
+            let at = y(amount as f64);
+            let tip = format!("{name}: {} {what} of {}", count(amount), count(value.rollouts));
+            svg.bar((middle - bar / 2.0, at), (bar, bottom - at), class, &tip);
+        }
+        // Where bars stand close, every other name would run into the next.
+        let every = (rows.len() / 12 + 1) as u32;
+        if it.at.iteration == 0 || it.at.iteration.is_multiple_of(every) {
+            let name = member.row_name(it.at.iteration);
+            svg.text(middle, bottom + 18.0, "tick middle", &name);
+        }
+        let explored = Member::at(&member.explorations, it.at.iteration);
+        table.rows.push(vec![
+            name,
+            count(value.rollouts),
+            count(value.correct),
+            count(value.duplicates),
+            count(value.kept),
+            count(value.prompts_with_kept),
+            explored
+                .and_then(|it| it.solved)
+                .map_or_else(|| "–".into(), |share| format!("{} %", percent(share))),
+        ]);
+    }
+    svg.text(width, bottom + 36.0, "axis-name end", "iteration");
+    Some(Figure {
+        id: "fig-selected".into(),
+        title: "Sampled, right, kept".into(),
+        caption: "Responses sampled in each iteration (outline), those with the right answer \
+                  (light) and those kept to train on (dark)."
+            .into(),
+        body: svg.close(),
+        table: table.without_empty_columns(),
+    })
+}
+
+fn loss(member: &Member) -> Option<Figure> {
+    let mut evolution = Vec::new();
+    let mut control = Vec::new();
+    let mut table = Table::new(&[
+        "iteration",
+        "branch",
+        "steps",
+        "sequences",
+        "first loss",
+        "last loss",
+        "last learning rate",
+        "too long",
+    ]);
+    let dash = |value: Option<f64>| value.map_or_else(|| "–".into(), |it| format!("{it:.3}"));
+    for it in &member.trainings {
+        let value = &it.value;
+        let branch = match it.at.branch {
+            Branch::Control => "control",
+            Branch::Evolution => "evolution",
+        };
+        let line = if it.at.branch == Branch::Control { &mut control } else { &mut evolution };
+        line.extend(value.losses.iter().map(|&(x, y)| Point {
+            x,
+            y,
+            interval: None,
+            tip: String::new(),
+        }));
+        table.rows.push(vec![
+            member.after(it.at.iteration),
+            branch.into(),
+            count(value.steps),
+            count(value.samples),
+            dash(value.loss_first),
+            dash(value.loss_last),
+            value.learning_rate_last.map_or_else(|| "–".into(), |rate| format!("{rate:.2e}")),
+            count(value.dropped_long),
+        ]);
+    }
+    let series: Vec<Series> =
+        [("control", "control faint", control), ("evolution", "c1", evolution)]
+            .into_iter()
+            .filter(|(_, _, points)| !points.is_empty())
+            .map(|(name, class, points)| Series { name: name.into(), class, points, marked: false })
+            .collect();
+    let chart = Chart {
+        label: "training loss against optimizer steps".into(),
+        x_label: "optimizer steps".into(),
+        y_label: "loss, nats a token".into(),
+        height: 270.0,
+        percent: false,
+        shade: false,
+        series,
+    };
+    Some(Figure {
+        id: "fig-loss".into(),
+        title: "Training loss".into(),
+        caption: "Cross-entropy of the batches trained on, against optimizer steps. Every iteration \
+                  trains on data of its own making, so levels between iterations are not comparable."
+            .into(),
+        body: chart.svg()?,
+        table,
+    })
+}

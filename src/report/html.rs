@@ -1,0 +1,336 @@
+//! The page: one file that asks nothing of the network, readable without its script.
+
+use super::figures::{self, Figure};
+use super::model::{Member, State, Study};
+use super::numbers::{count, instant};
+use super::sections::{
+    Headline, Table, by_category, by_iteration, by_member, device, devices, ending, headline,
+};
+use super::{seeds, timeline};
+use crate::base::Digest;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use image::ImageFormat;
+use minijinja::{AutoEscape, Environment, Value, value::Serde};
+use serde::Serialize;
+
+/// Members shown with all their figures; of the others the table and the JSON say enough.
+const MEMBERS_SHOWN: usize = 4;
+/// Rows of the table of members.
+const MEMBERS_LISTED: usize = 400;
+/// Longest side of an embedded image in pixels; larger ones are made smaller.
+const LARGEST_IMAGE: u32 = 384;
+/// Bytes of images before the rest is left out, so that the page stays light.
+const IMAGE_BYTES: usize = 1 << 20;
+
+/// What the page shows that the log does not know.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// Some right, some wrong, some right with wrong steps, from the last evaluation.
+    pub samples: Vec<SampleView>,
+    /// The resolved recipe, key by key.
+    pub recipe: Vec<RecipeLine>,
+    /// Commands that reproduce the run; when empty, `mstar run` on the recipe.
+    pub commands: Vec<String>,
+    /// A drawing of the graph, trusted as markup: only from our own planner.
+    pub graph_svg: Option<String>,
+}
+
+/// A key of the resolved recipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecipeLine {
+    /// With dots, such as `training.method`.
+    pub key: String,
+    /// As TOML writes it.
+    pub value: String,
+    /// Where the value came from; what begins with `default` is folded away.
+    pub origin: String,
+}
+
+/// A prompt with what the policy answered.
+#[derive(Clone, Debug)]
+pub struct SampleView {
+    /// The iteration whose policy answered.
+    pub iteration: u32,
+    /// The split that the prompt is from.
+    pub split: String,
+    /// The prompt's name in its data set.
+    pub id: String,
+    /// Its category; may be empty.
+    pub category: String,
+    /// The question.
+    pub question: String,
+    /// The picture as PNG; empty when there is none.
+    pub image: Vec<u8>,
+    /// The gold answer.
+    pub gold: String,
+    /// What the policy answered.
+    pub answer: Answer,
+    /// What the policy before the evolution answered.
+    pub before: Option<Answer>,
+}
+
+/// A response and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The whole response.
+    pub response: String,
+    /// The answer found in it.
+    pub predicted: Option<String>,
+    /// Whether it is right.
+    pub correct: bool,
+    /// What the step checker says; `None` where there is none.
+    pub steps_right: Option<bool>,
+}
+
+/// Everything that the template sees.
+#[derive(Serialize)]
+struct Page<'a> {
+    nonce: &'a str,
+    style: &'static str,
+    script: &'static str,
+    run: &'a str,
+    name: &'a str,
+    started: String,
+    ending: String,
+    devices: String,
+    many: bool,
+    member_count: String,
+    members: Vec<MemberView>,
+    member_table: Table,
+    members_left_out: usize,
+    seed_table: Option<Table>,
+    member_figure: Option<Figure>,
+    problems: Vec<Problem>,
+    stage_count: usize,
+    notes: Vec<(Option<&'a str>, &'a str)>,
+    time: Option<Figure>,
+    graph: Option<&'a str>,
+    samples: Vec<Cards<'a>>,
+    written: Vec<&'a RecipeLine>,
+    defaults: Vec<&'a RecipeLine>,
+    versions: Vec<(&'static str, String)>,
+    commands: Vec<String>,
+}
+
+/// A member as the template sees it.
+#[derive(Serialize)]
+struct MemberView {
+    name: String,
+    headline: Vec<Headline>,
+    facts: Vec<String>,
+    by_iteration: Table,
+    by_category: Table,
+    figures: Vec<Figure>,
+}
+
+/// A sample as the template sees it.
+#[derive(Serialize)]
+struct Card<'a> {
+    sample: String,
+    category: &'a str,
+    question: &'a str,
+    /// A data URI.
+    image: Option<String>,
+    /// Whether the picture is so small that its pixels are to be seen.
+    pixelated: bool,
+    gold: &'a str,
+    answers: Vec<(String, &'static str, &'a Answer)>,
+}
+
+/// Samples of one verdict.
+#[derive(Serialize)]
+struct Cards<'a> {
+    title: &'static str,
+    cards: Vec<Card<'a>>,
+}
+
+/// A stage without a result, as the template sees it.
+#[derive(Serialize)]
+struct Problem {
+    name: String,
+    state: &'static str,
+    why: String,
+    hint: Option<String>,
+}
+
+/// The page of a study.
+pub fn page(study: &Study, extras: &Extras) -> String {
+    let shown = shown(study);
+    let members: Vec<MemberView> = shown
+        .iter()
+        .enumerate()
+        .map(|(index, member)| {
+            let suffix = if index == 0 { String::new() } else { format!("-{}", index + 1) };
+            view(member, &suffix)
+        })
+        .collect();
+    let said = |line: &&RecipeLine| !line.origin.starts_with("default");
+    let (written, defaults): (Vec<_>, Vec<_>) = extras.recipe.iter().partition(said);
+    let commands = if extras.commands.is_empty() {
+        vec![format!("mstar run {}", study.recipe_file)]
+    } else {
+        extras.commands.clone()
+    };
+    // A nonce that nobody can know before the page is written: what a response smuggles in past
+    // the escaping would still not run.
+    let nonce = Digest::of(format!("{study:?}{extras:?}").as_bytes()).to_string();
+
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let template = environment
+        .template_from_str(include_str!("page.html"))
+        .expect("the template is compiled in and tested");
+    let view = Page {
+        nonce: &nonce[..24],
+        style: include_str!("page.css"),
+        script: include_str!("page.js"),
+        run: &study.run,
+        name: &study.name,
+        started: instant(study.started_ms),
+        ending: ending(study),
+        devices: devices(study),
+        many: study.members.len() > 1,
+        member_count: count(study.members.len() as u64),
+        members,
+        member_table: by_member(study.members.iter().take(MEMBERS_LISTED)),
+        members_left_out: study.members.len().saturating_sub(MEMBERS_LISTED),
+        seed_table: seeds::over(&study.members, "seed", MEMBERS_LISTED),
+        member_figure: figures::of_members(study),
+        problems: problems(study),
+        stage_count: study.stages.len(),
+        notes: study.notes.iter().map(|it| (it.stage.as_deref(), it.message.as_str())).collect(),
+        time: timeline::figure(study),
+        graph: extras.graph_svg.as_deref(),
+        samples: samples(study.leader().unwrap_or(&Member::default()), &extras.samples),
+        written,
+        defaults,
+        versions: versions(study),
+        commands,
+    };
+    let rendered = template.render(Value::from(Serde(&view)));
+    rendered.expect("the template names only what it is given")
+}
+
+/// The members shown in full: the one that ends highest on validation, then the others in order.
+fn shown(study: &Study) -> Vec<&Member> {
+    let Some(leader) = study.leader() else { return Vec::new() };
+    let others = study.members.iter().filter(|member| member.name != leader.name);
+    std::iter::once(leader).chain(others).take(MEMBERS_SHOWN).collect()
+}
+
+fn view(member: &Member, suffix: &str) -> MemberView {
+    let mut facts = Vec::new();
+    if let Some(parameters) = member.parameters {
+        facts.push(format!("{} parameters", count(parameters)));
+    }
+    if let Some(prompts) = &member.prompts {
+        for (number, split) in
+            [(prompts.train, "train"), (prompts.validation, "validation"), (prompts.test, "test")]
+        {
+            facts.push(format!("{} {split} prompts", count(number)));
+        }
+    }
+    let sampled: u64 = member.explorations.iter().map(|it| it.value.samples).sum();
+    let tokens: u64 = member.explorations.iter().map(|it| it.value.tokens).sum();
+    if sampled > 0 {
+        facts.push(format!("{} responses ({} tokens) explored", count(sampled), count(tokens)));
+    }
+    MemberView {
+        name: member.name.clone(),
+        headline: headline(member),
+        facts,
+        by_iteration: by_iteration(member),
+        by_category: by_category(member),
+        figures: figures::of_member(member, suffix),
+    }
+}
+
+fn problems(study: &Study) -> Vec<Problem> {
+    let problem = |row: &super::model::StageRow| {
+        let (why, hint) = match &row.state {
+            State::Failed { reason, hint } => (reason.clone(), hint.clone()),
+            State::Skipped { because } => (because.clone(), None),
+            _ => (String::new(), None),
+        };
+        Problem { name: row.summary.name.clone(), state: row.state.word(), why, hint }
+    };
+    let mut problems: Vec<Problem> = study.unfinished().map(problem).collect();
+    // Failures first: the rest follows from them.
+    problems.sort_by_key(|problem| problem.state != "failed");
+    problems
+}
+
+fn versions(study: &Study) -> Vec<(&'static str, String)> {
+    let versions = &study.versions;
+    let mut rows = vec![("mstar", versions.mstar.clone())];
+    if let Some(libtorch) = &versions.libtorch {
+        rows.push(("libtorch", libtorch.clone()));
+    }
+    rows.push(("platform", versions.platform.clone()));
+    rows.push(("cores", versions.cores.to_string()));
+    for (number, worker) in &study.workers {
+        let died = worker.died.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        rows.push(("worker", format!("{number}: {}{died}", device(worker))));
+    }
+    rows
+}
+
+/// Samples grouped by verdict, in the order of interest.
+fn samples<'a>(member: &Member, samples: &'a [SampleView]) -> Vec<Cards<'a>> {
+    let mut groups = [
+        Cards { title: "Right, with right steps", cards: Vec::new() },
+        Cards { title: "Right answer, wrong steps", cards: Vec::new() },
+        Cards { title: "Wrong", cards: Vec::new() },
+    ];
+    let mut left = IMAGE_BYTES;
+    for sample in samples {
+        let group = match (sample.answer.correct, sample.answer.steps_right) {
+            (true, Some(false)) => 1,
+            (true, _) => 0,
+            (false, _) => 2,
+        };
+        let image = embed(&sample.image, left);
+        left -= image.as_ref().map_or(0, |(uri, _)| uri.len());
+        let mut answers = Vec::new();
+        if let Some(before) = &sample.before {
+            answers.push((member.start().to_owned(), verdict(before), before));
+        }
+        let name = member.after(sample.iteration);
+        answers.push((name, verdict(&sample.answer), &sample.answer));
+        groups[group].cards.push(Card {
+            sample: format!("{} {}", sample.split, sample.id),
+            category: &sample.category,
+            question: &sample.question,
+            pixelated: image.as_ref().is_some_and(|(_, side)| *side <= 128),
+            image: image.map(|(uri, _)| uri),
+            gold: &sample.gold,
+            answers,
+        });
+    }
+    groups.into_iter().filter(|group| !group.cards.is_empty()).collect()
+}
+
+fn verdict(answer: &Answer) -> &'static str {
+    match (answer.correct, answer.steps_right) {
+        (true, Some(false)) => "right answer, wrong steps",
+        (true, _) => "right",
+        (false, _) => "wrong",
+    }
+}
+
+/// A picture as a data URI no longer than `most`, with its longest side in pixels; `None` for what
+/// is no PNG or does not fit.
+fn embed(png: &[u8], most: usize) -> Option<(String, u32)> {
+    let picture = image::load_from_memory_with_format(png, ImageFormat::Png).ok()?;
+    let side = picture.width().max(picture.height());
+    let text = if side > LARGEST_IMAGE {
+        let mut smaller = std::io::Cursor::new(Vec::new());
+        let thumbnail = picture.thumbnail(LARGEST_IMAGE, LARGEST_IMAGE);
+        thumbnail.write_to(&mut smaller, ImageFormat::Png).ok()?;
+        STANDARD.encode(smaller.into_inner())
+    } else {
+        STANDARD.encode(png)
+    };
+    let uri = format!("data:image/png;base64,{text}");
+    (uri.len() <= most).then_some((uri, side.min(LARGEST_IMAGE)))
+}

@@ -1,0 +1,191 @@
+//! The contract with stages: what each kind puts into `StageFinished.metrics`.
+//!
+//! Field names are the keys of the JSON object. Shares and accuracies lie in 0..=1, intervals are
+//! `[low, high]` at 95 %, and no metric is a time: a stored stage must say the same as a fresh one.
+//! What is `Option` or has a default may be absent; unknown keys are ignored.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// `evaluate`: greedy accuracy of a policy on a split.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Evaluated {
+    /// `validation`, `test` or the name of a benchmark.
+    pub split: String,
+    /// Prompts.
+    pub count: u64,
+    /// Right answers.
+    pub correct: u64,
+    /// `correct / count`.
+    pub accuracy: f64,
+    /// 95 % interval of the accuracy.
+    pub interval: [f64; 2],
+    /// Optimizer steps that the policy has behind it, warm-up included.
+    #[serde(default)]
+    pub step: u64,
+    /// The same by category of prompt.
+    #[serde(default)]
+    pub categories: BTreeMap<String, Category>,
+    /// Of the right answers, the share whose steps the checker refuses; reported, never trained on.
+    #[serde(default)]
+    pub wrong_steps_share: Option<f64>,
+    /// Of all answers, the share that is right with right steps.
+    #[serde(default)]
+    pub steps_right: Option<f64>,
+    /// Mean length of a response in tokens.
+    #[serde(default)]
+    pub mean_tokens: Option<f64>,
+    /// Responses cut at the longest length allowed.
+    #[serde(default)]
+    pub truncated: Option<f64>,
+}
+
+/// Accuracy on the prompts of one category.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Category {
+    /// Prompts.
+    pub count: u64,
+    /// Right answers.
+    pub correct: u64,
+    /// `correct / count`.
+    pub accuracy: f64,
+    /// 95 % interval of the accuracy.
+    pub interval: [f64; 2],
+}
+
+/// `monitor`: what sampling finds, on the validation prompts.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Monitored {
+    /// Always `validation` so far.
+    #[serde(default)]
+    pub split: String,
+    /// The K of the Pass@K that is shown.
+    pub k: u32,
+    /// Responses to each prompt.
+    pub samples: u32,
+    /// Sampling temperature.
+    pub temperature: f64,
+    /// Prompts.
+    pub count: u64,
+    /// Mean accuracy of a sampled response.
+    pub mean: f64,
+    /// Pass@K by K; every key is a whole number.
+    pub pass: BTreeMap<String, f64>,
+    /// Reward-Pass@K by K; absent without a reward model.
+    #[serde(default)]
+    pub reward_pass: Option<BTreeMap<String, f64>>,
+    /// Optimizer steps that the policy has behind it.
+    #[serde(default)]
+    pub step: u64,
+}
+
+impl Monitored {
+    /// Pass@k, when it was measured.
+    pub fn pass_at(&self, k: u32) -> Option<f64> {
+        self.pass.get(&k.to_string()).copied()
+    }
+
+    /// Reward-Pass@k for the smallest k measured, with that k.
+    pub fn reward_pass(&self) -> Option<(u32, f64)> {
+        let measured = self.reward_pass.as_ref()?;
+        measured.iter().filter_map(|(k, share)| Some((k.parse().ok()?, *share))).min_by_key(|p| p.0)
+    }
+}
+
+/// `explore`: responses sampled to learn from.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Explored {
+    /// Prompts.
+    pub prompts: u64,
+    /// Responses in all.
+    pub samples: u64,
+    /// Tokens sampled in all.
+    pub tokens: u64,
+    /// Share of the prompts with at least one right response.
+    #[serde(default)]
+    pub solved: Option<f64>,
+    /// Share of the responses that are right.
+    #[serde(default)]
+    pub mean_correct: Option<f64>,
+    /// Sampling temperature.
+    #[serde(default)]
+    pub temperature: Option<f64>,
+}
+
+/// `select`: what of the responses becomes training data.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Selected {
+    /// Responses looked at.
+    pub rollouts: u64,
+    /// Of these, right.
+    pub correct: u64,
+    /// Right ones left out because an equal one was kept.
+    #[serde(default)]
+    pub duplicates: u64,
+    /// Kept.
+    pub kept: u64,
+    /// Prompts with at least one kept response.
+    #[serde(default)]
+    pub prompts_with_kept: u64,
+    /// Of the kept, the share whose steps the checker refuses; reported only.
+    #[serde(default)]
+    pub wrong_steps_share: Option<f64>,
+}
+
+/// `train`: one stretch of optimizer steps.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Trained {
+    /// Steps of this stage.
+    pub steps: u64,
+    /// Steps that the policy has behind it afterwards.
+    #[serde(default)]
+    pub step: u64,
+    /// Training sequences seen.
+    #[serde(default)]
+    pub samples: u64,
+    /// Tokens that bore loss.
+    #[serde(default)]
+    pub tokens: u64,
+    /// Loss of the first step.
+    #[serde(default)]
+    pub loss_first: Option<f64>,
+    /// Loss of the last step.
+    #[serde(default)]
+    pub loss_last: Option<f64>,
+    /// `[step, loss]`, thinned to at most 200.
+    #[serde(default)]
+    pub losses: Vec<(f64, f64)>,
+    /// Learning rate of the last step.
+    #[serde(default)]
+    pub learning_rate_last: Option<f64>,
+    /// Sequences left out because they were too long.
+    #[serde(default)]
+    pub dropped_long: u64,
+}
+
+/// `prepare`: how many prompts there are.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Prepared {
+    /// By split.
+    pub prompts: Prompts,
+}
+
+/// Prompts by split.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Prompts {
+    /// To explore and train on.
+    pub train: u64,
+    /// To choose by.
+    #[serde(default)]
+    pub validation: u64,
+    /// Read at the end.
+    #[serde(default)]
+    pub test: u64,
+}
+
+/// `import` and `pretrain`: the model it starts from.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Imported {
+    /// Parameters.
+    pub parameters: u64,
+}

@@ -1,0 +1,574 @@
+//! The event log of a run, folded into what it says: stages, members, measurements.
+//!
+//! Any log folds: of a run that failed, was interrupted, was killed or still goes on. A stage that
+//! did not finish keeps its row and says why.
+
+use super::metrics::{
+    Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
+};
+use crate::base::Key;
+use crate::event::{Event, Outcome, Record, StageSummary, Versions};
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Everything that a log says.
+#[derive(Clone, Debug, Default)]
+pub struct Study {
+    /// The run's name in the store.
+    pub run: String,
+    /// The recipe's name.
+    pub name: String,
+    /// Path of the recipe, as it was given.
+    pub recipe_file: String,
+    /// Versions of everything that took part.
+    pub versions: Versions,
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// Wall seconds that it was at work, over all sittings of a resumed run.
+    pub seconds: f64,
+    /// Worker processes, by number.
+    pub workers: BTreeMap<u32, Worker>,
+    /// Every stage, in the order of the plan.
+    pub stages: Vec<StageRow>,
+    /// Every member, in the order of the plan.
+    pub members: Vec<Member>,
+    /// What was worth knowing, and what the report could not read.
+    pub notes: Vec<Note>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Ending {
+    /// The log stops before the end: killed, or still running.
+    #[default]
+    Open,
+    /// It said so itself.
+    Said(Outcome),
+}
+
+/// A worker process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worker {
+    /// Such as `cpu` or `cuda:0`.
+    pub device: String,
+    /// Threads that libtorch used in it.
+    pub threads: u32,
+    /// Why it ended before its time, if it did.
+    pub died: Option<String>,
+}
+
+/// Something worth knowing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// Name of the stage it is about.
+    pub stage: Option<String>,
+    /// One sentence.
+    pub message: String,
+}
+
+/// A stage and what became of it.
+#[derive(Clone, Debug)]
+pub struct StageRow {
+    /// As the plan named it.
+    pub summary: StageSummary,
+    /// What became of it.
+    pub state: State,
+    /// First worker that had it in hand.
+    pub worker: Option<u32>,
+    /// When it was in hand: worker, from, to, in milliseconds of work since the run began.
+    pub spans: Vec<(u32, u64, u64)>,
+    /// Wall seconds of work.
+    pub seconds: f64,
+    /// Size of the artifact.
+    pub bytes: u64,
+    /// What it was computed on.
+    pub computed_on: String,
+    /// What it measured.
+    pub metrics: Map<String, Value>,
+    /// Units that an earlier run had left done.
+    pub resumed_from: u64,
+}
+
+/// What became of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Never begun.
+    Waiting,
+    /// Begun; no end is known.
+    Begun,
+    /// Computed in this run.
+    Done,
+    /// Found in the store.
+    Stored,
+    /// Failed.
+    Failed {
+        /// What happened.
+        reason: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// Left out.
+    Skipped {
+        /// Why.
+        because: String,
+    },
+}
+
+impl State {
+    /// One word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Begun => "unfinished",
+            Self::Done => "done",
+            Self::Stored => "stored",
+            Self::Failed { .. } => "failed",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+
+    /// Whether there is an artifact.
+    pub fn has_result(&self) -> bool {
+        matches!(self, Self::Done | Self::Stored)
+    }
+}
+
+/// Part of a study that a measurement belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Branch {
+    /// The equal-steps control.
+    Control,
+    /// The evolution; its iteration 0 is the policy it starts from.
+    Evolution,
+}
+
+/// Where in a study something was measured. Sorts by iteration, the control before the evolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// From 1; 0 for the policy that the evolution starts from.
+    pub iteration: u32,
+    /// Which part.
+    pub branch: Branch,
+}
+
+/// Something measured at a place in a study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured<T> {
+    /// Where.
+    pub at: At,
+    /// What.
+    pub value: T,
+}
+
+/// One recipe of the run, and what was measured of it.
+#[derive(Clone, Debug, Default)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Values of the axes, as the caller handed them in.
+    pub values: Map<String, Value>,
+    /// Iterations that were planned.
+    pub iterations: u32,
+    /// Whether a warm-up comes before the first iteration.
+    pub warmed_up: bool,
+    /// Iterations of the evolution of which something has no result, with the word that says most:
+    /// `failed`, `unfinished`, `skipped` or `waiting`.
+    pub troubles: BTreeMap<u32, &'static str>,
+    /// Parameters of the model it starts from.
+    pub parameters: Option<u64>,
+    /// Prompts by split.
+    pub prompts: Option<Prompts>,
+    /// Greedy accuracies.
+    pub evaluations: Vec<Measured<Evaluated>>,
+    /// What sampling finds.
+    pub monitors: Vec<Measured<Monitored>>,
+    /// Exploration; iteration 0 is the warm-up.
+    pub explorations: Vec<Measured<Explored>>,
+    /// Selection; iteration 0 is the warm-up.
+    pub selections: Vec<Measured<Selected>>,
+    /// Training; iteration 0 is the warm-up.
+    pub trainings: Vec<Measured<Trained>>,
+}
+
+/// First against last, and against the control, on one split.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'a> {
+    /// The policy that the evolution starts from.
+    pub first: Option<&'a Evaluated>,
+    /// The last policy of the evolution that was measured.
+    pub last: &'a Evaluated,
+    /// Its iteration.
+    pub iteration: u32,
+    /// The equal-steps control at the same iteration.
+    pub control: Option<&'a Evaluated>,
+}
+
+/// Time and stages of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimeOfKind {
+    /// The kind.
+    pub kind: String,
+    /// Stages that ran.
+    pub ran: usize,
+    /// Stages that were found.
+    pub stored: usize,
+    /// Wall seconds of work.
+    pub seconds: f64,
+}
+
+impl Study {
+    /// Folds a log, in its order.
+    pub fn read(records: &[Record]) -> Self {
+        let mut fold = Fold::default();
+        for record in records {
+            fold.take(record);
+        }
+        fold.finish()
+    }
+
+    /// Tells each member the values of its axes; the log does not know them.
+    #[must_use]
+    pub fn with_values(mut self, values: &BTreeMap<String, Map<String, Value>>) -> Self {
+        for member in &mut self.members {
+            if let Some(values) = values.get(&member.name) {
+                member.values.clone_from(values);
+            }
+        }
+        self
+    }
+
+    /// Wall seconds by kind, the longest first.
+    pub fn time_by_kind(&self) -> Vec<TimeOfKind> {
+        let mut kinds: IndexMap<&str, TimeOfKind> = IndexMap::new();
+        for stage in &self.stages {
+            let kind = &stage.summary.kind;
+            let entry = kinds.entry(kind).or_insert_with(|| TimeOfKind {
+                kind: kind.clone(),
+                ran: 0,
+                stored: 0,
+                seconds: 0.0,
+            });
+            entry.seconds += stage.seconds;
+            entry.ran += usize::from(!stage.spans.is_empty() || stage.state == State::Done);
+            entry.stored += usize::from(stage.state == State::Stored);
+        }
+        let mut kinds: Vec<_> = kinds.into_values().collect();
+        kinds.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        kinds
+    }
+
+    /// Stages that failed, were skipped or never ended, in the order of the plan.
+    pub fn unfinished(&self) -> impl Iterator<Item = &StageRow> {
+        self.stages.iter().filter(|stage| !stage.state.has_result())
+    }
+
+    /// The member to show first: the one that ends highest on validation (never chosen by test),
+    /// or the first.
+    pub fn leader(&self) -> Option<&Member> {
+        let ends = |member: &Member| {
+            member.comparison("validation").map_or(f64::NEG_INFINITY, |it| it.last.accuracy)
+        };
+        // `max_by` keeps the last of equals; the first is wanted.
+        self.members.iter().rev().max_by(|a, b| ends(a).total_cmp(&ends(b)))
+    }
+}
+
+impl Member {
+    /// An evaluation, when it was measured.
+    pub fn evaluation(&self, split: &str, branch: Branch, iteration: u32) -> Option<&Evaluated> {
+        let at = At { iteration, branch };
+        let found = self.evaluations.iter().find(|it| it.at == at && it.value.split == split);
+        found.map(|it| &it.value)
+    }
+
+    /// All evaluations of a branch on a split, by iteration. The control's begin, like the
+    /// evolution's, with the policy that both start from.
+    pub fn curve(&self, split: &str, branch: Branch) -> Vec<(u32, &Evaluated)> {
+        let mine = |at: At| at.branch == branch || at.iteration == 0;
+        let points = self.evaluations.iter().filter(|it| mine(it.at) && it.value.split == split);
+        points.map(|it| (it.at.iteration, &it.value)).collect()
+    }
+
+    /// Whether anything was measured of the control.
+    pub fn has_control(&self) -> bool {
+        self.evaluations.iter().any(|it| it.at.branch == Branch::Control)
+    }
+
+    /// The split that the result is read from: `test` when it was measured, else `validation`.
+    pub fn result_split(&self) -> &'static str {
+        let test = self.evaluations.iter().any(|it| it.value.split == "test");
+        if test { "test" } else { "validation" }
+    }
+
+    /// First against last on a split; `None` when nothing of the evolution was measured.
+    pub fn comparison(&self, split: &str) -> Option<Comparison<'_>> {
+        let (iteration, last) = *self.curve(split, Branch::Evolution).last()?;
+        Some(Comparison {
+            first: self.evaluation(split, Branch::Evolution, 0).filter(|_| iteration > 0),
+            last,
+            iteration,
+            control: self.evaluation(split, Branch::Control, iteration),
+        })
+    }
+
+    /// What was measured at an iteration of the evolution.
+    pub fn at<T>(measured: &[Measured<T>], iteration: u32) -> Option<&T> {
+        let at = At { iteration, branch: Branch::Evolution };
+        measured.iter().find(|it| it.at == at).map(|it| &it.value)
+    }
+
+    /// Every iteration of which something was planned.
+    pub fn all_iterations(&self) -> std::ops::RangeInclusive<u32> {
+        0..=self.iterations
+    }
+
+    /// What iteration 0 is: `warm-up`, or `base` where there is none.
+    pub fn start(&self) -> &'static str {
+        if self.warmed_up { "warm-up" } else { "base" }
+    }
+
+    /// `iteration 6`, or what comes before the first.
+    pub(super) fn after(&self, iteration: u32) -> String {
+        if iteration == 0 { self.start().into() } else { format!("iteration {iteration}") }
+    }
+
+    /// The same, as short as a table wants it.
+    pub(super) fn row_name(&self, iteration: u32) -> String {
+        if iteration == 0 { self.start().into() } else { iteration.to_string() }
+    }
+
+    fn take(&mut self, row: &StageRow) -> Result<(), serde_json::Error> {
+        let iteration = row.summary.iteration;
+        let control = row.summary.branch == "control";
+        if !control {
+            self.iterations = self.iterations.max(iteration);
+            self.warmed_up |= iteration == 0 && row.summary.kind == "train";
+        }
+        if !row.state.has_result() {
+            if !control {
+                let word = self.troubles.entry(iteration).or_insert("waiting");
+                *word = weightier(word, row.state.word());
+            }
+            return Ok(());
+        }
+        let branch = if control { Branch::Control } else { Branch::Evolution };
+        let at = At { iteration, branch };
+        match row.summary.kind.as_str() {
+            "evaluate" => self.evaluations.push(row.measured(at)?),
+            "monitor" => self.monitors.push(row.measured(at)?),
+            "explore" => self.explorations.push(row.measured(at)?),
+            "select" => self.selections.push(row.measured(at)?),
+            "train" => self.trainings.push(row.measured(at)?),
+            "prepare" => {
+                self.prompts = Some(row.measured::<Prepared>(at)?.value.prompts);
+            }
+            "import" | "pretrain" => {
+                self.parameters = Some(row.measured::<Imported>(at)?.value.parameters);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn sort(&mut self) {
+        self.evaluations.sort_by_key(|it| it.at);
+        self.monitors.sort_by_key(|it| it.at);
+        self.explorations.sort_by_key(|it| it.at);
+        self.selections.sort_by_key(|it| it.at);
+        self.trainings.sort_by_key(|it| it.at);
+    }
+}
+
+/// Of two words for states without a result, the one that says more.
+fn weightier(one: &'static str, other: &'static str) -> &'static str {
+    let told = ["failed", "unfinished", "skipped"];
+    told.into_iter().find(|word| [one, other].contains(word)).unwrap_or(one)
+}
+
+impl Comparison<'_> {
+    /// Gain over the first policy, with a 95 % interval.
+    pub fn gain(&self) -> Option<(f64, [f64; 2])> {
+        self.first.map(|first| difference(self.last, first))
+    }
+
+    /// Gain over the control, with a 95 % interval.
+    pub fn gain_over_control(&self) -> Option<(f64, [f64; 2])> {
+        self.control.map(|control| difference(self.last, control))
+    }
+}
+
+/// Difference of two accuracies with its 95 % interval, as if the prompts were not the same; since
+/// they are, it is wider than it need be.
+fn difference(last: &Evaluated, first: &Evaluated) -> (f64, [f64; 2]) {
+    let variance = |it: &Evaluated| it.accuracy * (1.0 - it.accuracy) / it.count.max(1) as f64;
+    let half = 1.96 * (variance(last) + variance(first)).sqrt();
+    let gain = last.accuracy - first.accuracy;
+    (gain, [gain - half, gain + half])
+}
+
+impl StageRow {
+    fn measured<T: DeserializeOwned>(&self, at: At) -> Result<Measured<T>, serde_json::Error> {
+        let value = serde_json::from_value(Value::Object(self.metrics.clone()))?;
+        Ok(Measured { at, value })
+    }
+}
+
+/// The state of reading a log.
+#[derive(Default)]
+struct Fold {
+    study: Study,
+    stages: IndexMap<Key, StageRow>,
+    /// When the present sitting began, and how much work lay before it, in milliseconds.
+    sitting: (u64, u64),
+    now_ms: u64,
+}
+
+impl Fold {
+    fn take(&mut self, record: &Record) {
+        if !matches!(record.event, Event::RunStarted { .. }) {
+            let passed = record.time_ms.saturating_sub(self.sitting.0);
+            self.now_ms = self.now_ms.max(self.sitting.1 + passed);
+        }
+        match &record.event {
+            Event::RunStarted { run, name, recipe_file, versions, .. } => {
+                self.close_open_spans();
+                self.sitting = (record.time_ms, self.now_ms);
+                if self.study.started_ms == 0 {
+                    self.study.started_ms = record.time_ms;
+                }
+                self.study.run.clone_from(run);
+                self.study.name.clone_from(name);
+                self.study.recipe_file.clone_from(recipe_file);
+                self.study.versions.clone_from(versions);
+                self.study.ending = Ending::Open;
+            }
+            Event::Planned { stages } => self.plan(stages),
+            Event::WorkerStarted { worker, device, threads, .. } => {
+                let started = Worker { device: device.clone(), threads: *threads, died: None };
+                self.study.workers.insert(*worker, started);
+            }
+            Event::WorkerDied { worker, reason } => {
+                if let Some(worker) = self.study.workers.get_mut(worker) {
+                    worker.died = Some(reason.clone());
+                }
+            }
+            Event::Note { key, message } => {
+                let stage = key.and_then(|key| self.stages.get(&key));
+                let stage = stage.map(|row| row.summary.name.clone());
+                self.study.notes.push(Note { stage, message: message.clone() });
+            }
+            Event::RunFinished { outcome, .. } => self.study.ending = Ending::Said(*outcome),
+            Event::StageProgress { .. } => {}
+            Event::StageStarted { .. }
+            | Event::StageFinished { .. }
+            | Event::StageFailed { .. }
+            | Event::StageSkipped { .. } => self.take_stage(&record.event),
+        }
+    }
+
+    fn plan(&mut self, stages: &[StageSummary]) {
+        let mut before = std::mem::take(&mut self.stages);
+        for summary in stages {
+            let mut row = before.swap_remove(&summary.key).unwrap_or_else(|| StageRow {
+                summary: summary.clone(),
+                state: State::Waiting,
+                worker: None,
+                spans: Vec::new(),
+                seconds: 0.0,
+                bytes: 0,
+                computed_on: String::new(),
+                metrics: Map::new(),
+                resumed_from: 0,
+            });
+            row.summary = summary.clone();
+            row.state = State::Waiting;
+            self.stages.insert(summary.key, row);
+        }
+    }
+
+    fn take_stage(&mut self, event: &Event) {
+        let now_ms = self.now_ms;
+        let (Event::StageStarted { key, .. }
+        | Event::StageFinished { key, .. }
+        | Event::StageFailed { key, .. }
+        | Event::StageSkipped { key, .. }) = event
+        else {
+            return;
+        };
+        let Some(row) = self.stages.get_mut(key) else { return };
+        match event {
+            Event::StageStarted { worker, resumed_from, .. } => {
+                row.state = State::Begun;
+                row.worker = row.worker.or(Some(*worker));
+                row.resumed_from = *resumed_from;
+                row.spans.push((*worker, now_ms, u64::MAX));
+            }
+            Event::StageFinished { outcome, seconds, bytes, metrics, computed_on, .. } => {
+                row.state = if *outcome == Outcome::Stored { State::Stored } else { State::Done };
+                row.seconds += seconds;
+                row.bytes = *bytes;
+                row.metrics.clone_from(metrics);
+                row.computed_on.clone_from(computed_on);
+                row.close(now_ms);
+            }
+            Event::StageFailed { reason, hint, .. } => {
+                row.state = State::Failed { reason: reason.clone(), hint: hint.clone() };
+                row.seconds += row.close(now_ms);
+            }
+            Event::StageSkipped { because, .. } => {
+                row.state = State::Skipped { because: because.clone() };
+                row.seconds += row.close(now_ms);
+            }
+            _ => {}
+        }
+    }
+
+    fn close_open_spans(&mut self) {
+        for row in self.stages.values_mut() {
+            row.seconds += row.close(self.now_ms);
+        }
+    }
+
+    fn finish(mut self) -> Study {
+        self.close_open_spans();
+        let mut study = self.study;
+        study.seconds = self.now_ms as f64 / 1e3;
+        let mut members: IndexMap<&str, Member> = IndexMap::new();
+        for row in self.stages.values() {
+            let mut unreadable = None;
+            for name in &row.summary.members {
+                let member = members.entry(name).or_default();
+                unreadable = member.take(row).err().or(unreadable);
+            }
+            if let Some(error) = unreadable {
+                let message = format!("the report cannot read its metrics: {error}");
+                study.notes.push(Note { stage: Some(row.summary.name.clone()), message });
+            }
+        }
+        let named = members.into_iter().map(|(name, member)| {
+            let mut member = Member { name: name.to_owned(), ..member };
+            member.sort();
+            member
+        });
+        study.members = named.collect();
+        study.stages = self.stages.into_values().collect();
+        study
+    }
+}
+
+impl StageRow {
+    /// Ends the span that is open; returns the seconds it lasted.
+    fn close(&mut self, now_ms: u64) -> f64 {
+        match self.spans.last_mut() {
+            Some((_, from, to)) if *to == u64::MAX => {
+                *to = now_ms;
+                (now_ms - *from) as f64 / 1e3
+            }
+            _ => 0.0,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What the terminal and the page both say: the headline in words, and the tables.
+
+use super::metrics::Evaluated;
+use super::model::{Branch, Comparison, Ending, Member, Study, Worker};
+use super::numbers::{count, outcome_word, percent, percent_or_dash, points, range};
+use super::seeds::plain;
+use crate::base::Duration;
+use serde::Serialize;
+
+/// A table of words; the first column names the row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Table {
+    /// Names of the columns.
+    pub(super) head: Vec<String>,
+    /// Rows, each as long as the head.
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(super) fn new(head: &[&str]) -> Self {
+        Self { head: head.iter().map(|&name| name.to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Leaves out columns of which no row says anything.
+    pub(super) fn without_empty_columns(mut self) -> Self {
+        for column in (1..self.head.len()).rev() {
+            let said = |row: &Vec<String>| !matches!(row[column].as_str(), "" | "–");
+            if !self.rows.iter().any(said) {
+                self.head.remove(column);
+                for row in &mut self.rows {
+                    row.remove(column);
+                }
+            }
+        }
+        self
+    }
+}
+
+/// One figure of the headline: a label, a value and what is to be known about it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Headline {
+    pub(super) label: String,
+    pub(super) value: String,
+    pub(super) detail: String,
+}
+
+/// How the run ended, in words.
+pub(super) fn ending(study: &Study) -> String {
+    let time = Duration(study.seconds);
+    match study.ending {
+        Ending::Open => format!("unfinished after {time}"),
+        Ending::Said(crate::event::Outcome::Done) => format!("done in {time}"),
+        Ending::Said(outcome) => format!("{} after {time}", outcome_word(outcome)),
+    }
+}
+
+/// What it was computed on, such as `cpu, 2 threads`.
+pub(super) fn devices(study: &Study) -> String {
+    let mut devices: Vec<String> = Vec::new();
+    for worker in study.workers.values() {
+        let device = device(worker);
+        if !devices.contains(&device) {
+            devices.push(device);
+        }
+    }
+    devices.join(" and ")
+}
+
+/// A worker's device and threads.
+pub(super) fn device(worker: &Worker) -> String {
+    let s = if worker.threads == 1 { "" } else { "s" };
+    format!("{}, {} thread{s}", worker.device, worker.threads)
+}
+
+/// The result of a member in three figures.
+pub(super) fn headline(member: &Member) -> Vec<Headline> {
+    let split = member.result_split();
+    let Some(comparison) = member.comparison(split) else { return Vec::new() };
+    let Comparison { first, last, iteration, control } = comparison;
+    let mut figures = vec![Headline {
+        label: format!("{split} accuracy, {} → {}", member.start(), member.after(iteration)),
+        value: match first {
+            Some(first) => format!("{} → {} %", percent(first.accuracy), percent(last.accuracy)),
+            None => format!("{} %", percent(last.accuracy)),
+        },
+        detail: format!(
+            "95 % interval {}, {} prompts, {} optimizer steps",
+            range(last.interval),
+            count(last.count),
+            count(last.step)
+        ),
+    }];
+    if let Some((gain, interval)) = comparison.gain() {
+        figures.push(Headline {
+            label: format!("gain over the {}", member.start()),
+            value: format!("{} points", points(gain)),
+            detail: format!("95 % interval {} to {}", points(interval[0]), points(interval[1])),
+        });
+    }
+    if let (Some(control), Some((gain, interval))) = (control, comparison.gain_over_control()) {
+        figures.push(Headline {
+            label: "gain over the equal-steps control".into(),
+            value: format!("{} points", points(gain)),
+            detail: format!(
+                "control {} %; 95 % interval {} to {}",
+                percent(control.accuracy),
+                points(interval[0]),
+                points(interval[1])
+            ),
+        });
+    }
+    figures
+}
+
+fn with_interval(evaluated: Option<&Evaluated>) -> String {
+    evaluated.map_or_else(
+        || "–".into(),
+        |it| format!("{} [{}]", percent(it.accuracy), range(it.interval)),
+    )
+}
+
+/// Accuracies in per cent with 95 % intervals, and what led to them, by iteration.
+pub(super) fn by_iteration(member: &Member) -> Table {
+    let k = member.monitors.first().map_or(0, |it| it.value.k);
+    let pass = format!("pass@{k}");
+    let mut table = Table::new(&[
+        "iteration",
+        "steps",
+        "test",
+        "control",
+        "validation",
+        pass.as_str(),
+        "kept",
+        "wrong steps",
+        "state",
+    ]);
+    for iteration in member.all_iterations() {
+        let test = member.evaluation("test", Branch::Evolution, iteration);
+        let validation = member.evaluation("validation", Branch::Evolution, iteration);
+        let result = test.or(validation);
+        let control = (iteration > 0)
+            .then(|| member.evaluation(member.result_split(), Branch::Control, iteration))
+            .flatten();
+        let monitored = Member::at(&member.monitors, iteration);
+        let selected = Member::at(&member.selections, iteration);
+        table.rows.push(vec![
+            member.row_name(iteration),
+            result.map_or_else(|| "–".into(), |it| count(it.step)),
+            with_interval(test),
+            percent_or_dash(control.map(|it| it.accuracy)),
+            with_interval(validation),
+            percent_or_dash(monitored.and_then(|it| it.pass_at(it.k))),
+            selected.map_or_else(|| "–".into(), |it| count(it.kept)),
+            percent_or_dash(result.and_then(|it| it.wrong_steps_share)),
+            member.troubles.get(&iteration).map_or_else(String::new, |it| (*it).into()),
+        ]);
+    }
+    table.without_empty_columns()
+}
+
+/// Accuracies of the result split in per cent, by category: first, last and control.
+pub(super) fn by_category(member: &Member) -> Table {
+    let Some(comparison) = member.comparison(member.result_split()) else {
+        return Table::default();
+    };
+    let last_name = member.after(comparison.iteration);
+    let mut table =
+        Table::new(&["category", "prompts", member.start(), last_name.as_str(), "gain", "control"]);
+    let of = |evaluated: Option<&Evaluated>, name: &str| -> Option<f64> {
+        evaluated?.categories.get(name).map(|it| it.accuracy)
+    };
+    for (name, last) in &comparison.last.categories {
+        let first = of(comparison.first, name);
+        table.rows.push(vec![
+            name.clone(),
+            count(last.count),
+            percent_or_dash(first),
+            format!("{} [{}]", percent(last.accuracy), range(last.interval)),
+            first.map_or_else(|| "–".into(), |first| points(last.accuracy - first)),
+            percent_or_dash(of(comparison.control, name)),
+        ]);
+    }
+    table.without_empty_columns()
+}
+
+/// Every member with its axis values and its result, for a grid.
+pub(super) fn by_member<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Table {
+    let mut axes: Vec<&str> = Vec::new();
+    for member in members.clone() {
+        for axis in member.values.keys() {
+            if !axes.contains(&axis.as_str()) {
+                axes.push(axis);
+            }
+        }
+    }
+    let mut table = Table::new(&["member"]);
+    table.head.extend(axes.iter().map(|&axis| axis.to_owned()));
+    let measured = ["iteration", "test", "validation", "gain", "control"];
+    table.head.extend(measured.map(str::to_owned));
+    for member in members {
+        let mut row = vec![member.name.clone()];
+        for &axis in &axes {
+            row.push(member.values.get(axis).map_or_else(|| "–".into(), plain));
+        }
+        let result = member.comparison(member.result_split());
+        let at = |split| member.comparison(split).map(|it| it.last);
+        row.push(result.map_or_else(|| "–".into(), |it| member.row_name(it.iteration)));
+        row.push(with_interval(at("test")));
+        row.push(with_interval(at("validation")));
+        let gain = result.and_then(|it| it.gain());
+        row.push(gain.map_or_else(|| "–".into(), |(gain, _)| points(gain)));
+        row.push(percent_or_dash(result.and_then(|it| it.control).map(|it| it.accuracy)));
+        table.rows.push(row);
+    }
+    table.without_empty_columns()
+}
+
+/// Where the time went, by kind of stage.
+pub(super) fn time(study: &Study) -> Table {
+    let mut table = Table::new(&["kind", "ran", "stored", "time", "share"]);
+    let kinds = study.time_by_kind();
+    let total: f64 = kinds.iter().map(|kind| kind.seconds).sum();
+    for kind in kinds {
+        table.rows.push(vec![
+            kind.kind,
+            count(kind.ran as u64),
+            count(kind.stored as u64),
+            Duration(kind.seconds).to_string(),
+            if total > 0.0 {
+                format!("{:.0} %", 100.0 * kind.seconds / total)
+            } else {
+                "–".into()
+            },
+        ]);
+    }
+    table
+}

@@ -1,0 +1,17 @@
+//! Rewards: what a response is worth, and which responses are kept.
+//!
+//! May import: base.
+//! Owns: answer extraction and matching, selection, Pass@K, intervals; plain numbers and text, all
+//! pure. Never: runs a reward model (`engine` does), reads a reference, or touches a file.
+
+mod extract;
+mod interval;
+mod matching;
+mod pass;
+mod select;
+
+pub use extract::Extraction;
+pub use interval::{Interval, wilson};
+pub use matching::{matches, matches_within, normalise};
+pub use pass::{mean, pass_at_k, reward_pass};
+pub use select::{Candidate, Rule, SelectError, select};

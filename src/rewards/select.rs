@@ -1,0 +1,247 @@
+//! Which of a prompt's responses are kept to train on: the H of the objective.
+//!
+//! Wrong responses are dropped, then exact repetitions of a response to the same prompt (the lowest
+//! sample stays), then the rule picks among what is left, at most `cap` a prompt. What is random
+//! depends on the seed, the prompt and the sample alone, so that one response more or less does not
+//! shuffle the others.
+
+use crate::base::{Hint, Seed};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::{cmp::Reverse, collections::BTreeSet};
+
+/// A response that may be kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate<'a> {
+    /// The prompt's id.
+    pub prompt: u64,
+    /// Which of the prompt's samples it is.
+    pub sample: u32,
+    /// Its text.
+    pub response: &'a str,
+    /// What the answer reward says.
+    pub correct: bool,
+    /// What the reward model says, higher is better; needed by [`Rule::Top`] and [`Rule::Above`].
+    pub score: Option<f64>,
+}
+
+/// How to pick among the right responses to one prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// All of them.
+    All,
+    /// So many, at random.
+    Random(u32),
+    /// So many with the highest scores; of equal scores the lower sample.
+    Top(u32),
+    /// Those with a score above this, strictly.
+    Above(f64),
+}
+
+/// A rule needs a score that a candidate does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("sample {sample} of prompt {prompt} has no score to select by")]
+pub struct SelectError {
+    /// The prompt's id.
+    pub prompt: u64,
+    /// The sample.
+    pub sample: u32,
+}
+
+impl Hint for SelectError {
+    fn hint(&self) -> Option<String> {
+        Some("score the rollouts with a reward model, or select with `all` or `random`".into())
+    }
+}
+
+/// The places of the kept candidates: prompts in the order in which they first appear, samples
+/// ascending within each.
+///
+/// With `distinct`, of exact duplicates only the first sample counts. `cap` bounds what is kept of a
+/// prompt. Where it has to choose, it does so as the rule does: by
+/// score for `Top` and `Above`, at random for `All` and `Random`.
+///
+/// # Errors
+/// [`SelectError`] when a rule needs a score and a right candidate has none, or one that is not a
+/// number.
+pub fn select(
+    candidates: &[Candidate<'_>],
+    rule: Rule,
+    distinct: bool,
+    cap: Option<u32>,
+    seed: Seed,
+) -> Result<Vec<usize>, SelectError> {
+    let mut prompts: IndexMap<u64, Vec<usize>> = IndexMap::new();
+    for (place, candidate) in candidates.iter().enumerate() {
+        let right = prompts.entry(candidate.prompt).or_default();
+        if candidate.correct {
+            right.push(place);
+        }
+    }
+    let mut kept = Vec::new();
+    for (prompt, mut places) in prompts {
+        places.sort_by_key(|&place| (candidates[place].sample, place));
+        let mut seen = BTreeSet::new();
+        places.retain(|&place| seen.insert(candidates[place].response) || !distinct);
+        let cap = cap.map_or(usize::MAX, |cap| cap as usize);
+        let limit = match rule {
+            Rule::All | Rule::Above(_) => cap,
+            Rule::Random(count) | Rule::Top(count) => cap.min(count as usize),
+        };
+        match rule {
+            Rule::All | Rule::Random(_) => {
+                let seed = seed.nth(prompt);
+                keep(&mut places, limit, |place| seed.nth(candidates[place].sample.into()));
+            }
+            Rule::Top(_) | Rule::Above(_) => {
+                let mut scored = Vec::with_capacity(places.len());
+                for place in places {
+                    scored.push((ordered(score_of(&candidates[place])?), place));
+                }
+                if let Rule::Above(threshold) = rule {
+                    scored.retain(|&(score, _)| score > ordered(threshold));
+                }
+                keep(&mut scored, limit, |(score, _)| Reverse(score));
+                places = scored.into_iter().map(|(_, place)| place).collect();
+            }
+        }
+        kept.extend(places);
+    }
+    Ok(kept)
+}
+
+/// Keeps the `limit` items of lowest rank in their order; of equal ranks the earlier item.
+fn keep<T: Copy, R: Ord>(items: &mut Vec<T>, limit: usize, rank: impl Fn(T) -> R) {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&at| rank(items[at]));
+    order.truncate(limit);
+    order.sort_unstable();
+    *items = order.into_iter().map(|at| items[at]).collect();
+}
+
+fn score_of(candidate: &Candidate<'_>) -> Result<f64, SelectError> {
+    let Candidate { prompt, sample, .. } = *candidate;
+    candidate.score.filter(|score| !score.is_nan()).ok_or(SelectError { prompt, sample })
+}
+
+/// An integer that orders as the number does; both zeros are equal.
+fn ordered(score: f64) -> i64 {
+    let bits = (score + 0.0).to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn candidate(prompt: u64, sample: u32, response: &str, score: f64) -> Candidate<'_> {
+        Candidate { prompt, sample, response, correct: true, score: Some(score) }
+    }
+
+    fn samples(candidates: &[Candidate<'_>], rule: Rule, cap: Option<u32>) -> Vec<(u64, u32)> {
+        let kept = select(candidates, rule, cap, Seed(5)).unwrap();
+        kept.into_iter().map(|at| (candidates[at].prompt, candidates[at].sample)).collect()
+    }
+
+    fn two_prompts() -> Vec<Candidate<'static>> {
+        let mut candidates = vec![
+            candidate(9, 2, "c", 0.5),
+            candidate(9, 0, "a", 0.5),
+            candidate(9, 1, "b", 0.9),
+            candidate(9, 3, "a", 0.5),
+            candidate(9, 4, "wrong", 1.0),
+            candidate(2, 0, "a", -1.0),
+            candidate(2, 1, "b", 0.0),
+        ];
+        candidates[4].correct = false;
+        candidates
+    }
+
+    #[test]
+    fn rules_pick_what_they_say() {
+        let candidates = two_prompts();
+        let all = [(9, 0), (9, 1), (9, 2), (2, 0), (2, 1)];
+        assert_eq!(samples(&candidates, Rule::All, None), all);
+        assert_eq!(samples(&candidates, Rule::Top(2), None), [(9, 0), (9, 1), (2, 0), (2, 1)]);
+        assert_eq!(samples(&candidates, Rule::Top(1), None), [(9, 1), (2, 1)]);
+        assert_eq!(samples(&candidates, Rule::Top(2), Some(1)), [(9, 1), (2, 1)]);
+        assert_eq!(samples(&candidates, Rule::Above(0.5), None), [(9, 1)]);
+        assert_eq!(samples(&candidates, Rule::Above(-0.0), None), [(9, 0), (9, 1), (9, 2)]);
+        assert_eq!(samples(&candidates, Rule::Above(-2.0), Some(1)), [(9, 1), (2, 1)]);
+        assert_eq!(samples(&candidates, Rule::All, Some(0)), []);
+        assert_eq!(samples(&candidates, Rule::All, Some(2)).len(), 4);
+    }
+
+    #[test]
+    fn a_rule_by_score_needs_scores_of_right_responses_only() {
+        let mut candidates = two_prompts();
+        candidates[4].score = None;
+        assert!(select(&candidates, Rule::Top(1), None, Seed(1)).is_ok());
+        candidates[0].score = None;
+        assert!(select(&candidates, Rule::Random(1), None, Seed(1)).is_ok());
+        let missing = SelectError { prompt: 9, sample: 2 };
+        assert_eq!(select(&candidates, Rule::Top(1), None, Seed(1)), Err(missing));
+        candidates[0].score = Some(f64::NAN);
+        assert_eq!(select(&candidates, Rule::Above(0.0), None, Seed(1)), Err(missing));
+    }
+
+    #[test]
+    fn random_is_even_and_stays_when_others_leave() {
+        let texts: Vec<String> = (0..4).map(|sample| sample.to_string()).collect();
+        let candidates: Vec<Candidate<'_>> = (0..4000)
+            .map(|at| candidate(at / 4, (at % 4) as u32, &texts[(at % 4) as usize], 0.0))
+            .collect();
+        let mut counts = [0; 4];
+        let kept = samples(&candidates, Rule::Random(2), None);
+        for &(_, sample) in &kept {
+            counts[sample as usize] += 1;
+        }
+        assert_eq!(kept.len(), 2000);
+        assert!(counts.iter().all(|&count| (440..560).contains(&count)), "{counts:?}");
+        let fewer: Vec<Candidate<'_>> =
+            candidates.iter().copied().filter(|c| kept.contains(&(c.prompt, c.sample))).collect();
+        assert_eq!(samples(&fewer, Rule::Random(2), None), kept);
+    }
+
+    #[test]
+    fn rules_are_written_as_in_a_recipe() {
+        let text = |rule: Rule| serde_json::to_string(&rule).unwrap();
+        assert_eq!(text(Rule::All), r#""all""#);
+        assert_eq!(text(Rule::Top(2)), r#"{"top":2}"#);
+        assert_eq!(text(Rule::Above(0.5)), r#"{"above":0.5}"#);
+        assert_eq!(serde_json::from_str::<Rule>(r#"{"random":3}"#).unwrap(), Rule::Random(3));
+    }
+
+    proptest! {
+        #[test]
+        fn top_is_the_best_distinct_right_ones(
+            drawn in prop::collection::vec((0_u64..4, 0_u8..6, any::<bool>(), -3_i8..3), 0..60),
+            count in 0_u32..4,
+        ) {
+            let texts: Vec<String> = (0..6).map(|text| text.to_string()).collect();
+            let candidates: Vec<Candidate<'_>> = drawn.iter().zip(0..).map(
+                |(&(prompt, text, correct, score), sample)| Candidate {
+                    prompt, sample, response: &texts[text as usize], correct,
+                    score: Some(f64::from(score)),
+                }).collect();
+            let kept = select(&candidates, Rule::Top(count), None, Seed(0)).unwrap();
+            for prompt in 0..4 {
+                let of = |at: &&usize| candidates[**at].prompt == prompt;
+                let kept: Vec<usize> = kept.iter().filter(of).copied().collect();
+                let distinct: BTreeSet<&str> = candidates.iter()
+                    .filter(|c| c.prompt == prompt && c.correct).map(|c| c.response).collect();
+                prop_assert_eq!(kept.len(), distinct.len().min(count as usize));
+                prop_assert!(kept.iter().all(|&at| candidates[at].correct));
+                prop_assert!(kept.is_sorted());
+            }
+        }
+
+        #[test]
+        fn ordering_of_scores_is_that_of_numbers(one in any::<f64>(), other in any::<f64>()) {
+            prop_assume!(!one.is_nan() && !other.is_nan());
+            prop_assert_eq!(Some(ordered(one).cmp(&ordered(other))), one.partial_cmp(&other));
+        }
+    }
+}

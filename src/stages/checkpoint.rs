@@ -1,0 +1,61 @@
+//! Checkpoints of a training stage: weights, optimizer state and position, so that a killed stage
+//! goes on to the weights it would have had.
+
+use super::failure::{failed, json};
+use super::policy::Policy;
+use crate::engine::Optimizer;
+use crate::run::Stop;
+use crate::store::Folder;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// What `checkpoint.json` holds.
+#[derive(Serialize, Deserialize)]
+struct Checkpoint<P> {
+    /// Names the files that belong to it.
+    step: u64,
+    position: P,
+}
+
+/// Keeps a checkpoint and removes the one before. The position names the step, and so its files: it
+/// is written last, and a kill in between leaves the checkpoint before.
+pub(super) fn save(
+    policy: &Policy,
+    optimizer: &Optimizer,
+    step: u64,
+    position: &impl Serialize,
+    work: &Folder,
+) -> Result<(), Stop> {
+    let names = file_names(step);
+    let older = work.list()?;
+    work.write(&names[0], &policy.model.parameters().to_bytes())?;
+    work.write(&names[1], &optimizer.to_bytes())?;
+    work.write("checkpoint.json", &json(&Checkpoint { step, position }))?;
+    for name in older {
+        if name.ends_with(".safetensors") && !names.contains(&name) {
+            work.remove(&name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts weights and optimizer back to the last checkpoint and gives its position; `None`, and
+/// nothing changed, when there is none that is whole.
+pub(super) fn restore<P: DeserializeOwned>(
+    policy: &Policy,
+    optimizer: &mut Optimizer,
+    work: &Folder,
+) -> Result<Option<P>, Stop> {
+    let Some(bytes) = work.read("checkpoint.json")? else { return Ok(None) };
+    let Ok(checkpoint) = serde_json::from_slice::<Checkpoint<P>>(&bytes) else { return Ok(None) };
+    let names = file_names(checkpoint.step);
+    let (Some(weights), Some(state)) = (work.read(&names[0])?, work.read(&names[1])?) else {
+        return Ok(None);
+    };
+    policy.model.parameters().restore(&weights, &names[0]).map_err(failed)?;
+    optimizer.restore(&state, &names[1]).map_err(failed)?;
+    Ok(Some(checkpoint.position))
+}
+
+fn file_names(step: u64) -> [String; 2] {
+    [format!("model-{step}.safetensors"), format!("optimizer-{step}.safetensors")]
+}

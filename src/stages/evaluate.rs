@@ -1,0 +1,45 @@
+//! `evaluate`: greedy responses on a held-out split, and how many are right.
+
+use super::failure::failed;
+use super::measure::{StepShares, accuracy, by_prompt};
+use super::policy::{Resident, TrainerState, write_metrics};
+use super::prompts::Prompts;
+use super::rollout::{Draw, respond};
+use crate::data::{Sample, table, table::Finish};
+use crate::engine::Device;
+use crate::plan::{Evaluate, Port, Split};
+use crate::run::{Context, Stop};
+use serde_json::json;
+
+pub(super) fn run(
+    options: &Evaluate,
+    (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
+    context: &Context<'_>,
+) -> Result<(), Stop> {
+    let artifact = context.input(Port::Policy)?;
+    let step = TrainerState::of(artifact)?.step;
+    let policy = resident.policy(artifact, options.dtype, device)?;
+    let split = match options.split {
+        Split::Validation => "validation",
+        Split::Test => "test",
+    };
+    let prepared = context.input(Port::Prompts)?;
+    let samples = prompts.samples(prepared, split)?;
+    let samples: Vec<&Sample> = samples.iter().collect();
+    let rollouts = respond(policy, &samples, &Draw::greedy(options.max_new_tokens), context)?;
+    let bytes = table::encode(&rollouts).map_err(failed)?;
+    context.results().write("rollouts.parquet", &bytes)?;
+
+    let references = prompts.references(prepared, split)?;
+    let shares = StepShares::of(rollouts.iter(), &by_prompt(&references));
+    let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
+    let cut = rollouts.iter().filter(|rollout| rollout.finish == Finish::Length).count();
+    let mut metrics = accuracy(&rollouts);
+    metrics.insert("split".into(), json!(split));
+    metrics.insert("step".into(), json!(step));
+    metrics.insert("wrong_steps_share".into(), shares.wrong_steps_share());
+    metrics.insert("steps_right".into(), shares.steps_right());
+    metrics.insert("mean_tokens".into(), json!(tokens as f64 / rollouts.len().max(1) as f64));
+    metrics.insert("truncated".into(), json!(cut));
+    write_metrics(context, &metrics)
+}

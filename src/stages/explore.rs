@@ -1,0 +1,87 @@
+//! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard.
+//!
+//! Left out: scores, which `score` adds, and any choice, which `select` makes.
+
+use super::failure::{failed, failure};
+use super::policy::{Resident, write_metrics};
+use super::prompts::Prompts;
+use super::rollout::{Draw, respond};
+use crate::base::Seed;
+use crate::data::Sample;
+use crate::data::table::{self, Rollout};
+use crate::engine::Device;
+use crate::plan::{Explore, Port};
+use crate::run::{Context, Stop};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Draws one shard.
+pub(super) fn shard(
+    options: &Explore,
+    shard: u64,
+    (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
+    context: &Context<'_>,
+) -> Result<(), Stop> {
+    let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
+    let samples = prompts.samples(context.input(Port::Prompts)?, "train")?;
+    let chosen: Vec<&Sample> = options
+        .shard(shard)
+        .into_iter()
+        .map(|index| {
+            samples.get(index as usize).ok_or_else(|| {
+                let reason = format!("prompt {index} of {} does not exist", samples.len());
+                failure(reason, "plan again: the prompts are not those that were planned")
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let draw = Draw {
+        samples: options.samples,
+        temperature: options.temperature,
+        top_p: options.top_p,
+        top_k: options.top_k,
+        min_p: options.min_p,
+        max_new_tokens: options.max_new_tokens,
+        seed: Seed(options.seed),
+        hint: options.hint,
+    };
+    let rollouts = respond(policy, &chosen, &draw, context)?;
+    let bytes = table::encode(&rollouts).map_err(failed)?;
+    Ok(context.work().write(&shard_name(shard), &bytes)?)
+}
+
+/// Puts the shards together, in their order.
+pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Stop> {
+    let mut rollouts: Vec<Rollout> = Vec::new();
+    for shard in 0..options.shards() {
+        let name = shard_name(shard);
+        let bytes = context.work().read(&name)?;
+        let bytes = bytes.ok_or_else(|| {
+            failure(format!("`{name}` is gone"), "run again: it will be drawn again")
+        })?;
+        rollouts.extend(table::decode::<Rollout>(&bytes).map_err(failed)?);
+    }
+    let bytes = table::encode(&rollouts).map_err(failed)?;
+    context.results().write("rollouts.parquet", &bytes)?;
+    let mut solved: BTreeMap<u64, bool> = BTreeMap::new();
+    for rollout in &rollouts {
+        *solved.entry(rollout.prompt).or_default() |= rollout.correct;
+    }
+    let right = rollouts.iter().filter(|rollout| rollout.correct).count();
+    let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
+    let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+    write_metrics(
+        context,
+        &json!({
+            "prompts": solved.len(),
+            "samples": rollouts.len(),
+            "tokens": tokens,
+            "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
+            "mean_correct": share(right, rollouts.len()),
+            "temperature": options.temperature,
+        }),
+    )
+}
+
+fn shard_name(shard: u64) -> String {
+    format!("shard-{shard:05}.parquet")
+}

@@ -1,0 +1,72 @@
+//! The one performer: hands each stage to its file, and keeps models and prompts between stages.
+
+use super::failure::failed;
+use super::policy::Resident;
+use super::prompts::Prompts;
+use super::{evaluate, explore, import, monitor, prepare, pretrain, select, train};
+use crate::base::Failure;
+use crate::engine::{self, Device, DeviceChoice};
+use crate::plan::Stage;
+use crate::run::{Context, Part, Performer, Stop, Task};
+
+/// Carries out stages on libtorch.
+pub struct TorchPerformer {
+    device: Device,
+    name: String,
+    resident: Resident,
+    prompts: Prompts,
+}
+
+impl TorchPerformer {
+    /// Opens the device and sets how many threads an operation may use.
+    ///
+    /// # Errors
+    /// When the device is not there.
+    pub fn new(device: &str, threads: u32) -> Result<Self, Failure> {
+        engine::set_threads(threads as usize);
+        let open = || {
+            let choice: DeviceChoice = device.parse().map_err(failed)?;
+            choice.open().map_err(failed)
+        };
+        let device = open().map_err(|stop| match stop {
+            Stop::Failed(failure) => failure,
+            other => Failure { reason: format!("{other:?}"), hint: None },
+        })?;
+        let name = engine::describe(device, threads as usize);
+        Ok(Self { device, name, resident: Resident::default(), prompts: Prompts::default() })
+    }
+}
+
+impl Performer for TorchPerformer {
+    fn perform(&mut self, task: &Task, context: &Context<'_>) -> Result<(), Stop> {
+        let device = self.device;
+        let prompts = &mut self.prompts;
+        match (&task.node.stage, task.part) {
+            (Stage::Import(options), _) => import::run(options, device, context),
+            (Stage::Pretrain(options), _) => pretrain::run(options, device, context),
+            (Stage::Prepare(options), _) => prepare::run(options, context),
+            (Stage::Explore(options), Part::Shard(shard)) => {
+                explore::shard(options, shard, (&mut self.resident, prompts, device), context)
+            }
+            (Stage::Explore(options), Part::Whole) => {
+                explore::shard(options, 0, (&mut self.resident, prompts, device), context)?;
+                explore::gather(options, context)
+            }
+            (Stage::Explore(options), Part::Gather) => explore::gather(options, context),
+            (Stage::Select(options), _) => select::run(options, prompts, context),
+            (Stage::Train(options), _) => {
+                train::run(options, (&mut self.resident, prompts, device), context)
+            }
+            (Stage::Evaluate(options), _) => {
+                evaluate::run(options, (&mut self.resident, prompts, device), context)
+            }
+            (Stage::Monitor(options), _) => {
+                monitor::run(options, (&mut self.resident, prompts, device), context)
+            }
+        }
+    }
+
+    fn computed_on(&self) -> String {
+        self.name.clone()
+    }
+}

@@ -1,0 +1,79 @@
+//! `prepare`: draws the samples of each split and writes them as tables.
+//!
+//! Left out: shuffling. Samples of the embedded task are independent draws, so their order carries
+//! nothing, and slices of it are random subsets.
+
+use super::failure::{failed, failure, json};
+use crate::base::Seed;
+use crate::data::mini_vista::{
+    DEMONSTRATION_ONE_OPERATION, Example, MiniVista, POOL_ONE_OPERATION, Stream,
+};
+use crate::data::{Reference, Sample, table};
+use crate::event::Unit;
+use crate::plan::Prepare;
+use crate::run::{Context, Stop};
+use serde_json::{Map, json};
+
+/// Draws between two looks at whether to stop.
+const AT_A_TIME: u64 = 1024;
+
+pub(super) fn run(options: &Prepare, context: &Context<'_>) -> Result<(), Stop> {
+    if options.source != "builtin:mini-vista" {
+        let hint = "use `builtin:mini-vista`";
+        return Err(failure(format!("no loader for `{}`", options.source), hint));
+    }
+    let splits = [
+        ("train", Stream::Train, options.prompts),
+        ("validation", Stream::Validation, options.validation),
+        ("test", Stream::Test, options.test),
+    ];
+    let total = splits.iter().map(|(_, _, count)| count).sum::<u64>() + options.demonstrations;
+    let mut done = 0;
+    let mut counts = Map::new();
+    let pool = MiniVista::new(Seed(options.seed), POOL_ONE_OPERATION);
+    for (name, stream, count) in splits {
+        let examples = draw(&pool, stream, count, (&mut done, total), context)?;
+        write(name, &examples, context)?;
+        counts.insert(name.to_owned(), json!(count));
+    }
+    if options.demonstrations > 0 {
+        // What the shipped base was trained on, whatever the seed of the recipe's own data.
+        let task = MiniVista::new(Seed(0), DEMONSTRATION_ONE_OPERATION);
+        let count = options.demonstrations;
+        let examples = draw(&task, Stream::Demonstrations, count, (&mut done, total), context)?;
+        write("demonstrations", &examples, context)?;
+        counts.insert("demonstrations".to_owned(), json!(count));
+    }
+    let metrics = json(&json!({ "prompts": counts }));
+    Ok(context.results().write("metrics.json", &metrics)?)
+}
+
+fn draw(
+    task: &MiniVista,
+    stream: Stream,
+    count: u64,
+    (done, total): (&mut u64, u64),
+    context: &Context<'_>,
+) -> Result<Vec<Example>, Stop> {
+    let mut examples = Vec::with_capacity(count as usize);
+    for begin in (0..count).step_by(AT_A_TIME as usize) {
+        if context.cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let end = (begin + AT_A_TIME).min(count);
+        examples.extend((begin..end).map(|index| task.example(stream, index)));
+        *done += end - begin;
+        context.progress(*done, total, Unit::Prompts, &[]);
+    }
+    Ok(examples)
+}
+
+fn write(name: &str, examples: &[Example], context: &Context<'_>) -> Result<(), Stop> {
+    let results = context.results();
+    let samples: Vec<Sample> = examples.iter().map(Example::sample).collect();
+    let bytes = table::encode(&samples).map_err(failed)?;
+    results.write(&format!("{name}.parquet"), &bytes)?;
+    let references: Vec<Reference> = examples.iter().map(Example::reference).collect();
+    let bytes = table::encode(&references).map_err(failed)?;
+    Ok(results.write(&format!("{name}-references.parquet"), &bytes)?)
+}

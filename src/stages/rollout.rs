@@ -1,0 +1,131 @@
+//! Responses of a policy to samples, with what the answer reward says of each.
+
+use super::failure::failed;
+use super::policy::Policy;
+use crate::base::Seed;
+use crate::data::Sample;
+use crate::data::table::{Finish, Rollout};
+use crate::engine::{self, Sampling, Settings, generate};
+use crate::event::Unit;
+use crate::rewards::{Extraction, matches};
+use crate::run::{Context, Stop};
+use std::collections::BTreeMap;
+
+/// Responses that grow at a time. More fill the processor better and take more memory; the result
+/// does not depend on it.
+const SLOTS: usize = 1024;
+
+/// How to draw.
+pub(super) struct Draw {
+    pub(super) samples: u32,
+    pub(super) temperature: f64,
+    pub(super) top_p: f64,
+    pub(super) top_k: u32,
+    pub(super) min_p: f64,
+    pub(super) max_new_tokens: u32,
+    pub(super) seed: Seed,
+    /// Whether the gold answer is put before the separator as a hint.
+    pub(super) hint: bool,
+}
+
+impl Draw {
+    /// The likeliest token, once.
+    pub(super) fn greedy(max_new_tokens: u32) -> Self {
+        Self {
+            samples: 1,
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            max_new_tokens,
+            seed: Seed(0),
+            hint: false,
+        }
+    }
+
+    fn settings(&self, policy: &Policy) -> Settings {
+        let sampling = Sampling {
+            temperature: self.temperature,
+            top_k: (self.top_k > 0).then_some(self.top_k as usize),
+            top_p: (self.top_p < 1.0).then_some(self.top_p),
+            min_p: (self.min_p > 0.0).then_some(self.min_p),
+            max_new_tokens: self.max_new_tokens as usize,
+            stop: vec![i64::from(policy.template.end)],
+        };
+        Settings {
+            samples: self.samples as usize,
+            first_sample: 0,
+            sampling,
+            seed: self.seed,
+            slots: SLOTS,
+        }
+    }
+}
+
+/// Draws responses and compares their answers with the gold ones.
+///
+/// # Errors
+/// When a prompt cannot be read, or the run was cancelled.
+pub(super) fn respond(
+    policy: &Policy,
+    samples: &[&Sample],
+    draw: &Draw,
+    context: &Context<'_>,
+) -> Result<Vec<Rollout>, Stop> {
+    let prompts: Vec<engine::Prompt> = samples
+        .iter()
+        .map(|sample| {
+            if draw.hint {
+                let question = format!("{} {}", sample.question, sample.answer);
+                return policy.prompt(&Sample { question, ..(*sample).clone() });
+            }
+            policy.prompt(sample)
+        })
+        .collect::<Result<_, _>>()?;
+    let mut progress = |progress: engine::Progress| {
+        let (done, total) = (progress.responses as u64, progress.of as u64);
+        context.progress(done, total, Unit::Samples, &[]);
+    };
+    let settings = draw.settings(policy);
+    let stop = || context.cancelled();
+    let generated =
+        generate(&policy.model, &prompts, &settings, &mut progress, &stop).map_err(failed)?;
+    if generated.stopped {
+        return Err(Stop::Cancelled);
+    }
+    let by_id: BTreeMap<u64, &Sample> = samples.iter().map(|sample| (sample.id, *sample)).collect();
+    let rollout = |response: engine::Response| {
+        let sample = by_id[&response.prompt];
+        judge(policy, sample, response, draw.temperature)
+    };
+    generated.responses.into_iter().map(rollout).collect()
+}
+
+fn judge(
+    policy: &Policy,
+    sample: &Sample,
+    response: engine::Response,
+    temperature: f64,
+) -> Result<Rollout, Stop> {
+    let tokens: Vec<u32> = response.tokens.iter().map(|&token| token as u32).collect();
+    let text = policy.tokenizer.decode(&tokens).map_err(failed)?;
+    let finish = match response.finish {
+        engine::Finish::Stop => Finish::Stop,
+        engine::Finish::Length => Finish::Length,
+    };
+    let extracted = Extraction::AnswerWord.answer(&text, finish == Finish::Stop);
+    let correct = extracted.as_deref().is_some_and(|answer| matches(answer, &sample.answer));
+    Ok(Rollout {
+        prompt: sample.id,
+        sample: response.sample as u32,
+        category: sample.category.clone(),
+        response: text,
+        tokens,
+        finish,
+        extracted,
+        gold: Some(sample.answer.clone()),
+        correct,
+        temperature: temperature as f32,
+        kept: None,
+    })
+}

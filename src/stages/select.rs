@@ -1,0 +1,89 @@
+//! `select`: the answer filter, then the rule; what is left is what the policy is trained on.
+//!
+//! Left out: scores. The answer reward gives none, so rules that rank need a reward model.
+
+use super::failure::{failed, json};
+use super::measure::{StepShares, by_prompt};
+use super::prompts::Prompts;
+use crate::base::Seed;
+use crate::data::table::{self, Rollout, TrainingExample};
+use crate::plan::{Port, Select};
+use crate::recipe;
+use crate::rewards::{Candidate, Rule, select};
+use crate::run::{Context, Stop};
+use rand::seq::SliceRandom as _;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+pub(super) fn run(
+    options: &Select,
+    prompts: &mut Prompts,
+    context: &Context<'_>,
+) -> Result<(), Stop> {
+    let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
+    let rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
+    let candidates: Vec<Candidate<'_>> = rollouts.iter().map(candidate).collect();
+    let seed = Seed(options.seed);
+    let cap = (options.keep_per_prompt > 0).then_some(options.keep_per_prompt);
+    let mut kept =
+        select(&candidates, rule(options.rule), options.distinct, cap, seed).map_err(failed)?;
+    let chosen = kept.len();
+    if options.keep > 0 && (options.keep as usize) < chosen {
+        kept.shuffle(&mut seed.named("keep").generator());
+        kept.truncate(options.keep as usize);
+        kept.sort_unstable();
+    }
+    let examples: Vec<TrainingExample> =
+        (0..).zip(&kept).map(|(id, &index)| example(id, &rollouts[index])).collect();
+    let bytes = table::encode(&examples).map_err(failed)?;
+    let results = context.results();
+    results.write("selected.parquet", &bytes)?;
+
+    let references = prompts.references(context.input(Port::Prompts)?, "train")?;
+    let looked_at = kept.iter().map(|&index| &rollouts[index]);
+    let shares = StepShares::of(looked_at, &by_prompt(&references));
+    let correct = rollouts.iter().filter(|rollout| rollout.correct).count();
+    let distinct: BTreeSet<(u64, &str)> = rollouts
+        .iter()
+        .filter(|rollout| rollout.correct)
+        .map(|rollout| (rollout.prompt, rollout.response.as_str()))
+        .collect();
+    let with_kept: BTreeSet<u64> = kept.iter().map(|&index| rollouts[index].prompt).collect();
+    let metrics = json!({
+        "rollouts": rollouts.len(),
+        "correct": correct,
+        "duplicates": correct - distinct.len(),
+        "kept": kept.len(),
+        "prompts_with_kept": with_kept.len(),
+        "wrong_steps_share": shares.wrong_steps_share(),
+    });
+    Ok(results.write("metrics.json", &json(&metrics))?)
+}
+
+fn candidate(rollout: &Rollout) -> Candidate<'_> {
+    Candidate {
+        prompt: rollout.prompt,
+        sample: rollout.sample,
+        response: &rollout.response,
+        correct: rollout.correct,
+        score: None,
+    }
+}
+
+fn example(id: u64, rollout: &Rollout) -> TrainingExample {
+    TrainingExample {
+        id,
+        prompt: rollout.prompt,
+        response: rollout.response.clone(),
+        tokens: rollout.tokens.clone(),
+    }
+}
+
+fn rule(rule: recipe::Select) -> Rule {
+    match rule {
+        recipe::Select::All => Rule::All,
+        recipe::Select::Top(count) => Rule::Top(count),
+        recipe::Select::Random(count) => Rule::Random(count),
+        recipe::Select::Above(threshold) => Rule::Above(threshold),
+    }
+}

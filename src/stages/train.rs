@@ -1,0 +1,268 @@
+//! `train`: supervised fine-tuning on right responses: no negatives, no KL term, no weights.
+//!
+//! What differs between the training methods comes in by the ports: weights by `policy`, and, where
+//! a method inherits them, optimizer state and schedule position by `optimizer`. A killed stage goes
+//! on from its last checkpoint to the weights it would have had.
+
+use super::checkpoint;
+use super::examples::Examples;
+use super::failure::{failed, failure, json};
+use super::policy::{Policy, Resident, TrainerState, write_metrics};
+use super::prompts::Prompts;
+use crate::base::Seed;
+use crate::engine::{
+    self, Curve, Device, Model, Optimizer, OptimizerSettings, Pack, Schedule, backward, pack,
+};
+use crate::event::Unit;
+use crate::plan::{Port, Train};
+use crate::recipe::{OptimizerKind, Part, ScheduleKind};
+use crate::run::{Context, Stop};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Points of the loss curve that are kept for figures.
+const CURVE_POINTS: usize = 200;
+/// Steps that the first and the last loss are means of, for one step's loss is mostly chance.
+const LOSS_WINDOW: usize = 10;
+
+/// What is known besides the tensors of a checkpoint.
+#[derive(Default, Serialize, Deserialize)]
+struct Position {
+    /// Steps of this stage that are done.
+    step: u64,
+    /// The loss of each.
+    losses: Vec<f64>,
+    /// Tokens learned from, image and prompt included.
+    tokens: u64,
+}
+
+pub(super) fn run(
+    options: &Train,
+    (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
+    context: &Context<'_>,
+) -> Result<(), Stop> {
+    let before = TrainerState::of(context.input(Port::Policy)?)?;
+    let policy = Policy::load(context.input(Port::Policy)?, options.dtype, device)?;
+    let parts = &options.parts;
+    policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));
+    let mut optimizer = Optimizer::new(
+        policy.model.parameters(),
+        optimizer_settings(options),
+        Model::is_block_matrix,
+    );
+    if let Some(artifact) = context.optional_input(Port::Optimizer) {
+        let bytes = artifact.read("optimizer.safetensors")?;
+        optimizer.restore(&bytes, "optimizer.safetensors").map_err(failed)?;
+    }
+    let examples = Examples::read(options, &policy, prompts, context)?;
+    if examples.dropped > 0 {
+        context.note(format!("{} examples are longer than allowed: left out", examples.dropped));
+    }
+    let iterations = steps_of_iterations(context)?;
+    let total = total_steps(options, examples.len() as u64, iterations, context)?;
+    let mut position: Position =
+        checkpoint::restore(&policy, &mut optimizer, context.work())?.unwrap_or_default();
+    let inherited = optimizer.steps() - position.step;
+    let curve = schedule(options, total);
+    let seed = Seed(options.seed);
+    let batch_size = options.batch_size as usize;
+    let steps_a_pass = steps_a_pass(options, examples.len() as u64);
+    let mut order: (u64, Vec<usize>) = (0, examples.order(seed, 0));
+    let mut saved_at = context.seconds();
+    while position.step < total {
+        let pass = position.step / steps_a_pass;
+        if order.0 != pass {
+            order = (pass, examples.order(seed, pass));
+        }
+        let begin = (position.step % steps_a_pass) as usize * batch_size;
+        let batch = &order.1[begin..(begin + batch_size).min(order.1.len())];
+        let (loss, tokens) = gradients(&policy, &examples, batch, (seed, pass), options)?;
+        let factor = curve.factor(inherited + position.step);
+        let norm = optimizer.step(factor);
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(diverged(loss, norm, &position, options, factor, &examples.ids(batch)));
+        }
+        position.step += 1;
+        position.losses.push(loss);
+        position.tokens += tokens;
+        context.progress(position.step, total, Unit::Steps, &[("loss", loss)]);
+        let cancelled = context.cancelled();
+        let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
+        if (due || cancelled) && position.step < total {
+            checkpoint::save(&policy, &optimizer, position.step, &position, context.work())?;
+            saved_at = context.seconds();
+        }
+        if cancelled {
+            return Err(Stop::Cancelled);
+        }
+    }
+    let state = TrainerState {
+        step: before.step + total,
+        steps_of_iterations: iterations + total,
+        steps_of_stage: total,
+    };
+    policy.write(context.results())?;
+    context.results().write("optimizer.safetensors", &optimizer.to_bytes())?;
+    context.results().write("trainer.json", &json(&state))?;
+    let rate = curve.factor((inherited + total).saturating_sub(1)) * options.learning_rate;
+    write_metrics(context, &metrics(&position, &state, &examples, rate))?;
+    resident.keep(context.key(), options.dtype, policy);
+    Ok(())
+}
+
+/// Gradients of the mean loss over the response tokens of a batch, computed a micro-batch at a
+/// time; gives the loss and how many tokens were read.
+fn gradients(
+    policy: &Policy,
+    examples: &Examples,
+    batch: &[usize],
+    draw: (Seed, u64),
+    options: &Train,
+) -> Result<(f64, u64), Stop> {
+    let at_once = match options.micro_batch_size {
+        0 => batch.len(),
+        size => size as usize,
+    };
+    let pixels = examples.pixels(batch);
+    let mut packs = Vec::with_capacity(batch.len().div_ceil(at_once));
+    for (indices, pixels) in batch.chunks(at_once).zip(pixels.chunks(at_once)) {
+        let sequences = examples.sequences(indices, pixels, draw);
+        packs.push(pack(&policy.model, &sequences).map_err(failed)?);
+    }
+    let weight: f64 = packs.iter().map(Pack::weight).sum();
+    let loss = packs.iter().map(|pack| backward(&policy.model, pack, weight)).sum();
+    Ok((loss, packs.iter().map(|pack| pack.tokens() as u64).sum()))
+}
+
+fn diverged(
+    loss: f64,
+    norm: f64,
+    position: &Position,
+    options: &Train,
+    factor: f64,
+    prompts: &[u64],
+) -> Stop {
+    let what = if loss.is_finite() { "gradient" } else { "loss" };
+    let value = if loss.is_finite() { norm } else { loss };
+    let shown: Vec<String> = prompts.iter().take(8).map(u64::to_string).collect();
+    failure(
+        format!(
+            "the {what} is {value} at step {} (batch of {}: prompts {}{}; learning rate {:e})",
+            position.step + 1,
+            prompts.len(),
+            shown.join(", "),
+            if prompts.len() > 8 { ", …" } else { "" },
+            options.learning_rate * factor,
+        ),
+        "lower `training.learning_rate` or set `training.optimizer.clip`; the last checkpoint before \
+         this step is kept",
+    )
+}
+
+fn steps_a_pass(options: &Train, examples: u64) -> u64 {
+    // What does not fill a batch is left to the next pass, whose order is another.
+    (examples / u64::from(options.batch_size)).max(1)
+}
+
+fn total_steps(
+    options: &Train,
+    examples: u64,
+    iterations: u64,
+    context: &Context<'_>,
+) -> Result<u64, Stop> {
+    if examples == 0 {
+        context.note("there is nothing to train on: the policy stays as it is");
+        return Ok(0);
+    }
+    let total = match context.optional_input(Port::StepsOf) {
+        Some(artifact) => TrainerState::of(artifact)?.steps_of_stage,
+        None if options.steps > 0 => options.steps,
+        None => steps_a_pass(options, examples) * u64::from(options.epochs),
+    };
+    if options.steps_cap == 0 {
+        return Ok(total);
+    }
+    let left = options.steps_cap.saturating_sub(iterations);
+    if total > left {
+        context.note(format!(
+            "{left} of {total} steps: `training.steps` = {} is reached",
+            options.steps_cap
+        ));
+    }
+    Ok(total.min(left))
+}
+
+/// Steps of the iterations before this one.
+fn steps_of_iterations(context: &Context<'_>) -> Result<u64, Stop> {
+    match context.optional_input(Port::After) {
+        Some(artifact) => Ok(TrainerState::of(artifact)?.steps_of_iterations),
+        None => Ok(0),
+    }
+}
+
+fn part_of(name: &str) -> Part {
+    match Model::part(name) {
+        engine::Part::Vision => Part::Vision,
+        engine::Part::Projector => Part::Projector,
+        engine::Part::Language => Part::Language,
+    }
+}
+
+fn optimizer_settings(options: &Train) -> OptimizerSettings {
+    let optimizer = &options.optimizer;
+    OptimizerSettings {
+        learning_rate: options.learning_rate,
+        muon_learning_rate: (optimizer.kind == OptimizerKind::Muon)
+            .then_some(optimizer.muon_learning_rate),
+        betas: (optimizer.beta1, optimizer.beta2),
+        eps: 1e-8,
+        weight_decay: optimizer.weight_decay,
+        clip: optimizer.clip,
+    }
+}
+
+fn schedule(options: &Train, total: u64) -> Schedule {
+    let schedule = &options.schedule;
+    Schedule {
+        curve: match schedule.kind {
+            ScheduleKind::Constant => Curve::Constant,
+            ScheduleKind::Linear => Curve::Linear,
+            ScheduleKind::Cosine => Curve::Cosine,
+        },
+        warmup: schedule.warmup_steps,
+        to: schedule.to,
+        over: if schedule.over == 0 { total } else { schedule.over },
+    }
+}
+
+fn metrics(
+    position: &Position,
+    state: &TrainerState,
+    examples: &Examples,
+    learning_rate: f64,
+) -> serde_json::Value {
+    let losses = &position.losses;
+    let mean = |window: &[f64]| match window.len() {
+        0 => None,
+        count => Some(window.iter().sum::<f64>() / count as f64),
+    };
+    let window = LOSS_WINDOW.min(losses.len());
+    let stride = losses.len().div_ceil(CURVE_POINTS).max(1);
+    let first = state.step - losses.len() as u64;
+    let curve: Vec<(u64, f64)> = losses
+        .chunks(stride)
+        .enumerate()
+        .filter_map(|(index, chunk)| Some((first + (index * stride + 1) as u64, mean(chunk)?)))
+        .collect();
+    json!({
+        "steps": losses.len(),
+        "step": state.step,
+        "samples": examples.len(),
+        "tokens": position.tokens,
+        "loss_first": mean(&losses[..window]),
+        "loss_last": mean(&losses[losses.len() - window..]),
+        "losses": curve,
+        "learning_rate_last": learning_rate,
+        "dropped_long": examples.dropped,
+    })
+}

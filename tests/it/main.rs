@@ -1,0 +1,7 @@
+//! Everything that is tested through the public interface, in one binary.
+
+mod bad_recipes;
+mod recipe_properties;
+mod report_page;
+mod report_study;
+mod study_log;
