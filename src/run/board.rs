@@ -237,3 +237,130 @@ impl Board {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Branch, Port, Prepare, Role, Stage};
+    use proptest::prelude::*;
+
+    const PORTS: [Port; 3] = [Port::Policy, Port::Prompts, Port::Rollouts];
+
+    /// A graph whose stages read those given.
+    fn graph(reads: &[Vec<usize>]) -> (Graph, Vec<Key>) {
+        let mut graph = Graph::default();
+        let mut keys: Vec<Key> = Vec::new();
+        for (number, inputs) in reads.iter().enumerate() {
+            let stage = Stage::Prepare(Prepare {
+                source: String::new(),
+                seed: number as u64,
+                prompts: 1,
+                validation: 1,
+                test: 1,
+                demonstrations: 0,
+            });
+            let inputs = PORTS.into_iter().zip(inputs.iter().map(|input| keys[*input])).collect();
+            let role = Role { branch: Branch::Ground, iteration: 0 };
+            keys.push(graph.add("test", stage, number.to_string(), role, inputs));
+        }
+        (graph, keys)
+    }
+
+    fn board(reads: &[Vec<usize>], stored: &[usize]) -> Board {
+        let (graph, keys) = graph(reads);
+        Board::new(&graph, &stored.iter().map(|number| keys[*number]).collect())
+    }
+
+    #[test]
+    fn the_longest_chain_goes_first() {
+        let mut board = board(&[vec![], vec![0], vec![0], vec![2], vec![3]], &[]);
+        board.finish(0);
+        assert_eq!(board.first_ready(), Some(2), "not the evaluation, which nothing waits for");
+    }
+
+    #[test]
+    fn what_was_lost_cannot_be_made_again_from_what_failed() {
+        let mut board = board(&[vec![], vec![0], vec![0], vec![1, 2]], &[1]);
+        assert_eq!(board.state(0), State::Ready);
+        assert_eq!(board.fail(0), [2, 3]);
+        assert!(board.is_decided());
+        assert_eq!(board.lose(1), [1]);
+        assert!(board.is_decided());
+    }
+
+    #[test]
+    fn a_lost_input_is_made_before_what_reads_it_is_tried_again() {
+        let mut board = board(&[vec![], vec![0], vec![1]], &[1]);
+        assert_eq!(board.state(0), State::Unneeded);
+        board.take(2, State::Active);
+        assert!(board.lose(1).is_empty());
+        assert!(board.again(2).is_empty());
+        let states: Vec<State> = (0..3).map(|number| board.state(number)).collect();
+        assert_eq!(states, [State::Ready, State::Waiting, State::Waiting]);
+    }
+
+    fn any_reads() -> impl Strategy<Value = Vec<Vec<usize>>> {
+        prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..3), 1..20)
+            .prop_map(|rows| {
+                let stage = |(number, row): (usize, Vec<prop::sample::Index>)| {
+                    let inputs = row.into_iter().filter(|_| number > 0);
+                    inputs.map(|index| index.index(number)).collect()
+                };
+                rows.into_iter().enumerate().map(stage).collect()
+            })
+    }
+
+    /// What is missing and an end of the graph, or read by something of that kind.
+    fn needed(reads: &[Vec<usize>], stored: &[usize]) -> Vec<bool> {
+        let mut needed = vec![false; reads.len()];
+        for number in (0..reads.len()).rev() {
+            let mut readers = (0..reads.len()).filter(|it| reads[*it].contains(&number));
+            let end = readers.clone().next().is_none();
+            needed[number] =
+                !stored.contains(&number) && (end || readers.any(|reader| needed[reader]));
+        }
+        needed
+    }
+
+    proptest! {
+        /// Whatever is stored, fails or gets lost: every stage begins after its inputs are there,
+        /// what nothing missing needs never begins, and the run comes to an end.
+        #[test]
+        fn a_run_does_what_is_missing_and_ends(
+            reads in any_reads(),
+            stored in prop::collection::vec(any::<bool>(), 20),
+            fate in prop::collection::vec(0_u8..8, 60),
+        ) {
+            let stored: Vec<usize> = (0..reads.len()).filter(|number| stored[*number]).collect();
+            let mut board = board(&reads, &stored);
+            let mut fate = fate.into_iter();
+            let mut disturbed = false;
+            let mut begun = vec![false; reads.len()];
+            while let Some(number) = board.first_ready() {
+                board.take(number, State::Active);
+                for input in &reads[number] {
+                    prop_assert_eq!(board.state(*input), State::Available);
+                }
+                prop_assert!(disturbed || !begun[number]);
+                begun[number] = true;
+                match fate.next() {
+                    Some(0) => {
+                        disturbed = true;
+                        board.fail(number);
+                    }
+                    Some(1) if !reads[number].is_empty() => {
+                        disturbed = true;
+                        board.lose(reads[number][0]);
+                        board.again(number);
+                    }
+                    _ => board.finish(number),
+                }
+            }
+            prop_assert!(board.is_decided());
+            prop_assert!(board.open().is_empty());
+            if !disturbed {
+                prop_assert_eq!(begun, needed(&reads, &stored));
+            }
+        }
+    }
+}

@@ -23,7 +23,8 @@ const PROGRESS_EVERY: f64 = 0.2;
 /// Carries out stages. One lives in each worker process and keeps what it likes between tasks, such
 /// as the models it loaded.
 pub trait Performer {
-    /// Fills the folders of one stage, or of one part of it. An equal task gives equal bytes.
+    /// Fills the folders of one stage, or of one part of it. An equal task gives equal bytes, also
+    /// when it goes on from what a killed attempt left in [`Context::work`].
     ///
     /// # Errors
     /// Why it could not be done.
@@ -105,12 +106,14 @@ impl<'a> Context<'a> {
         self.inputs.get(&port)
     }
 
-    /// What the artifact will hold, with `metrics.json`, an object of what was measured.
+    /// What the artifact will hold, with `metrics.json`, an object of what was measured. Empty when
+    /// the task begins, also when it goes on after a kill; not for shards.
     pub fn results(&self) -> &Folder {
         self.staging.results()
     }
 
-    /// Shards and checkpoints: still there after a kill, never part of the artifact.
+    /// Shards and checkpoints: still there after a kill, never part of the artifact. Written files
+    /// are whole and synced. A checkpoint that cannot be read counts as none.
     pub fn work(&self) -> &Folder {
         self.staging.work()
     }

@@ -2,20 +2,19 @@
 
 use super::{
     Clock, Options, RunError, RunSummary, Settings, Stop, Task,
+    account::{Stored, look_up, provenance, summary},
     board::{Board, State},
     message::{Order, PROTOCOL, Reply},
     pool::{Message, Pool},
     speaker::Speaker,
     work::{Ending, Work},
 };
-use crate::event::Record;
 use crate::{
     base::{Failure, Key},
-    event::{Event, FORMAT, Outcome, StageSummary},
-    plan::{Branch, Graph, Node},
-    store::{self, Artifact, Provenance, Rates, RunLog, Store, Sync},
+    event::{Event, FORMAT, Outcome, Record},
+    plan::Graph,
+    store::{self, Artifact, Rates, RunLog, Store, Sync},
 };
-use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -58,9 +57,9 @@ pub fn run(
     speaker.say(Event::Planned { stages: graph.nodes().map(summary).collect() })?;
     let mut stored = BTreeSet::new();
     for node in graph.nodes() {
-        if let Some((artifact, metrics)) = look_up(store, node.key, &mut speaker)? {
+        if let Some(found) = look_up(store, node.key, &mut speaker)? {
             stored.insert(node.key);
-            speaker.say(finished(&artifact, metrics, Outcome::Stored, 0.0))?;
+            speaker.say(found.finished(Outcome::Stored, 0.0))?;
         }
     }
     let (sender, messages) = channel();
@@ -146,8 +145,9 @@ impl Scheduler<'_> {
     fn end(mut self) -> Result<RunSummary, RunError> {
         let left = self.board.open();
         self.skip(&left, "the run was interrupted")?;
-        if !self.rates.is_empty() {
-            self.store.add_rates(&self.rates)?;
+        if let Err(error) = self.store.add_rates(&self.rates) {
+            // They only make estimates better.
+            self.speaker.say(Event::Note { key: None, message: error.to_string() })?;
         }
         let outcome = match (self.interrupts, self.failures.len()) {
             (1.., _) => Outcome::Interrupted,
@@ -225,10 +225,10 @@ impl Scheduler<'_> {
             return Ok(false);
         };
         // Another run may have made it since the last look.
-        match self.store.artifact(key) {
-            Ok(Some(artifact)) => {
+        match Stored::find(self.store, key) {
+            Ok(Some(found)) => {
                 drop(lock);
-                self.found(number, &artifact)?;
+                self.found(number, found)?;
                 return Ok(false);
             }
             Ok(None) => {}
@@ -270,8 +270,8 @@ impl Scheduler<'_> {
         let due: Vec<usize> = self.held.iter().filter_map(due).collect();
         for number in due {
             let key = self.board.node(number).key;
-            if let Ok(Some(artifact)) = self.store.artifact(key) {
-                self.found(number, &artifact)?;
+            if let Ok(Some(found)) = Stored::find(self.store, key) {
+                self.found(number, found)?;
             } else {
                 let lost = self.board.again(number);
                 self.skip_below(number, &lost)?;
@@ -281,12 +281,11 @@ impl Scheduler<'_> {
     }
 
     /// A stage turns out to be stored.
-    fn found(&mut self, number: usize, artifact: &Artifact) -> Result<(), RunError> {
+    fn found(&mut self, number: usize, found: Stored) -> Result<(), RunError> {
         self.held.remove(&number);
-        let metrics = metrics_of(artifact).unwrap_or_default();
         self.stored += 1;
         self.board.finish(number);
-        Ok(self.speaker.say(finished(artifact, metrics, Outcome::Stored, 0.0))?)
+        Ok(self.speaker.say(found.finished(Outcome::Stored, 0.0))?)
     }
 
     fn hear(&mut self, message: Message) -> Result<(), RunError> {
@@ -381,12 +380,11 @@ impl Scheduler<'_> {
         result: Result<Artifact, store::Error>,
     ) -> Result<(), RunError> {
         let seconds = self.committing.remove(&number).unwrap_or_default();
-        let read = result.and_then(|artifact| Ok((metrics_of(&artifact)?, artifact)));
-        match read {
-            Ok((metrics, artifact)) => {
+        match result.and_then(Stored::read) {
+            Ok(made) => {
                 self.done += 1;
                 self.board.finish(number);
-                Ok(self.speaker.say(finished(&artifact, metrics, Outcome::Done, seconds))?)
+                Ok(self.speaker.say(made.finished(Outcome::Done, seconds))?)
             }
             Err(error) => match Stop::from(error) {
                 Stop::Failed(failure) => self.failed(number, failure),
@@ -403,7 +401,11 @@ impl Scheduler<'_> {
         let Some(number) = self.number_of(worker) else { return Ok(()) };
         let ending = match stop {
             Stop::Failed(failure) => Ending::Failed(failure),
-            Stop::Cancelled => Ending::Cancelled,
+            Stop::Cancelled if self.options.interrupts.count() > 0 => Ending::Cancelled,
+            Stop::Cancelled => {
+                let reason = "it stopped without being asked to".to_owned();
+                Ending::Failed(Failure { reason, hint: None })
+            }
             Stop::Altered { key, file } => self.remake(key, &file)?,
         };
         if let Some(work) = self.works.get_mut(&number) {
@@ -551,81 +553,5 @@ impl Scheduler<'_> {
     fn number_of(&self, worker: usize) -> Option<usize> {
         let at = |(_, work): &(&usize, &Work)| work.running.contains_key(&worker);
         self.works.iter().find(at).map(|(number, _)| *number)
-    }
-}
-
-/// A stored stage and what it measured. One that was altered is taken away, and said.
-fn look_up(
-    store: &Store,
-    key: Key,
-    speaker: &mut Speaker<'_>,
-) -> Result<Option<(Artifact, Map<String, Value>)>, RunError> {
-    let looked = store.artifact(key).and_then(|found| match found {
-        Some(artifact) => Ok(Some((metrics_of(&artifact)?, artifact))),
-        None => Ok(None),
-    });
-    match looked {
-        Ok(found) => Ok(found.map(|(metrics, artifact)| (artifact, metrics))),
-        Err(error @ store::Error::Altered { .. }) => {
-            if let Some(lock) = store.lock(key)? {
-                store.discard_altered(&lock)?;
-            }
-            speaker.say(Event::Note { key: Some(key), message: format!("{error}: taken away") })?;
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What an artifact's stage measured; nothing when it measured nothing.
-fn metrics_of(artifact: &Artifact) -> Result<Map<String, Value>, store::Error> {
-    const FILE: &str = "metrics.json";
-    if !artifact.contains(FILE) {
-        return Ok(Map::new());
-    }
-    Ok(serde_json::from_slice(&artifact.read(FILE)?).unwrap_or_default())
-}
-
-fn finished(
-    artifact: &Artifact,
-    metrics: Map<String, Value>,
-    outcome: Outcome,
-    seconds: f64,
-) -> Event {
-    Event::StageFinished {
-        key: artifact.key(),
-        outcome,
-        seconds,
-        bytes: artifact.bytes(),
-        metrics,
-        computed_on: artifact.manifest().provenance.computed_on.clone(),
-    }
-}
-
-fn provenance(node: &Node, computed_on: String) -> Provenance {
-    Provenance {
-        kind: node.stage.kind().to_owned(),
-        behaviour: node.stage.behaviour(),
-        options: node.stage.options(),
-        inputs: node.inputs.iter().map(|(port, key)| (port.to_string(), *key)).collect(),
-        computed_on,
-    }
-}
-
-fn summary(node: &Node) -> StageSummary {
-    let needs: BTreeSet<Key> = node.inputs.values().copied().collect();
-    let branch = match node.role.branch {
-        Branch::Ground => "ground",
-        Branch::Evolution => "evolution",
-        Branch::Control => "control",
-    };
-    StageSummary {
-        key: node.key,
-        kind: node.stage.kind().to_owned(),
-        name: node.name.clone(),
-        branch: branch.to_owned(),
-        iteration: node.role.iteration,
-        needs: needs.into_iter().collect(),
-        members: node.members.iter().cloned().collect(),
     }
 }

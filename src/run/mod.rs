@@ -3,9 +3,10 @@
 //! May import: base, event, store, plan.
 //! Owns: the clock, the workers' protocol, and the order in which stages run. The scheduler alone
 //! commits, holds the locks and says what happened; a worker only fills a staging folder. The one
-//! place where a panic of tensor code is caught is [`serve`]. Never: knows what a stage computes, or
-//! draws.
+//! place where a panic of tensor code is caught is [`serve`]. Never: knows what a stage computes,
+//! or draws.
 
+mod account;
 mod board;
 mod clock;
 mod context;

@@ -203,11 +203,9 @@ impl<'a> Pool<'a> {
             // One that cannot be killed is dead already.
             worker.child.kill().ok();
         }
-        self.workers.iter_mut().for_each(|worker| {
-            if let Some(mut worker) = worker.take() {
-                worker.child.wait().ok();
-            }
-        });
+        for mut worker in self.workers.iter_mut().filter_map(Option::take) {
+            worker.child.wait().ok();
+        }
     }
 
     /// Clears away a worker that closed its end.
@@ -248,16 +246,9 @@ impl<'a> Pool<'a> {
 
 impl Drop for Pool<'_> {
     fn drop(&mut self) {
-        // Those with nothing to do end when their orders end; the others are of no use any more.
-        for worker in self.workers.iter_mut().flatten() {
-            worker.orders = None;
-            if worker.state == State::Busy || worker.state == State::Starting {
-                worker.child.kill().ok();
-            }
-        }
-        for worker in self.workers.iter_mut().flatten() {
-            worker.child.wait().ok();
-        }
+        // What they did is committed or will be gone on from; to take libtorch down in good order
+        // would only take time.
+        self.kill();
     }
 }
 

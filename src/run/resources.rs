@@ -109,8 +109,9 @@ impl Resources {
         }
     }
 
-    /// Shares the machine among workers: one for each CUDA device, or two on a processor with more
-    /// than one core, so that what is short runs beside what is long. `workers` sets another number.
+    /// Shares the machine among workers: one for each CUDA device, or two on a processor with
+    /// more than one core, so that what is short runs beside what is long. `workers` sets another
+    /// number.
     ///
     /// # Errors
     /// When a CUDA device is asked for that is not there.

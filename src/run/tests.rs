@@ -13,7 +13,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -35,7 +35,7 @@ impl Performer for Fake {
         tally.write_all(format!("{} {part}\n", node.name).as_bytes()).unwrap();
         let mut words = node.name.split(' ');
         match words.next().unwrap_or_default() {
-            "sleep" => self.sleep(words.next().unwrap().parse().unwrap(), context)?,
+            "sleep" => self.sleep(words.next().unwrap().parse().unwrap(), task.part, context)?,
             "panic" => panic!("index 7 is out of range of a dimension of size 3"),
             "fail" => return Err(Failure { reason: "no answer".into(), hint: None }.into()),
             "die" => rustix::process::kill_process(
@@ -67,6 +67,13 @@ impl Performer for Fake {
             }
             Part::Whole => {}
         }
+        assert!(context.results().list()?.is_empty());
+        if node.name.starts_with("sleep") {
+            // A kill at this moment leaves a file that no whole attempt would.
+            context.results().write("half-done.bin", b"1")?;
+            std::thread::sleep(Duration::from_millis(2));
+            context.results().remove("half-done.bin")?;
+        }
         context.results().write("result.bin", Digest::of(&bytes).to_string().as_bytes())?;
         context.results().write("metrics.json", br#"{"accuracy":0.5}"#)?;
         Ok(())
@@ -79,8 +86,12 @@ impl Performer for Fake {
 
 impl Fake {
     /// Works for so many steps of 5 ms, with a checkpoint after each.
-    fn sleep(&self, steps: u64, context: &Context<'_>) -> Result<(), Stop> {
-        let checkpoint = context.work().read("checkpoint")?;
+    fn sleep(&self, steps: u64, part: Part, context: &Context<'_>) -> Result<(), Stop> {
+        let file = match part {
+            Part::Shard(shard) => format!("checkpoint-{shard}"),
+            Part::Whole | Part::Gather => "checkpoint".to_owned(),
+        };
+        let checkpoint = context.work().read(&file)?;
         let from = checkpoint.map_or(0, |text| String::from_utf8(text).unwrap().parse().unwrap());
         context.progress(from, steps, Unit::Steps, &[]);
         for step in from..steps {
@@ -88,7 +99,7 @@ impl Fake {
                 return Err(Stop::Cancelled);
             }
             std::thread::sleep(Duration::from_millis(5));
-            context.work().write("checkpoint", (step + 1).to_string().as_bytes())?;
+            context.work().write(&file, (step + 1).to_string().as_bytes())?;
             context.progress(step + 1, steps, Unit::Steps, &[("loss", 1.0 / (step + 1) as f64)]);
         }
         Ok(())
@@ -283,4 +294,297 @@ fn every_stage_runs_once_and_a_second_run_does_nothing() {
         |event| matches!(event, Event::StageFinished { metrics, .. } if metrics["accuracy"] == 0.5),
     );
     assert_eq!(measured.count(), 4);
+}
+
+#[test]
+fn only_what_something_missing_needs_is_made_again() {
+    let world = World::new();
+    let (graph, [top, left, _, bottom]) = diamond(["left", "right"]);
+    world.run(&graph);
+    let store = world.store();
+    store.discard(top).unwrap();
+    store.discard(left).unwrap();
+    let (summary, _) = world.run(&graph);
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 0), "all that reads them is there");
+    store.discard(bottom).unwrap();
+    let (summary, _) = world.run(&graph);
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 3), "top, left and bottom");
+    assert!(store.artifact(bottom).unwrap().is_some());
+}
+
+fn failure_of(middle: &str) -> (RunSummary, Vec<Event>) {
+    let world = World::new();
+    let (mut graph, [top, ..]) = diamond([middle, "right"]);
+    add(&mut graph, "beside", &[(Port::Policy, top)]);
+    let (summary, events) = world.run(&graph);
+    assert_eq!(summary.outcome, Outcome::Failed);
+    assert_eq!((summary.done, summary.skipped), (3, 1), "top, right and beside; not bottom");
+    assert_eq!(summary.failures.len(), 1);
+    assert_eq!(summary.failures[0].0, middle);
+    let because = format!("`{middle}` failed");
+    assert!(events.iter().any(
+        |event| matches!(event, Event::StageSkipped { because: text, .. } if *text == because)
+    ));
+    (summary, events)
+}
+
+#[test]
+fn a_killed_worker_fails_its_stage_with_a_reason_and_the_rest_goes_on() {
+    let (summary, events) = failure_of("die");
+    assert!(summary.failures[0].1.reason.contains("signal 9 (SIGKILL)"), "{summary:?}");
+    let started = events.iter().filter(|event| matches!(event, Event::WorkerStarted { .. }));
+    assert!(started.count() >= 2, "the dead worker is replaced when there is more to do");
+}
+
+#[test]
+fn a_panic_fails_its_stage_with_its_message() {
+    let (summary, events) = failure_of("panic");
+    assert!(summary.failures[0].1.reason.starts_with("index 7 is out of range"), "{summary:?}");
+    assert!(!events.iter().any(|event| matches!(event, Event::WorkerDied { .. })));
+}
+
+#[test]
+fn a_stage_may_say_why_it_fails() {
+    let (summary, _) = failure_of("fail");
+    assert_eq!(summary.failures[0].1.reason, "no answer");
+}
+
+#[test]
+fn a_stage_is_tried_again_after_its_worker_died() {
+    let world = World::new();
+    let (graph, _) = diamond(["die-once", "right"]);
+    let (summary, events) = world.run_with(&graph, 1, &Interrupts::default(), &mut |_| {});
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 4), "{summary:?}");
+    assert!(events.iter().any(
+        |event| matches!(event, Event::WorkerDied { reason, .. } if reason.contains("SIGABRT"))
+    ));
+}
+
+#[test]
+fn workers_that_cannot_be_started_fail_what_is_left_and_end_the_run() {
+    let world = World::new();
+    let (graph, _) = diamond(["left", "right"]);
+    let store = world.store();
+    let files = RunFiles { recipe: "", resolved: "", graph: "{}", keys: &[] };
+    for (program, said) in [("/nonexistent/mstar", "cannot start"), ("false", "no worker can be")] {
+        let worker = |_: &Slot| Command::new(program);
+        let options = Options {
+            name: "test".into(),
+            recipe_file: "test.toml".into(),
+            versions: Default::default(),
+            machine: Default::default(),
+            slots: vec![Slot { number: 0, device: "cpu".into(), threads: 1 }],
+            retries: 0,
+            checkpoint_every_secs: 0.0,
+            worker: &worker,
+            interrupts: Interrupts::default(),
+        };
+        let log = store.create_run("test", &files).unwrap();
+        let summary = run(&graph, &store, log, &options, &mut |_| {}).unwrap();
+        assert_eq!((summary.outcome, summary.done, summary.skipped), (Outcome::Failed, 0, 3));
+        assert!(summary.failures[0].1.reason.contains(said), "{summary:?}");
+    }
+}
+
+#[test]
+fn shards_run_apart_and_those_that_are_done_are_not_done_again() {
+    let world = World::new();
+    let mut graph = Graph::default();
+    let top = add(&mut graph, "top", &[]);
+    let wide = add_sharded(&mut graph, "wide", 5, &[(Port::Policy, top)]);
+    let (summary, _) = world.run(&graph);
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 2));
+    assert_eq!(world.tally().len(), 1 + 5 + 1);
+    let whole = world.artifacts();
+
+    let store = world.store();
+    let staging = store.staging(wide).unwrap();
+    for shard in [1_u64, 3, 4] {
+        let bytes = format!("{wide} {{\"shard\":{shard}}}").into_bytes();
+        let top = store.artifact(top).unwrap().unwrap().read("result.bin").unwrap();
+        let digest = Digest::of(&[bytes, top].concat()).to_string();
+        // A handle of its own for each shard, as each task has.
+        let staging = store.staging(wide).unwrap();
+        staging.work().write(&format!("part-{shard}.bin"), digest.as_bytes()).unwrap();
+        shard::mark(staging.work(), shard).unwrap();
+    }
+    // Shard 4 has its mark, but its file was torn.
+    let torn = staging.work().path("part-4.bin").unwrap();
+    File::options().write(true).open(torn).unwrap().set_len(5).unwrap();
+    store.discard(wide).unwrap();
+    let (summary, events) = world.run(&graph);
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 1));
+    assert!(
+        events.iter().any(|event| matches!(event, Event::StageStarted { resumed_from: 2, .. }))
+    );
+    let again: Vec<String> = world.tally().split_off(7);
+    assert_eq!(again.len(), 3 + 1, "shards 0, 2 and 4, and the gathering: {again:?}");
+    assert_eq!(world.artifacts(), whole);
+}
+
+#[test]
+fn an_altered_artifact_is_made_again_and_said() {
+    let world = World::new();
+    let (graph, [top, left, right, bottom]) = diamond(["left", "right"]);
+    world.run(&graph);
+    let whole = world.artifacts();
+    let store = world.store();
+    for (altered, missing, remade, noted) in [
+        (left, vec![bottom], 2, true),
+        (top, vec![right, bottom], 3, true),
+        (bottom, vec![right, bottom], 2, false),
+        (top, vec![left, right, bottom], 4, true),
+    ] {
+        let path = store.artifact(altered).unwrap().unwrap().path("result.bin").unwrap();
+        File::options().write(true).open(path).unwrap().write_all(b"!").unwrap();
+        missing.into_iter().for_each(|key| store.discard(key).unwrap());
+        let (summary, events) = world.run(&graph);
+        assert_eq!((summary.outcome, summary.done), (Outcome::Done, remade), "{events:?}");
+        let said = events.iter().any(|event| {
+            matches!(event, Event::Note { message, .. } if message.contains("not what was stored"))
+        });
+        assert_eq!(said, noted);
+        assert_eq!(world.artifacts(), whole);
+    }
+    // What is read before anything runs, such as the sizes of files, is looked at for all.
+    let path = store.artifact(top).unwrap().unwrap().path("result.bin").unwrap();
+    File::options().write(true).open(path).unwrap().set_len(3).unwrap();
+    store.discard(left).unwrap();
+    store.discard(bottom).unwrap();
+    assert_eq!(world.run(&graph).0.done, 3);
+    assert_eq!(world.artifacts(), whole);
+}
+
+#[test]
+fn an_interrupt_leaves_what_is_needed_to_go_on() {
+    let world = World::new();
+    let (graph, [top, left, ..]) = diamond(["sleep 400", "right"]);
+    let interrupts = Interrupts::default();
+    let asked = interrupts.clone();
+    let (summary, events) = world.run_with(&graph, 0, &interrupts, &mut |event| {
+        if matches!(event, Event::StageProgress { done: 10.., .. }) && asked.count() == 0 {
+            asked.interrupt();
+        }
+    });
+    assert_eq!(summary.outcome, Outcome::Interrupted);
+    assert!(summary.failures.is_empty(), "{summary:?}");
+    assert!(summary.seconds < 1.9, "it stopped before its end");
+    assert!(matches!(
+        events.last(),
+        Some(Event::RunFinished { outcome: Outcome::Interrupted, .. })
+    ));
+    let store = world.store();
+    assert!(store.artifact(top).unwrap().is_some());
+    let checkpoint = store.staging(left).unwrap().work().read("checkpoint").unwrap().unwrap();
+    let reached: u64 = String::from_utf8(checkpoint).unwrap().parse().unwrap();
+    assert!(reached >= 10);
+    let (summary, events) = world.run(&graph);
+    assert_eq!(summary.outcome, Outcome::Done);
+    let first = events.iter().find_map(|event| match event {
+        Event::StageProgress { done, .. } => Some(*done),
+        _ => None,
+    });
+    assert_eq!(first, Some(reached), "it went on where it was");
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let world = World::new();
+    let (graph, _) = diamond(["sleep 100000", "right"]);
+    let interrupts = Interrupts::default();
+    let asked = interrupts.clone();
+    let (summary, _) = world.run_with(&graph, 0, &interrupts, &mut |event| {
+        if matches!(event, Event::StageProgress { done: 3.., .. }) && asked.count() == 0 {
+            asked.interrupt();
+            asked.interrupt();
+        }
+    });
+    assert_eq!(summary.outcome, Outcome::Interrupted);
+}
+
+/// Thirteen stages, some split, with something to do in each.
+fn busy_graph() -> Graph {
+    let mut graph = Graph::default();
+    let mut policy = add(&mut graph, "sleep 10", &[]);
+    for iteration in 0..4 {
+        let inputs = [(Port::Policy, policy)];
+        let rollouts = add_sharded(&mut graph, "sleep 6", 4, &inputs);
+        let inputs = [(Port::Policy, policy), (Port::Rollouts, rollouts)];
+        policy = add(&mut graph, &format!("sleep 12 {iteration}"), &inputs);
+        add(&mut graph, &format!("sleep 9 evaluate {iteration}"), &[(Port::Policy, policy)]);
+    }
+    graph
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bytes() {
+    let graph = busy_graph();
+    let world = World::new();
+    assert_eq!(world.run(&graph).0.outcome, Outcome::Done);
+    let expected = world.artifacts();
+    let world = World::new();
+    let mut kills = 0;
+    for round in 0..12 {
+        let mut scheduler = world.start(&graph);
+        // Spread over all moments of a run's life by a sequence that fills the interval evenly.
+        let moment = (f64::from(round) * 0.618_034).fract() * 160.0 + 5.0;
+        std::thread::sleep(Duration::from_millis(moment as u64));
+        if let Some(status) = scheduler.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            break;
+        }
+        scheduler.kill().unwrap();
+        scheduler.wait().unwrap();
+        kills += 1;
+    }
+    let (summary, _) = world.run(&graph);
+    assert_eq!(summary.outcome, Outcome::Done, "{summary:?}");
+    assert_eq!(world.artifacts(), expected);
+    println!("{kills} kills, {} stages left after them", summary.done);
+    assert!(kills >= 3, "it was killed in its midst");
+    assert_eq!(fs::read_dir(world.store.join("staging-v1")).unwrap().count(), 0);
+}
+
+#[test]
+fn two_runs_share_a_store_and_no_part_runs_twice() {
+    let graph = busy_graph();
+    let world = World::new();
+    let mut other = world.start(&graph);
+    let (summary, _) = world.run(&graph);
+    assert!(other.wait().unwrap().success());
+    assert_eq!(summary.outcome, Outcome::Done);
+    let mut tally = world.tally();
+    let shared = graph.nodes().filter(|node| node.stage.shards() > 1).count();
+    assert_eq!(tally.len(), graph.len() + shared * 4);
+    tally.retain(|part| part.contains("whole"));
+    tally.sort();
+    tally.dedup();
+    assert_eq!(tally.len(), graph.len() - shared);
+}
+
+#[test]
+fn a_stage_that_does_nothing_costs_little() {
+    let mut graph = Graph::default();
+    let mut before = add(&mut graph, "first", &[]);
+    for number in 0..300 {
+        before = add(&mut graph, &format!("stage {number}"), &[(Port::Policy, before)]);
+    }
+    let world = World::new();
+    let (summary, events) = world.run(&graph);
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 301));
+    let seconds = summary.seconds / 301.0;
+    let busy: f64 = events
+        .iter()
+        .map(|event| match event {
+            Event::StageFinished { seconds, .. } => *seconds,
+            _ => 0.0,
+        })
+        .sum();
+    println!("{seconds} s for a stage in a chain, {} s of it in the worker", busy / 301.0);
+    // Ten times what a debug build on an idle machine needs: this catches a sync or a poll in the
+    // way, not a slow morning.
+    assert!(seconds < 0.030, "{seconds} s for each stage");
+    let (summary, _) = world.run(&graph);
+    println!("{} s for 301 stored stages", summary.seconds);
+    assert!(summary.seconds < 0.6, "{} s for a run with nothing to do", summary.seconds);
 }

@@ -150,6 +150,10 @@ impl Attempt<'_> {
         let context =
             Context::open(self.store, self.task, self.settings, self.threads, cancel, say)
                 .map_err(Ended::Stopped)?;
+        if !matches!(self.task.part, Part::Shard(_)) {
+            // What a killed attempt left here could differ from what this one leaves.
+            context.results().clear().map_err(stopped)?;
+        }
         catch(|| performer.perform(self.task, &context))?.map_err(Ended::Stopped)?;
         if let Part::Shard(shard) = self.task.part {
             shard::mark(context.work(), shard).map_err(stopped)?;

@@ -1,4 +1,4 @@
-//! Single files: read, written beside their name and renamed, removed without a complaint when gone.
+//! Single files: read, written beside their name and renamed, removed if they are there.
 
 use super::error::{At as _, Error};
 use std::{
@@ -31,7 +31,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
 }
 
 /// When bytes must be on the disk itself, which costs milliseconds. A killed process loses nothing
-/// either way; a loss of power may tear what was written [`Sync::Later`], and its digest then tells.
+/// either way; a loss of power may tear what was written [`Sync::Later`], and its digest tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
     /// Before the call returns.

@@ -32,7 +32,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// Made by a later program, or not by this one at all.
-    #[error("the store `{}` has layout version `{found}`, and this mstar knows {known}", path.display())]
+    #[error(
+        "the store `{}` has layout version `{found}`, and this mstar knows {known}",
+        path.display()
+    )]
     Version {
         /// The path as given.
         path: PathBuf,

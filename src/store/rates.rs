@@ -43,6 +43,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn add_rates(&self, measured: &Rates) -> Result<(), Error> {
+        if measured.is_empty() {
+            return Ok(());
+        }
         let held = self.lock_whole("rates.lock")?;
         let mut rates = self.rates()?;
         for (kind, new) in measured {

@@ -160,22 +160,17 @@ impl Store {
         let number = self.runs()?.last().map_or(1, |run| run.number + 1);
         let id = format!("{}-{number}", folder_name(name));
         let lock = self.lock_whole(&run_lock(&id))?;
-        let draft = self.temporary_folder().join(disk::unique());
-        disk::remove_folder(&draft)?;
-        disk::make_folder(&draft)?;
         let about = About { format: 1, number, keys: files.keys.to_vec() };
-        let about = serde_json::to_string(&about).expect("a record is plain data");
-        for (name, text, sync) in [
-            ("recipe.toml", files.recipe, Sync::Later),
-            ("resolved.toml", files.resolved, Sync::Later),
-            ("graph.json", files.graph, Sync::Later),
-            (ABOUT, about.as_str(), Sync::Now),
-            (EVENTS, "", Sync::Later),
-        ] {
-            disk::write(&draft.join(name), text.as_bytes(), sync)?;
-        }
+        let draft = self.temporary_folder().join(disk::unique());
         let folder = self.runs_folder().join(&id);
-        fs::rename(&draft, &folder).at("rename into place", &folder)?;
+        let written = write_draft(&draft, &about, files)
+            .and_then(|()| fs::rename(&draft, &folder).at("rename into place", &folder));
+        if let Err(error) = written {
+            // A full disk is not to be filled further with records of what never began.
+            disk::remove_folder(&draft)?;
+            lock.remove()?;
+            return Err(error);
+        }
         disk::sync_folder(&self.runs_folder(), Sync::Now)?;
         let path = folder.join(EVENTS);
         let file = File::options().append(true).open(&path).at("open", &path)?;
@@ -220,6 +215,22 @@ impl Store {
             serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
         Ok(Run { id: id.to_owned(), folder, number: about.number, keys: about.keys })
     }
+}
+
+fn write_draft(draft: &Path, about: &About, files: &RunFiles<'_>) -> Result<(), Error> {
+    disk::remove_folder(draft)?;
+    disk::make_folder(draft)?;
+    let about = serde_json::to_string(about).expect("a record is plain data");
+    for (name, text, sync) in [
+        ("recipe.toml", files.recipe, Sync::Later),
+        ("resolved.toml", files.resolved, Sync::Later),
+        ("graph.json", files.graph, Sync::Later),
+        (ABOUT, about.as_str(), Sync::Now),
+        (EVENTS, "", Sync::Later),
+    ] {
+        disk::write(&draft.join(name), text.as_bytes(), sync)?;
+    }
+    Ok(())
 }
 
 /// Name of the lock that a living run holds.

@@ -103,6 +103,15 @@ impl Folder {
         disk::remove_file(&self.path(name)?)
     }
 
+    /// Removes all that is in it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn clear(&self) -> Result<(), Error> {
+        disk::remove_folder(&self.path)?;
+        disk::make_folder(&self.path)
+    }
+
     /// Names of all files, sorted; without those that are still being written.
     ///
     /// # Errors
