@@ -217,7 +217,7 @@ fn optimizer_settings(options: &Train) -> OptimizerSettings {
         betas: (optimizer.beta1, optimizer.beta2),
         eps: 1e-8,
         weight_decay: optimizer.weight_decay,
-        clip: optimizer.clip,
+        clip: if optimizer.clip == 0.0 { f64::INFINITY } else { optimizer.clip },
     }
 }
 

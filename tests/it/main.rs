@@ -1,7 +1,19 @@
 //! Everything that is tested through the public interface, in one binary.
+#![expect(clippy::disallowed_methods, reason = "tests make the files that the program meets")]
 
+mod bad_input;
 mod bad_recipes;
+mod command_line;
+#[cfg(feature = "torch")]
+mod determinism;
+#[cfg(feature = "torch")]
+mod disk;
+#[cfg(feature = "torch")]
+mod interruption;
+#[cfg(feature = "torch")]
+mod main_path;
 mod recipe_properties;
 mod report_page;
 mod report_study;
+mod sandbox;
 mod study_log;

@@ -18,7 +18,6 @@ const FIGURES: [&str; 8] = [
     "fig-graph",
 ];
 
-#[expect(clippy::disallowed_methods, reason = "a test writes to its own folder")]
 fn written(name: &str, html: &str) -> PathBuf {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, html).expect("cargo makes the folder");

@@ -1,0 +1,37 @@
+//! What the shipped recipes plan, and files that are made by a command and must not be stale.
+
+use crate::sandbox::{assert_told, entries, mstar_at_home};
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn shipped_recipes_are_good_and_plan_as_told() {
+    let recipes = entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes"));
+    assert!(recipes.len() >= 2);
+    for path in recipes {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let file = format!("recipes/{stem}.toml");
+        let checked = mstar_at_home(&["check", &file]).exits(0);
+        assert!(checked.stderr.starts_with(&format!("{file}: good, ")), "{}", checked.stderr);
+        let plan = mstar_at_home(&["plan", &file]).exits(0);
+        assert_told(&format!("plan_{stem}"), &plan.stdout);
+    }
+}
+
+#[test]
+fn the_schema_in_the_repository_is_the_one_that_the_program_prints() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/recipe.json");
+    let printed = mstar_at_home(&["schema"]).exits(0).stdout;
+    let stored = fs::read_to_string(file).unwrap();
+    assert!(stored == printed, "write it anew: `cargo run -- schema >schemas/recipe.json`");
+}
+
+#[test]
+fn explains_every_key_that_it_lists() {
+    let all = mstar_at_home(&["explain"]).exits(0).stdout;
+    assert!(all.contains("training") && all.contains("temperature"), "{all}");
+    let one = mstar_at_home(&["explain", "training.method"]).exits(0).stdout;
+    for name in ["training.method", "continuous", "rest-em", "default \"continuous\""] {
+        assert!(one.contains(name), "{one}");
+    }
+}

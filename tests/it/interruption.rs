@@ -1,0 +1,223 @@
+//! Killed or asked to stop at any moment, a run goes on to the artifacts it would have made.
+
+use crate::sandbox::{GROUND, POLICY, Sandbox, artifacts, assert_same, entries, finished};
+use mstar::base::{Digest, Seed};
+use mstar::event::{Event, Outcome};
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Child;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Checkpoints after every step, so that there are many moments to be killed at.
+const RUN: &[&str] = &["run", "tiny.toml", "--set", "run.checkpoint_every_secs=0"];
+/// Kills of the test that kills at random.
+const KILLS: u64 = 20;
+/// The first of these come while the prompts are drawn, which takes longest.
+const EARLY: u64 = 4;
+const BLINK: Duration = Duration::from_millis(2);
+
+fn undisturbed() -> BTreeMap<String, Digest> {
+    artifacts(&finished().0.join(".mstar"))
+}
+
+fn signal(process: u32, signal: Signal) {
+    let process = Pid::from_raw(process.cast_signed()).expect("no process has the number 0");
+    // One that is gone already is as good as killed.
+    kill_process(process, signal).ok();
+}
+
+/// Kills a run, with its workers or leaving those to notice; whether it was still going on.
+fn kill(run: &mut Child, with_workers: bool) -> bool {
+    if let Some(status) = run.try_wait().unwrap() {
+        assert_eq!(status.code(), Some(0), "a run that is let go ends well");
+        return false;
+    }
+    let threads = entries(format!("/proc/{}/task", run.id()).as_ref());
+    let lists =
+        threads.iter().map(|it| fs::read_to_string(it.join("children")).unwrap_or_default());
+    let workers: Vec<u32> =
+        lists.flat_map(|list| list.split(' ').flat_map(str::parse).collect::<Vec<_>>()).collect();
+    signal(run.id(), Signal::KILL);
+    if with_workers {
+        workers.into_iter().for_each(|worker| signal(worker, Signal::KILL));
+    }
+    run.wait().unwrap();
+    true
+}
+
+/// Waits until something is so, as long as the run goes on.
+#[track_caller]
+fn wait_until(run: &mut Child, mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        assert!(run.try_wait().unwrap().is_none(), "the run ended before");
+        sleep(BLINK);
+    }
+}
+
+/// Whether a stage is at work that has left such a file to go on with.
+fn has_left(sandbox: &Sandbox, wanted: &str) -> bool {
+    let stages = entries(&sandbox.store().join("staging-v1"));
+    let files = stages.iter().flat_map(|stage| entries(&stage.join("work")));
+    files.into_iter().any(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.starts_with(wanted)
+    })
+}
+
+fn has_begun(sandbox: &Sandbox, stage: &str) -> bool {
+    let records = sandbox.records();
+    !records.is_empty()
+        && {
+            let key = sandbox.key_of(stage);
+            let is_it = |event: &Event| matches!(event, Event::StageStarted { key: of, .. } if of.to_string() == key);
+            records.iter().any(is_it)
+        }
+}
+
+#[test]
+fn killed_at_twenty_random_moments_it_goes_on_to_the_same_bytes() {
+    let wanted = undisturbed();
+    let moments = Seed(20);
+    let (mut kills, mut at_work, mut attempts) = (0, 0, 0_u64);
+    let (mut sandbox, mut is_early) = (Sandbox::with_only(POLICY), true);
+    while kills < KILLS {
+        if kills == EARLY && is_early {
+            is_early = false;
+            sandbox = Sandbox::with_only(GROUND);
+        }
+        attempts += 1;
+        assert!(attempts < 4 * KILLS, "the machine is too fast to be killed: {kills} kills");
+        let moment = 0.1 + 1.4 * moments.uniform_at(attempts, 0);
+        let mut run = sandbox.start(RUN, None);
+        sleep(Duration::from_secs_f64(moment));
+        if kill(&mut run, attempts % 2 == 0) {
+            kills += 1;
+            at_work += u64::from(
+                !sandbox.store().join("staging-v1").read_dir().unwrap().next().is_none(),
+            );
+        } else {
+            assert_same(&sandbox.artifacts(), &wanted);
+            sandbox = Sandbox::with_only(GROUND);
+        }
+    }
+    assert!(at_work >= KILLS / 2, "only {at_work} of {KILLS} kills hit a stage at work");
+    sandbox.mstar(RUN).exits(0);
+    assert_same(&sandbox.artifacts(), &wanted);
+    assert!(entries(&sandbox.store().join("staging-v1")).is_empty(), "nothing is left half done");
+}
+
+#[test]
+fn a_killed_run_goes_on_at_the_shard_and_the_step_that_it_had_reached() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let mut run = sandbox.start(RUN, None);
+    wait_until(&mut run, || has_left(&sandbox, "shard-"));
+    assert!(kill(&mut run, true));
+
+    let mut run = sandbox.start(RUN, Some("talk"));
+    wait_until(&mut run, || has_left(&sandbox, "checkpoint.json"));
+    assert!(kill(&mut run, true));
+    let talk = fs::read_to_string(sandbox.path("talk")).unwrap();
+    assert!(talk.contains("resumed  warm-up explore at 1\n"), "{talk}");
+
+    sandbox.mstar(RUN).exits(0);
+    let key = sandbox.key_of("train 1");
+    let first = sandbox.records().into_iter().find_map(|event| match event {
+        Event::StageProgress { key: of, done, .. } if of.to_string() == key => Some(done),
+        _ => None,
+    });
+    assert!(first.is_some_and(|step| step > 1), "it went on at step {first:?}");
+    assert_same(&sandbox.artifacts(), &undisturbed());
+}
+
+#[test]
+fn an_interrupted_run_stops_at_a_safe_point_and_goes_on_later() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let mut run = sandbox.start(RUN, Some("talk"));
+    wait_until(&mut run, || has_left(&sandbox, "checkpoint.json"));
+    signal(run.id(), Signal::INT);
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let talk = fs::read_to_string(sandbox.path("talk")).unwrap();
+    assert!(talk.contains("stopping at the next safe point"), "{talk}");
+    assert!(has_left(&sandbox, "checkpoint.json"), "what it needs to go on is kept");
+    let records = sandbox.records();
+    let last = records.last().unwrap();
+    assert!(matches!(last, Event::RunFinished { outcome: Outcome::Interrupted, .. }), "{last:?}");
+    assert!(sandbox.mstar(&["list"]).exits(0).stdout.contains(" interrupted "));
+    sandbox.mstar(RUN).exits(0);
+    assert_same(&sandbox.artifacts(), &undisturbed());
+}
+
+#[test]
+fn a_second_interrupt_stops_at_once() {
+    let sandbox = Sandbox::with_only(POLICY);
+    let mut run = sandbox.start(RUN, None);
+    wait_until(&mut run, || has_begun(&sandbox, "prepare"));
+    signal(run.id(), Signal::INT);
+    sleep(Duration::from_millis(200));
+    signal(run.id(), Signal::INT);
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    assert!(!sandbox.artifact_of("prepare").exists(), "nobody waited for the end of the stage");
+}
+
+/// Kills the worker that has begun a stage.
+fn kill_worker_of(sandbox: &Sandbox, run: &mut Child, stage: &str) {
+    wait_until(run, || has_begun(sandbox, stage));
+    let key = sandbox.key_of(stage);
+    let records = sandbox.records();
+    let number = records.iter().find_map(|event| match event {
+        Event::StageStarted { key: of, worker, .. } if of.to_string() == key => Some(*worker),
+        _ => None,
+    });
+    let process = records.iter().rev().find_map(|event| match event {
+        Event::WorkerStarted { worker, process, .. } if Some(*worker) == number => Some(*process),
+        _ => None,
+    });
+    signal(process.expect("a worker is started before it begins a stage"), Signal::KILL);
+}
+
+#[test]
+fn a_killed_worker_fails_one_stage_and_the_rest_goes_on() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let mut run = sandbox.start(RUN, Some("talk"));
+    kill_worker_of(&sandbox, &mut run, "control 1");
+    assert_eq!(run.wait().unwrap().code(), Some(1));
+    let talk = fs::read_to_string(sandbox.path("talk")).unwrap();
+    let failed: Vec<&str> = talk.lines().filter(|line| line.starts_with("failed")).collect();
+    assert_eq!(failed, ["failed   control 1: its worker was killed by signal 9 (SIGKILL)"]);
+    assert!(talk.contains("  hint: when memory ran out"), "{talk}");
+    let skipped = talk.lines().filter(|line| line.starts_with("skipped"));
+    let mut skipped: Vec<&str> = skipped.collect();
+    skipped.sort_unstable();
+    let names = [
+        "control 2",
+        "evaluate control 1",
+        "evaluate control 1 test",
+        "evaluate control 2",
+        "evaluate control 2 test",
+        "monitor control 1",
+        "monitor control 2",
+    ];
+    let wanted = names.map(|name| format!("skipped  {name}: `control 1` failed"));
+    assert_eq!(skipped, wanted);
+    assert!(sandbox.artifact_of("evaluate 2 test").exists(), "what does not need it is done");
+    let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+    assert_eq!(report["run_outcome"], "failed");
+    assert_eq!(report["unfinished"].as_array().unwrap().len(), 8);
+
+    sandbox.mstar(RUN).exits(0);
+    assert_same(&sandbox.artifacts(), &undisturbed());
+}
+
+#[test]
+fn a_killed_worker_is_replaced_where_the_recipe_allows_another_try() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let mut run = sandbox.start(&[RUN, &["--set", "run.retries=1"]].concat(), Some("talk"));
+    kill_worker_of(&sandbox, &mut run, "train 1");
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    let talk = fs::read_to_string(sandbox.path("talk")).unwrap();
+    let told = "note     train 1: its worker was killed by signal 9 (SIGKILL): trying again\n";
+    assert!(talk.contains(told), "{talk}");
+    assert_same(&sandbox.artifacts(), &undisturbed());
+}
