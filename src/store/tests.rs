@@ -135,7 +135,12 @@ proptest! {
 
     /// A store with one byte changed, or one file cut or removed, either says so or lost nothing.
     #[test]
-    fn any_damage_is_found(file in 0_usize..3, at in 0_usize..2000, change in 0_u8..=255, how in 0..3) {
+    fn any_damage_is_found(
+        file in 0_usize..3,
+        at in 0_usize..2000,
+        change in 0_u8..=255,
+        how in 0..3,
+    ) {
         let (_folder, store) = store();
         make(&store, "a", &[("x", b"some bytes"), ("y", b"others")]);
         let whole = store.artifact(key("a")).unwrap().unwrap();
@@ -173,8 +178,8 @@ proptest! {
         let folder = staging.results().path("x").unwrap();
         let folder = folder.parent().unwrap();
         for name in [".x.1-1.tmp", "x", if manifest { MANIFEST } else { "y" }] {
-            let path = folder.join(name);
-            let mut file = File::options().create(true).truncate(true).write(true).open(path).unwrap();
+            let mut options = File::options();
+            let mut file = options.create_new(true).write(true).open(folder.join(name)).unwrap();
             file.write_all(&b"{\"format\":1}"[..cut]).unwrap();
         }
         prop_assert!(store.artifact(key("a")).unwrap().is_none());
