@@ -332,18 +332,3 @@ fn gc_refuses_when_a_record_cannot_be_read() {
     assert!(matches!(store.gc(&Retention::default()), Err(Error::BadRun { .. })));
     assert!(store.artifact(key("a")).unwrap().is_some());
 }
-
-#[test]
-fn rates_follow_the_newest_measurements_and_survive_damage() {
-    let (_folder, store) = store();
-    let measured = |units, seconds| Rates::from([("train".into(), Measured { units, seconds })]);
-    store.add_rates(&measured(100.0, 10.0)).unwrap();
-    store.add_rates(&measured(40.0, 1.0)).unwrap();
-    let rates = store.rates().unwrap();
-    assert_eq!(rates["train"], Measured { units: 90.0, seconds: 6.0 });
-    assert_eq!(rates["train"].rate(), Some(15.0));
-    File::options().write(true).open(store.path().join("rates.json")).unwrap().set_len(9).unwrap();
-    assert!(store.rates().unwrap().is_empty());
-    store.add_rates(&measured(1.0, 1.0)).unwrap();
-    assert_eq!(store.rates().unwrap().len(), 1);
-}

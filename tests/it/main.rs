@@ -1,6 +1,8 @@
 //! Everything that is tested through the public interface, in one binary.
 
 mod bad_recipes;
+#[cfg(feature = "torch")]
+mod parity;
 mod recipe_properties;
 mod report_page;
 mod report_study;
