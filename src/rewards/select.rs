@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn samples(candidates: &[Candidate<'_>], rule: Rule, cap: Option<u32>) -> Vec<(u64, u32)> {
-        let kept = select(candidates, rule, cap, Seed(5)).unwrap();
+        let kept = select(candidates, rule, true, cap, Seed(5)).unwrap();
         kept.into_iter().map(|at| (candidates[at].prompt, candidates[at].sample)).collect()
     }
 
@@ -178,13 +178,13 @@ mod tests {
     fn a_rule_by_score_needs_scores_of_right_responses_only() {
         let mut candidates = two_prompts();
         candidates[4].score = None;
-        assert!(select(&candidates, Rule::Top(1), None, Seed(1)).is_ok());
+        assert!(select(&candidates, Rule::Top(1), true, None, Seed(1)).is_ok());
         candidates[0].score = None;
-        assert!(select(&candidates, Rule::Random(1), None, Seed(1)).is_ok());
+        assert!(select(&candidates, Rule::Random(1), true, None, Seed(1)).is_ok());
         let missing = SelectError { prompt: 9, sample: 2 };
-        assert_eq!(select(&candidates, Rule::Top(1), None, Seed(1)), Err(missing));
+        assert_eq!(select(&candidates, Rule::Top(1), true, None, Seed(1)), Err(missing));
         candidates[0].score = Some(f64::NAN);
-        assert_eq!(select(&candidates, Rule::Above(0.0), None, Seed(1)), Err(missing));
+        assert_eq!(select(&candidates, Rule::Above(0.0), true, None, Seed(1)), Err(missing));
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
                     prompt, sample, response: &texts[text as usize], correct,
                     score: Some(f64::from(score)),
                 }).collect();
-            let kept = select(&candidates, Rule::Top(count), None, Seed(0)).unwrap();
+            let kept = select(&candidates, Rule::Top(count), true, None, Seed(0)).unwrap();
             for prompt in 0..4 {
                 let of = |at: &&usize| candidates[**at].prompt == prompt;
                 let kept: Vec<usize> = kept.iter().filter(of).copied().collect();
@@ -243,5 +243,13 @@ mod tests {
             prop_assume!(!one.is_nan() && !other.is_nan());
             prop_assert_eq!(Some(ordered(one).cmp(&ordered(other))), one.partial_cmp(&other));
         }
+    }
+
+    #[test]
+    fn duplicates_stay_when_they_are_wanted() {
+        let candidates = [candidate(1, 0, "same", 0.0), candidate(1, 1, "same", 0.0)];
+        let kept = |distinct| select(&candidates, Rule::All, distinct, None, Seed(0)).unwrap();
+        assert_eq!(kept(true), vec![0]);
+        assert_eq!(kept(false), vec![0, 1]);
     }
 }

@@ -241,29 +241,24 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Branch, Port, Prepare, Role, Stage};
+    use crate::{
+        plan::Port,
+        run::tests::{add, graph_of},
+    };
     use proptest::prelude::*;
 
     const PORTS: [Port; 3] = [Port::Policy, Port::Prompts, Port::Rollouts];
 
     /// A graph whose stages read those given.
     fn graph(reads: &[Vec<usize>]) -> (Graph, Vec<Key>) {
-        let mut graph = Graph::default();
+        let mut nodes = Vec::new();
         let mut keys: Vec<Key> = Vec::new();
         for (number, inputs) in reads.iter().enumerate() {
-            let stage = Stage::Prepare(Prepare {
-                source: String::new(),
-                seed: number as u64,
-                prompts: 1,
-                validation: 1,
-                test: 1,
-                demonstrations: 0,
-            });
-            let inputs = PORTS.into_iter().zip(inputs.iter().map(|input| keys[*input])).collect();
-            let role = Role { branch: Branch::Ground, iteration: 0 };
-            keys.push(graph.add("test", stage, number.to_string(), role, inputs));
+            let inputs: Vec<(Port, Key)> =
+                PORTS.into_iter().zip(inputs.iter().map(|input| keys[*input])).collect();
+            keys.push(add(&mut nodes, &number.to_string(), &inputs));
         }
-        (graph, keys)
+        (graph_of(&nodes), keys)
     }
 
     fn board(reads: &[Vec<usize>], stored: &[usize]) -> Board {

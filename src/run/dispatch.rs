@@ -13,7 +13,7 @@ use crate::{
     base::{Failure, Key},
     event::{Event, FORMAT, Outcome, Record},
     plan::Graph,
-    store::{self, Artifact, Rates, RunLog, Store, Sync},
+    store::{self, Artifact, RunLog, Store, Sync},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -79,7 +79,6 @@ pub fn run(
         unborn: 0,
         hopeless: None,
         interrupts: 0,
-        rates: Rates::new(),
         done: 0,
         stored: stored.len(),
         skipped: 0,
@@ -113,7 +112,6 @@ struct Scheduler<'a> {
     /// Why no worker can be had, once that is certain.
     hopeless: Option<Failure>,
     interrupts: u32,
-    rates: Rates,
     done: usize,
     stored: usize,
     skipped: usize,
@@ -145,10 +143,6 @@ impl Scheduler<'_> {
     fn end(mut self) -> Result<RunSummary, RunError> {
         let left = self.board.open();
         self.skip(&left, "the run was interrupted")?;
-        if let Err(error) = self.store.add_rates(&self.rates) {
-            // They only make estimates better.
-            self.speaker.say(Event::Note { key: None, message: error.to_string() })?;
-        }
         let outcome = match (self.interrupts, self.failures.len()) {
             (1.., _) => Outcome::Interrupted,
             (0, 0) => Outcome::Done,
@@ -182,7 +176,7 @@ impl Scheduler<'_> {
             }
             let Some(work) = self.works.get_mut(&number) else { continue };
             let Some(part) = work.pending.pop_front() else { continue };
-            work.running.insert(worker, (part, self.clock.seconds()));
+            work.running.insert(worker, part);
             let task = Box::new(Task { node: self.board.node(number).clone(), part });
             let settings = Settings { checkpoint_every_secs: self.options.checkpoint_every_secs };
             self.pool.perform(worker, &Order::Perform { task, settings });
@@ -348,17 +342,11 @@ impl Scheduler<'_> {
         let now = self.clock.seconds();
         let Some(number) = self.number_of(worker) else { return Ok(()) };
         let Some(work) = self.works.get_mut(&number) else { return Ok(()) };
-        if !work.finish(worker, now) {
+        if !work.finish(worker) {
             return self.settle(number);
         }
         let Some(work) = self.works.remove(&number) else { return Ok(()) };
         let node = self.board.node(number);
-        if work.resumed() == 0 {
-            let measured = work.measured();
-            let rate = self.rates.entry(node.stage.kind().to_owned()).or_default();
-            rate.units += measured.units;
-            rate.seconds += measured.seconds;
-        }
         let seconds = now - work.started;
         self.committing.insert(number, seconds);
         let provenance = provenance(node, computed_on);
@@ -465,7 +453,7 @@ impl Scheduler<'_> {
         *deaths += 1;
         let again = *deaths <= self.options.retries && self.interrupts == 0;
         let Some(work) = self.works.get_mut(&number) else { return Ok(()) };
-        let Some((part, _)) = work.running.remove(&worker) else { return Ok(()) };
+        let Some(part) = work.running.remove(&worker) else { return Ok(()) };
         if again {
             work.pending.push_front(part);
             let message = format!("{}: trying again", failure.reason);

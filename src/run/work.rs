@@ -5,7 +5,7 @@ use crate::{
     base::Failure,
     event::{Event, Unit},
     plan::Node,
-    store::{Error, Lock, Measured, Staging},
+    store::{Error, Lock, Staging},
 };
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -24,7 +24,6 @@ pub(super) enum Ending {
 /// How far one part is.
 #[derive(Clone, Copy, Debug)]
 struct Reach {
-    from: u64,
     done: u64,
     total: u64,
 }
@@ -36,7 +35,7 @@ pub(super) struct Work {
     /// Parts that no worker has yet.
     pub(super) pending: VecDeque<Part>,
     /// Parts by the number of the worker that has them.
-    pub(super) running: BTreeMap<usize, (Part, f64)>,
+    pub(super) running: BTreeMap<usize, Part>,
     pub(super) ending: Option<Ending>,
     /// The clock when it began.
     pub(super) started: f64,
@@ -44,7 +43,6 @@ pub(super) struct Work {
     shards_left: u64,
     resumed: u64,
     reaches: BTreeMap<Part, Reach>,
-    busy_seconds: f64,
 }
 
 impl Work {
@@ -78,7 +76,6 @@ impl Work {
             shards_left: shards - resumed,
             resumed,
             reaches: BTreeMap::new(),
-            busy_seconds: 0.0,
         })
     }
 
@@ -100,9 +97,8 @@ impl Work {
     }
 
     /// A worker is done with its part. Whether that was the last: then the stage can be committed.
-    pub(super) fn finish(&mut self, worker: usize, now: f64) -> bool {
-        let Some((part, began)) = self.running.remove(&worker) else { return false };
-        self.busy_seconds += now - began;
+    pub(super) fn finish(&mut self, worker: usize) -> bool {
+        let Some(part) = self.running.remove(&worker) else { return false };
         if let Some(reach) = self.reaches.get_mut(&part) {
             reach.done = reach.total;
         }
@@ -125,8 +121,8 @@ impl Work {
         unit: Unit,
         watched: Map<String, Value>,
     ) -> Option<Event> {
-        let (part, _) = self.running.get(&worker)?;
-        let reach = self.reaches.entry(*part).or_insert(Reach { from: done, done, total });
+        let part = self.running.get(&worker)?;
+        let reach = self.reaches.entry(*part).or_insert(Reach { done, total });
         reach.done = done;
         reach.total = total;
         let key = self.lock.key();
@@ -139,12 +135,5 @@ impl Work {
         let total = sum(|reach| reach.total) + per_shard * self.shards.saturating_sub(said);
         let done = (sum(|reach| reach.done) + per_shard * self.resumed).min(total);
         Some(Event::StageProgress { key, done, total, unit, watched })
-    }
-
-    /// What was counted in this run, and one worker's seconds for it.
-    pub(super) fn measured(&self) -> Measured {
-        let units: u64 =
-            self.reaches.values().map(|reach| reach.done.saturating_sub(reach.from)).sum();
-        Measured { units: units as f64, seconds: self.busy_seconds }
     }
 }

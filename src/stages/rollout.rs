@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// Responses that grow at a time. More fill the processor better and take more memory; the result
 /// does not depend on it.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 512;
 
 /// How to draw.
 pub(super) struct Draw {

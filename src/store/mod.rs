@@ -1,4 +1,4 @@
-//! What is kept: artifacts by content, work in progress, records of runs, measured rates.
+//! What is kept: artifacts by content, work in progress, records of runs.
 //!
 //! May import: base.
 //! Owns: the folder `.mstar/`, its layout, its locks, and every write of the whole program. Nothing
@@ -12,7 +12,6 @@
 //!        staging-v1/<key>/work/      what a killed stage goes on from: shards, checkpoints
 //!        run-v1/<run>/               the log, the recipe, what it resolved to, the graph
 //!        lock-v1/                    kernel locks, which end with their process
-//!        rates.json                  how fast each kind of stage went on this machine
 //!        tmp/                        on the way out
 //! ```
 
@@ -23,7 +22,6 @@ mod disk;
 mod error;
 mod layout;
 mod lock;
-mod rates;
 mod record;
 mod retention;
 mod staging;
@@ -35,7 +33,6 @@ pub use disk::{Sync, write_beside};
 pub use error::Error;
 pub use layout::Store;
 pub use lock::{Lock, Presence};
-pub use rates::{Measured, Rates};
 pub use record::{Run, RunFiles, RunLog};
 pub use retention::{Removable, Removal, Retention};
 pub use staging::{Folder, StagedFile, Staging};

@@ -135,7 +135,12 @@ proptest! {
 
     /// A store with one byte changed, or one file cut or removed, either says so or lost nothing.
     #[test]
-    fn any_damage_is_found(file in 0_usize..3, at in 0_usize..2000, change in 0_u8..=255, how in 0..3) {
+    fn any_damage_is_found(
+        file in 0_usize..3,
+        at in 0_usize..2000,
+        change in 0_u8..=255,
+        how in 0..3,
+    ) {
         let (_folder, store) = store();
         make(&store, "a", &[("x", b"some bytes"), ("y", b"others")]);
         let whole = store.artifact(key("a")).unwrap().unwrap();
@@ -173,8 +178,8 @@ proptest! {
         let folder = staging.results().path("x").unwrap();
         let folder = folder.parent().unwrap();
         for name in [".x.1-1.tmp", "x", if manifest { MANIFEST } else { "y" }] {
-            let path = folder.join(name);
-            let mut file = File::options().create(true).truncate(true).write(true).open(path).unwrap();
+            let mut options = File::options();
+            let mut file = options.create_new(true).write(true).open(folder.join(name)).unwrap();
             file.write_all(&b"{\"format\":1}"[..cut]).unwrap();
         }
         prop_assert!(store.artifact(key("a")).unwrap().is_none());
@@ -326,19 +331,4 @@ fn gc_refuses_when_a_record_cannot_be_read() {
     File::options().write(true).open(about).unwrap().set_len(3).unwrap();
     assert!(matches!(store.gc(&Retention::default()), Err(Error::BadRun { .. })));
     assert!(store.artifact(key("a")).unwrap().is_some());
-}
-
-#[test]
-fn rates_follow_the_newest_measurements_and_survive_damage() {
-    let (_folder, store) = store();
-    let measured = |units, seconds| Rates::from([("train".into(), Measured { units, seconds })]);
-    store.add_rates(&measured(100.0, 10.0)).unwrap();
-    store.add_rates(&measured(40.0, 1.0)).unwrap();
-    let rates = store.rates().unwrap();
-    assert_eq!(rates["train"], Measured { units: 90.0, seconds: 6.0 });
-    assert_eq!(rates["train"].rate(), Some(15.0));
-    File::options().write(true).open(store.path().join("rates.json")).unwrap().set_len(9).unwrap();
-    assert!(store.rates().unwrap().is_empty());
-    store.add_rates(&measured(1.0, 1.0)).unwrap();
-    assert_eq!(store.rates().unwrap().len(), 1);
 }

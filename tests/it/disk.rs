@@ -1,6 +1,6 @@
 //! Disks that are full, read-only, or give back other bytes; and numbers that leave the numbers.
 
-use crate::sandbox::{GROUND, Sandbox, artifacts, assert_same, assert_told, finished};
+use crate::sandbox::{GROUND, RECIPE, Sandbox, artifacts, assert_same, assert_told, finished};
 use std::fs;
 use std::path::Path;
 
@@ -117,8 +117,7 @@ fn a_disk_that_may_only_be_read_is_told() {
 #[test]
 fn a_loss_that_is_no_number_fails_its_stage_and_leaves_the_last_good_checkpoint() {
     let sandbox = Sandbox::with_only(GROUND);
-    let recipe = crate::sandbox::recipe();
-    let (policy_and_data, _) = recipe.split_once("[warmup]").unwrap();
+    let (policy_and_data, _) = RECIPE.split_once("[warmup]").unwrap();
     let diverging = r#"
 [warmup]
 enabled = false

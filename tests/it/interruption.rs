@@ -6,6 +6,7 @@ use mstar::event::{Event, Outcome};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
@@ -56,14 +57,14 @@ fn wait_until(run: &mut Child, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a stage is at work that has left such a file to go on with.
-fn has_left(sandbox: &Sandbox, wanted: &str) -> bool {
-    let stages = entries(&sandbox.store().join("staging-v1"));
-    let files = stages.iter().flat_map(|stage| entries(&stage.join("work")));
-    files.into_iter().any(|file| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.starts_with(wanted)
-    })
+/// Whether a stage of the latest run has left such a file to go on with.
+fn has_left(sandbox: &Sandbox, stage: &str, wanted: &str) -> bool {
+    if !has_begun(sandbox, stage) {
+        return false;
+    }
+    let work = sandbox.store().join("staging-v1").join(sandbox.key_of(stage)).join("work");
+    let name = |file: &PathBuf| file.file_name().unwrap().to_string_lossy().into_owned();
+    entries(&work).iter().any(|file| name(file).starts_with(wanted))
 }
 
 fn has_begun(sandbox: &Sandbox, stage: &str) -> bool {
@@ -94,9 +95,8 @@ fn killed_at_twenty_random_moments_it_goes_on_to_the_same_bytes() {
         sleep(Duration::from_secs_f64(moment));
         if kill(&mut run, attempts % 2 == 0) {
             kills += 1;
-            at_work += u64::from(
-                !sandbox.store().join("staging-v1").read_dir().unwrap().next().is_none(),
-            );
+            at_work +=
+                u64::from(!sandbox.store().join("staging-v1").read_dir().unwrap().next().is_none());
         } else {
             assert_same(&sandbox.artifacts(), &wanted);
             sandbox = Sandbox::with_only(GROUND);
@@ -112,11 +112,11 @@ fn killed_at_twenty_random_moments_it_goes_on_to_the_same_bytes() {
 fn a_killed_run_goes_on_at_the_shard_and_the_step_that_it_had_reached() {
     let sandbox = Sandbox::with_only(GROUND);
     let mut run = sandbox.start(RUN, None);
-    wait_until(&mut run, || has_left(&sandbox, "shard-"));
+    wait_until(&mut run, || has_left(&sandbox, "warm-up explore", "shard-"));
     assert!(kill(&mut run, true));
 
     let mut run = sandbox.start(RUN, Some("talk"));
-    wait_until(&mut run, || has_left(&sandbox, "checkpoint.json"));
+    wait_until(&mut run, || has_left(&sandbox, "train 1", "checkpoint.json"));
     assert!(kill(&mut run, true));
     let talk = fs::read_to_string(sandbox.path("talk")).unwrap();
     assert!(talk.contains("resumed  warm-up explore at 1\n"), "{talk}");
@@ -135,12 +135,12 @@ fn a_killed_run_goes_on_at_the_shard_and_the_step_that_it_had_reached() {
 fn an_interrupted_run_stops_at_a_safe_point_and_goes_on_later() {
     let sandbox = Sandbox::with_only(GROUND);
     let mut run = sandbox.start(RUN, Some("talk"));
-    wait_until(&mut run, || has_left(&sandbox, "checkpoint.json"));
+    wait_until(&mut run, || has_left(&sandbox, "train 1", "checkpoint.json"));
     signal(run.id(), Signal::INT);
     assert_eq!(run.wait().unwrap().code(), Some(130));
     let talk = fs::read_to_string(sandbox.path("talk")).unwrap();
     assert!(talk.contains("stopping at the next safe point"), "{talk}");
-    assert!(has_left(&sandbox, "checkpoint.json"), "what it needs to go on is kept");
+    assert!(has_left(&sandbox, "train 1", "checkpoint.json"), "what it needs to go on is kept");
     let records = sandbox.records();
     let last = records.last().unwrap();
     assert!(matches!(last, Event::RunFinished { outcome: Outcome::Interrupted, .. }), "{last:?}");

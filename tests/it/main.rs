@@ -12,6 +12,8 @@ mod disk;
 mod interruption;
 #[cfg(feature = "torch")]
 mod main_path;
+#[cfg(feature = "torch")]
+mod parity;
 mod recipe_properties;
 mod report_page;
 mod report_study;

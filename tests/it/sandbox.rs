@@ -10,8 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// Everything after the policy: two iterations beside their control. The warm-up has two shards.
-const RECIPE: &str = r#"
+/// Two iterations beside their control. The warm-up has two shards.
+pub(crate) const RECIPE: &str = r#"format = 1
+name = "tiny"
+
+[policy]
+model = "builtin:mini-vlm"
+
 [data]
 source = "builtin:mini-vista"
 prompts = 520
@@ -47,52 +52,10 @@ equal_steps = true
 data = "warmup"
 "#;
 
-/// A policy that is right now and then.
-const SHIPPED: &str = r#"
-[policy]
-model = "builtin:mini-vlm"
-"#;
-
-/// The same from random weights, in some seconds: it guesses the commonest answers.
-const PRETRAINED: &str = r#"
-[policy]
-model = "builtin:mini-vlm/random"
-
-[pretraining]
-caption_share = 0.0
-
-[pretraining.perception]
-samples = 32
-batch_size = 32
-learning_rate = 3e-3
-warmup_steps = 1
-
-[pretraining.captions]
-samples = 16
-batch_size = 16
-learning_rate = 2e-3
-
-[pretraining.reasoning]
-samples = 160
-epochs = 8
-batch_size = 16
-learning_rate = 2e-3
-muon_learning_rate = 0.015
-warmup_steps = 5
-"#;
-
 /// Kinds of stages that give the policy and the prompts.
-pub(crate) const GROUND: &[&str] = &["import", "pretrain", "prepare"];
+pub(crate) const GROUND: &[&str] = &["import", "prepare"];
 /// Kinds of stages that give the policy.
-pub(crate) const POLICY: &[&str] = &["import", "pretrain"];
-
-/// The recipe that sandboxes have as `tiny.toml`.
-pub(crate) fn recipe() -> String {
-    let shipped = mstar::data::checkpoint::shipped("builtin:mini-vlm");
-    let is_there = shipped.is_some_and(|it| !it.weights.is_empty());
-    let policy = if is_there { SHIPPED } else { PRETRAINED };
-    format!("format = 1\nname = \"tiny\"\n{policy}{RECIPE}")
-}
+pub(crate) const POLICY: &[&str] = &["import"];
 
 /// What a command left.
 #[derive(Clone, Debug)]
@@ -161,7 +124,7 @@ impl Sandbox {
     /// With the recipe `tiny.toml` and no store.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("there is a folder for temporary files");
-        fs::write(folder.path().join("tiny.toml"), recipe()).unwrap();
+        fs::write(folder.path().join("tiny.toml"), RECIPE).unwrap();
         Self { folder }
     }
 
@@ -309,7 +272,7 @@ pub(crate) fn finished() -> &'static (PathBuf, Said) {
         }
         let folder = parent.join(format!("finished.{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("tiny.toml"), recipe()).unwrap();
+        fs::write(folder.join("tiny.toml"), RECIPE).unwrap();
         let mut command = program();
         command.args(["run", "tiny.toml", "--workers", "2"]).current_dir(&folder);
         let said = Said::of(command.output().expect("the program starts"));
