@@ -104,7 +104,7 @@ pub(crate) struct Run {
     #[arg(long, default_value = "auto")]
     pub(crate) device: String,
     /// Worker processes; by default one for each GPU, or two on a CPU with two cores or more.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) workers: Option<u32>,
 }
 

@@ -94,7 +94,7 @@ impl fmt::Display for Trouble {
         match self {
             Self::Faults(faults) => {
                 for fault in &faults.0 {
-                    writeln!(f, "{}\n", fault.to_text())?;
+                    write!(f, "{}\n\n", fault.to_text().trim_end())?;
                 }
                 let count = faults.0.len();
                 write!(f, "{count} {}", if count == 1 { "fault" } else { "faults" })

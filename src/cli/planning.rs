@@ -140,7 +140,8 @@ fn add_measurements(
 
 /// An error of the store as what the program ends with.
 pub(crate) fn of_store(error: store::Error) -> Trouble {
-    Trouble::from_hint(&error as &dyn Hint, Exit::StageFailed)
+    let exit = if error.is_of_its_path() { Exit::Wrong } else { Exit::StageFailed };
+    Trouble::from_hint(&error as &dyn Hint, exit)
 }
 
 /// The run that was named, or the latest.

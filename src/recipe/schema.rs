@@ -178,8 +178,19 @@ pub struct KeyDoc {
     pub parts: Vec<(String, String)>,
 }
 
-/// What is known of a dotted key such as `training.interval`; `None` for what is no key.
+/// What is known of a dotted key such as `training.interval`, or of a whole recipe when the key is
+/// empty; `None` for what is no key.
 pub fn explain(key: &str) -> Option<KeyDoc> {
+    if key.is_empty() {
+        let parts = shape().iter().map(|(name, key)| (name.clone(), key.doc.clone()));
+        return Some(KeyDoc {
+            key: String::new(),
+            doc: "The keys and tables of a recipe.".to_owned(),
+            takes: String::new(),
+            default: Value::Null,
+            parts: parts.collect(),
+        });
+    }
     let found = key_at(key)?;
     let parts = match &found.shape {
         Shape::Table(keys) => {

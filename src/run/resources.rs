@@ -85,6 +85,8 @@ pub struct Resources {
     pub processor: String,
     /// CUDA devices that the driver shows. Whoever knows that this build cannot use them sets 0.
     pub cuda_devices: u32,
+    /// Threads that a process may have at most: `OMP_NUM_THREADS`, if it is set.
+    pub most_threads: u32,
 }
 
 impl Resources {
@@ -96,6 +98,7 @@ impl Resources {
             memory_bytes: memory_bytes(),
             processor: processor(),
             cuda_devices: cuda_devices(),
+            most_threads: most_threads(),
         }
     }
 
@@ -132,7 +135,7 @@ impl Resources {
         };
         let count = workers.map_or(devices.len(), |workers| workers.max(1) as usize);
         let devices = devices.into_iter().cycle().take(count);
-        let threads = (self.cores / count as u32).max(1);
+        let threads = (self.cores / count as u32).min(self.most_threads).max(1);
         Ok((0..).zip(devices).map(|(number, device)| Slot { number, device, threads }).collect())
     }
 }
@@ -146,6 +149,12 @@ fn memory_bytes() -> u64 {
     let limit = group.and_then(|text| text.trim().parse::<u64>().ok());
     let total = total.map_or(0, |kibibytes| kibibytes * 1024);
     limit.map_or(total, |limit| limit.min(total))
+}
+
+/// The first number of `OMP_NUM_THREADS`; the others are for nested teams.
+fn most_threads() -> u32 {
+    let text = std::env::var("OMP_NUM_THREADS").unwrap_or_default();
+    text.split(',').next().and_then(|first| first.trim().parse().ok()).unwrap_or(u32::MAX)
 }
 
 fn processor() -> String {
@@ -175,7 +184,8 @@ mod tests {
     use super::*;
 
     fn machine(cores: u32, cuda_devices: u32) -> Resources {
-        Resources { cores, memory_bytes: 0, processor: String::new(), cuda_devices }
+        let most_threads = u32::MAX;
+        Resources { cores, memory_bytes: 0, processor: String::new(), cuda_devices, most_threads }
     }
 
     #[test]
@@ -191,6 +201,9 @@ mod tests {
         assert_eq!(shares(16, 2, "auto", None), [("cuda:0".into(), 8), ("cuda:1".into(), 8)]);
         assert_eq!(shares(16, 2, "cuda:1", None), [("cuda:1".into(), 16)]);
         assert_eq!(shares(4, 2, "cpu", Some(1)), [cpu(4)]);
+        let few = Resources { most_threads: 3, ..machine(8, 0) };
+        let threads = |workers| few.slots(Device::Cpu, workers).unwrap()[0].threads;
+        assert_eq!((threads(Some(1)), threads(Some(4))), (3, 2));
     }
 
     #[test]

@@ -90,7 +90,9 @@ impl Hint for Error {
                  another disk with `--store`; what is done stays done"
             )),
             Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                io::ErrorKind::PermissionDenied
+                | io::ErrorKind::ReadOnlyFilesystem
+                | io::ErrorKind::NotFound => {
                     Some("choose a folder you may write with `--store` or `MSTAR_STORE`".into())
                 }
                 io::ErrorKind::NotADirectory => {
@@ -115,6 +117,22 @@ impl Hint for Error {
 }
 
 impl Error {
+    /// Whether the path that was given for the store cannot be one, so that the command is wrong.
+    pub fn is_of_its_path(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::NotFound
+            ),
+            Self::NotAFolder { .. } | Self::NotAStore { .. } | Self::Version { .. } => true,
+            Self::NoSuchRun { .. } | Self::BadName { .. } => true,
+            Self::Altered { .. } | Self::NoSuchFile { .. } | Self::BadRun { .. } => false,
+        }
+    }
+
     /// Whether the disk, or what this user may fill of it, is full.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Io { free: Some(_), .. })

@@ -1,7 +1,7 @@
 //! A log as a run of the embedded task writes it, with the numbers of one that was measured.
 
 use mstar::base::{Digest, Key};
-use mstar::event::{Event, Outcome, Record, StageSummary, Versions};
+use mstar::event::{Event, Machine, Outcome, Record, StageSummary, Versions};
 use mstar::report::{Answer, Extras, RecipeLine, SampleView};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -283,6 +283,12 @@ pub(crate) fn log(end: End) -> Vec<Record> {
             libtorch: Some("2.11.0".into()),
             platform: "linux x86_64".into(),
             cores: 2,
+        },
+        machine: Machine {
+            processor: "Two Cores 2000".into(),
+            cores: 2,
+            memory_bytes: 8 << 30,
+            cuda_devices: 0,
         },
     });
     log.plan();
