@@ -392,7 +392,8 @@ mod tests {
             "a list of `\"vision\"`, `\"projector\"` or `\"language\"`, at least 1"
         );
         assert_eq!(explain("policy.lora.rank").unwrap().default, json!(16));
-        for nothing in ["", "training.", "training.intervall", "seed.x", "reward.select.top"] {
+        assert_eq!(explain("").unwrap().parts.len(), shape().len());
+        for nothing in ["training.", "training.intervall", "seed.x", "reward.select.top"] {
             assert_eq!(explain(nothing), None, "{nothing}");
         }
     }

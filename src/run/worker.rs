@@ -169,7 +169,7 @@ fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Ended> {
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload_as_str().unwrap_or("a panic without a message");
         let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
-        let text = format!("{}{}", message.trim(), place.unwrap_or_default());
+        let text = format!("{}{}", without_trace(message), place.unwrap_or_default());
         // The first panic is the cause; those of destructors on the way out are not.
         if let Ok(mut heard) = heard.lock()
             && heard.is_empty()
@@ -182,11 +182,21 @@ fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Ended> {
     outcome.map_err(|_| {
         let reason = said.lock().map(|text| text.clone()).unwrap_or_default();
         let lower = reason.to_lowercase();
-        let hint = lower.contains("out of memory").then(|| {
+        let full = lower.contains("out of memory") || lower.contains("allocate memory");
+        let hint = full.then(|| {
             "use fewer workers, a smaller `micro_batch_size` or a shorter `max_length`".to_owned()
         });
         Ended::Panicked(Failure { reason, hint })
     })
+}
+
+/// What libtorch said, without the frames of C++ that it says it with and the Rust around it.
+fn without_trace(message: &str) -> &str {
+    let text = message.trim_start_matches("called `Result::unwrap()` on an `Err` value: ");
+    let text = text.trim_start_matches("Torch(\"");
+    let ends = ["\\nException raised from", "\nException raised from", "\\nframe #", "\nframe #"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min();
+    text[..end.unwrap_or(text.len())].trim()
 }
 
 /// The way to the scheduler.
@@ -211,5 +221,26 @@ impl Line {
         if let Ok(mut file) = self.0.lock() {
             file.write_all(text.as_bytes()).ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_tensor_code_is_told_in_a_sentence() {
+        let panicked = catch(|| -> () {
+            panic!(
+                "can't allocate memory: you tried to allocate 8 bytes.\nframe #0: c10::alloc + 0x6a"
+            )
+        });
+        let Err(Ended::Panicked(failure)) = panicked else { panic!("it is caught") };
+        assert!(failure.reason.contains("you tried to allocate 8 bytes."), "{}", failure.reason);
+        assert!(!failure.reason.contains("frame #"), "{}", failure.reason);
+        assert!(failure.hint.is_some_and(|hint| hint.contains("fewer workers")));
+        let said = r#"called `Result::unwrap()` on an `Err` value: Torch("no memory. Error code 12\nframe #0: x")"#;
+        assert_eq!(without_trace(said), "no memory. Error code 12");
+        assert_eq!(without_trace("index 3 is out of range"), "index 3 is out of range");
     }
 }

@@ -1,6 +1,6 @@
 //! Single files: read, written beside their name and renamed, removed if they are there.
 
-use super::error::{At as _, Error};
+use super::error::{At as _, Error, MAKE_FOLDER};
 use std::{
     ffi::OsString,
     fs, io,
@@ -27,7 +27,7 @@ pub(super) fn beside(path: &Path) -> PathBuf {
 
 /// Makes a folder and those above it.
 pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
-    fs::create_dir_all(path).at("make the folder", path)
+    fs::create_dir_all(path).at(MAKE_FOLDER, path)
 }
 
 /// When bytes must be on the disk itself, which costs milliseconds. A killed process loses nothing

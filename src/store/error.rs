@@ -4,6 +4,9 @@ use crate::base::{Bytes, Hint, Key};
 use std::{io, path::Path, path::PathBuf};
 use thiserror::Error;
 
+/// The operation of making a folder, which is what opening a store begins with.
+pub(super) const MAKE_FOLDER: &str = "make the folder";
+
 /// A fault of the store.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -89,17 +92,16 @@ impl Hint for Error {
                 "the disk is full ({free} free): `mstar gc` removes what no run names, or choose \
                  another disk with `--store`; what is done stays done"
             )),
-            Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied
-                | io::ErrorKind::ReadOnlyFilesystem
-                | io::ErrorKind::NotFound => {
-                    Some("choose a folder you may write with `--store` or `MSTAR_STORE`".into())
-                }
-                io::ErrorKind::NotADirectory => {
-                    Some("a part of that path is a file: choose another with `--store`".into())
-                }
-                _ => None,
-            },
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotADirectory => {
+                Some("a part of that path is a file: choose another with `--store`".into())
+            }
+            Self::Io { source, operation, .. } => {
+                let refused = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];
+                let refused = refused.contains(&source.kind()) || *operation == MAKE_FOLDER;
+                refused.then(|| {
+                    "choose a folder you may write with `--store` or `MSTAR_STORE`".to_owned()
+                })
+            }
             Self::NotAFolder { .. } | Self::NotAStore { .. } => {
                 Some("name a new or an empty folder with `--store` or `MSTAR_STORE`".into())
             }
@@ -120,12 +122,13 @@ impl Error {
     /// Whether the path that was given for the store cannot be one, so that the command is wrong.
     pub fn is_of_its_path(&self) -> bool {
         match self {
+            Self::Io { free: Some(_), .. } => false,
+            Self::Io { operation: MAKE_FOLDER, .. } => true,
             Self::Io { source, .. } => matches!(
                 source.kind(),
                 io::ErrorKind::PermissionDenied
                     | io::ErrorKind::ReadOnlyFilesystem
                     | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::NotFound
             ),
             Self::NotAFolder { .. } | Self::NotAStore { .. } | Self::Version { .. } => true,
             Self::NoSuchRun { .. } | Self::BadName { .. } => true,
