@@ -27,7 +27,9 @@ impl TorchPerformer {
         if found != wanted {
             return Err(Failure {
                 reason: format!("libtorch {found} was found, and mstar needs {wanted}"),
-                hint: Some("take another libtorch out of LD_LIBRARY_PATH, or build mstar again".into()),
+                hint: Some(
+                    "take another libtorch out of LD_LIBRARY_PATH, or build mstar again".into(),
+                ),
             });
         }
         engine::set_threads(threads as usize);
