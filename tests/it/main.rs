@@ -19,5 +19,6 @@ mod parity;
 mod recipe_properties;
 mod report_page;
 mod report_study;
+#[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "for tests that run stages"))]
 mod sandbox;
 mod study_log;
