@@ -30,7 +30,7 @@ impl Checkpoint {
 }
 
 /// The base model of the embedded task, made by `recipes/base.toml`.
-const MINI_VLM: Checkpoint = Checkpoint {
+static MINI_VLM: Checkpoint = Checkpoint {
     weights: include_bytes!("mini_vlm/model.safetensors"),
     config: include_str!("mini_vlm/config.json"),
     tokenizer: super::mini_vista::TOKENIZER_JSON,

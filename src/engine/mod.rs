@@ -20,7 +20,7 @@ pub mod sampling;
 pub mod schedule;
 pub mod weights;
 
-pub use device::{DeviceChoice, DeviceError, describe, libtorch_version, set_threads};
+pub use device::{DeviceChoice, DeviceError, LIBTORCH_WANTED, describe, libtorch_version, set_threads};
 pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate};
 pub use loss::backward;
 pub use models::{Model, ModelError, Part, kind_of, load};

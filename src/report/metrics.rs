@@ -183,6 +183,13 @@ pub struct Prompts {
     pub test: u64,
 }
 
+impl Prompts {
+    /// Whether no split has any.
+    pub fn is_empty(&self) -> bool {
+        self.train + self.validation + self.test == 0
+    }
+}
+
 /// `import` and `pretrain`: the model it starts from.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Imported {

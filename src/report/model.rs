@@ -364,7 +364,11 @@ impl Member {
             "select" => self.selections.push(row.measured(at)?),
             "train" => self.trainings.push(row.measured(at)?),
             "prepare" => {
-                self.prompts = Some(row.measured::<Prepared>(at)?.value.prompts);
+                // A control's worked examples are prepared apart and are nobody's prompts.
+                let prompts = row.measured::<Prepared>(at)?.value.prompts;
+                if !prompts.is_empty() {
+                    self.prompts = Some(prompts);
+                }
             }
             "import" | "pretrain" => {
                 self.parameters = Some(row.measured::<Imported>(at)?.value.parameters);

@@ -21,8 +21,15 @@ impl TorchPerformer {
     /// Opens the device and sets how many threads an operation may use.
     ///
     /// # Errors
-    /// When the device is not there.
+    /// When the device is not there, or another libtorch was found than mstar was built with.
     pub fn new(device: &str, threads: u32) -> Result<Self, Failure> {
+        let (found, wanted) = (engine::libtorch_version(), engine::LIBTORCH_WANTED);
+        if found != wanted {
+            return Err(Failure {
+                reason: format!("libtorch {found} was found, and mstar needs {wanted}"),
+                hint: Some("take another libtorch out of LD_LIBRARY_PATH, or build mstar again".into()),
+            });
+        }
         engine::set_threads(threads as usize);
         let open = || {
             let choice: DeviceChoice = device.parse().map_err(failed)?;
