@@ -53,6 +53,7 @@ fn torn_artifacts_are_found_before_anything_runs() {
 }
 
 /// Runs a script in a mount namespace of its own; `None`, said, where that is not allowed.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests wants to know what did not run")]
 fn with_mounts(sandbox: &Sandbox, script: &str) -> Option<std::process::Output> {
     let mut command = std::process::Command::new("unshare");
     command.args(["--mount", "--map-root-user", "sh", "-c"]).current_dir(sandbox.path(""));

@@ -1,5 +1,7 @@
 //! Everything that is tested through the public interface, in one binary.
 #![expect(clippy::disallowed_methods, reason = "tests make the files that the program meets")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, helpers of tests included")]
+#![expect(clippy::format_push_string, reason = "what is told in a snapshot is no hot path")]
 
 mod bad_input;
 mod bad_recipes;
@@ -17,5 +19,6 @@ mod parity;
 mod recipe_properties;
 mod report_page;
 mod report_study;
+#[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "for tests that run stages"))]
 mod sandbox;
 mod study_log;

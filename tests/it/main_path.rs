@@ -7,6 +7,9 @@ use serde_json::Value;
 use std::fs;
 use std::process::Command;
 
+/// What a value has to be.
+type Form = fn(&Value) -> bool;
+
 fn is_share(value: &Value) -> bool {
     value.as_f64().is_some_and(|share| (0.0..=1.0).contains(&share))
 }
@@ -21,7 +24,7 @@ fn is_count(value: &Value) -> bool {
 
 /// An object with at least these fields, each of its form.
 #[track_caller]
-fn assert_fields(object: &Value, fields: &[(&str, fn(&Value) -> bool)]) {
+fn assert_fields(object: &Value, fields: &[(&str, Form)]) {
     let map = object.as_object().unwrap_or_else(|| panic!("no object: {object}"));
     for (name, is_good) in fields {
         let value = map.get(*name).unwrap_or_else(|| panic!("no `{name}` in {object}"));
@@ -163,7 +166,7 @@ fn lists_and_shows_what_ran() {
 
 #[test]
 fn plans_keep_their_contract_before_and_after_a_run() {
-    let form: &[(&str, fn(&Value) -> bool)] = &[
+    let form: &[(&str, Form)] = &[
         ("key", Value::is_string),
         ("kind", Value::is_string),
         ("name", Value::is_string),
