@@ -21,7 +21,8 @@ const REFERENCE_HEAD: &str = "\
 # Recipe keys
 
 Every key of a recipe, table by table. `mstar explain KEY` says the same on the command line. Some keys
-and values are understood and refused, because what they ask for is not built yet: see [What mstar does not do yet](../not-yet.md).";
+and values are understood and refused, because what they ask for is not built yet: see
+[What mstar does not do yet](../not-yet.md).";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -38,8 +39,9 @@ fn pages() -> Vec<String> {
     .map(str::to_owned)
     .into();
     for folder in ["book/src", "book/src/reference"] {
-        for entry in fs::read_dir(root().join(folder)).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
+        for entry in fs::read_dir(root().join(folder)).expect("the book has this folder") {
+            let entry = entry.expect("a folder of the book can be listed");
+            let name = entry.file_name().into_string().expect("names of pages are text");
             if name.ends_with(".md") {
                 pages.push(format!("{folder}/{name}"));
             }
@@ -92,8 +94,9 @@ fn one_line(text: &str) -> String {
 
 /// The keys of the top level in their order, which JSON text keeps.
 fn top_level() -> Vec<String> {
-    let text = serde_json::to_string(&Recipe::default()).unwrap();
-    let keys: IndexMap<String, IgnoredAny> = serde_json::from_str(&text).unwrap();
+    let text = serde_json::to_string(&Recipe::default()).expect("a recipe is plain data");
+    let keys: IndexMap<String, IgnoredAny> =
+        serde_json::from_str(&text).expect("it was just written");
     ["extends".to_owned()].into_iter().chain(keys.into_keys()).collect()
 }
 
