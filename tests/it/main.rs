@@ -14,6 +14,7 @@ mod disk;
 mod interruption;
 #[cfg(feature = "torch")]
 mod main_path;
+mod book;
 #[cfg(feature = "torch")]
 mod parity;
 mod recipe_properties;
