@@ -1,6 +1,8 @@
 //! Holds the house to its plan: imports run one way, files stay small and well named, libtorch
 //! stays in the engine.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, helpers of tests included")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Reading what the user names: recipes, folders, images.
 
-use super::exit::{Exit, Trouble};
+use super::exit::Trouble;
 use crate::base::{Fault, Faults, Place, Source};
 use std::fs;
 use std::path::Path;
@@ -64,11 +64,11 @@ fn read_text(path: &Path) -> Result<Source, (String, String)> {
 }
 
 /// Reads any file that a command names.
+#[cfg(feature = "torch")]
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Trouble> {
-    fs::read(path).map_err(|error| Trouble::Said {
-        message: format!("`{}` cannot be read: {error}", path.display()),
-        hint: Some("check the path and its permissions".into()),
-        exit: Exit::Wrong,
+    fs::read(path).map_err(|error| {
+        let message = format!("`{}` cannot be read: {error}", path.display());
+        Trouble::wrong(message, "check the path and its permissions")
     })
 }
 

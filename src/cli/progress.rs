@@ -117,15 +117,14 @@ impl Progress {
             done
         });
         let seconds = now.saturating_sub(running.began_ms) as f64 / 1e3;
-        let mut text = format!("{done}/{total} {}", word(unit));
+        let mut parts = vec![format!("{done}/{total} {}", word(unit))];
         if seconds > 0.0 && done > began_at {
             let rate = (done - began_at) as f64 / seconds;
             let left = total.saturating_sub(done) as f64 / rate;
-            text.push_str(&format!(", {}, {} to go", Rate(rate), Duration(left)));
+            parts.push(format!("{}, {} to go", Rate(rate), Duration(left)));
         }
-        for (what, value) in watched {
-            text.push_str(&format!(", {what} {}", number(value)));
-        }
+        parts.extend(watched.iter().map(|(what, value)| format!("{what} {}", number(value))));
+        let text = parts.join(", ");
         running.bar.set_message(text.clone());
         let plain = self.bars.is_none() && now.saturating_sub(running.told_ms) >= PLAIN_EVERY_MS;
         if plain {

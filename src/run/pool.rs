@@ -101,6 +101,8 @@ impl<'a> Pool<'a> {
         let mut command = (self.command)(slot);
         command
             .env("OMP_NUM_THREADS", &threads)
+            // Threads that spin while they wait cost ten times the work on a busy machine.
+            .env("OMP_WAIT_POLICY", "passive")
             .env("MKL_NUM_THREADS", &threads)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -135,7 +135,10 @@ impl Resources {
         };
         let count = workers.map_or(devices.len(), |workers| workers.max(1) as usize);
         let devices = devices.into_iter().cycle().take(count);
-        let threads = (self.cores / count as u32).min(self.most_threads).max(1);
+        // A worker alone takes as many threads as one of two, since the number of threads decides the
+        // order of sums and so the last bits: `--workers 1` makes the bytes that two make.
+        let sharing = (count as u32).max(self.cores.clamp(1, 2));
+        let threads = (self.cores / sharing).min(self.most_threads).max(1);
         Ok((0..).zip(devices).map(|(number, device)| Slot { number, device, threads }).collect())
     }
 }

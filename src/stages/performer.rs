@@ -46,6 +46,11 @@ impl TorchPerformer {
     }
 }
 
+/// CUDA devices that this libtorch can use.
+pub fn cuda_devices() -> u32 {
+    engine::device::cuda_devices().map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 impl Performer for TorchPerformer {
     fn perform(&mut self, task: &Task, context: &Context<'_>) -> Result<(), Stop> {
         let device = self.device;

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bad_recipes;
+mod book;
 mod command_line;
 #[cfg(feature = "torch")]
 mod determinism;
@@ -14,7 +15,6 @@ mod disk;
 mod interruption;
 #[cfg(feature = "torch")]
 mod main_path;
-mod book;
 #[cfg(feature = "torch")]
 mod parity;
 mod recipe_properties;

@@ -9,7 +9,8 @@ use crate::store::Store;
 use std::path::Path;
 
 pub(crate) fn doctor(store: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    let resources = Resources::detect();
+    let mut resources = Resources::detect();
+    resources.cuda_devices = super::torch::usable_cuda_devices(resources.cuda_devices);
     let versions = super::run::versions(&resources);
     let libtorch = versions.libtorch.unwrap_or_else(|| {
         "not in this build: it plans and reports, and cannot run (build with the feature `torch`)"

@@ -11,21 +11,22 @@ pub(crate) fn explain(arguments: &Explain, printer: Printer) -> Result<Exit, Tro
         let hint = "`mstar explain` without a key lists them all";
         return Err(Trouble::wrong(format!("`{key}` is no key of a recipe"), hint));
     };
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if !doc.key.is_empty() {
-        text += &format!("{}\n  ", doc.key);
+        lines.push(doc.key.clone());
     }
-    text.push_str(&doc.doc.replace('\n', "\n  "));
+    lines.extend(doc.doc.lines().map(|line| format!("  {line}")));
     if !doc.takes.is_empty() {
-        text += &format!("\n  takes {}", doc.takes);
+        lines.push(format!("  takes {}", doc.takes));
     }
     if !doc.default.is_null() && !doc.default.is_object() {
-        text += &format!("\n  default {}", doc.default);
+        lines.push(format!("  default {}", doc.default));
     }
     for (name, meaning) in &doc.parts {
         let meaning = meaning.split_whitespace().collect::<Vec<_>>().join(" ");
-        text += &format!("\n    {name:<22} {meaning}");
+        lines.push(format!("    {name:<22} {meaning}"));
     }
+    let text = lines.join("\n");
     printer.data(&text)?;
     Ok(Exit::Done)
 }

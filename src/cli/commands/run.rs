@@ -19,7 +19,8 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
     let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
     let device: Device =
         arguments.device.parse().map_err(|error: run::DeviceError| wrong(&error))?;
-    let resources = Resources::detect();
+    let mut resources = Resources::detect();
+    resources.cuda_devices = super::torch::usable_cuda_devices(resources.cuda_devices);
     let slots = resources.slots(device, arguments.workers).map_err(|error| wrong(&error))?;
     let store = Store::open(store_path).map_err(of_store)?;
     let interrupts = Interrupts::install().map_err(|error| Trouble::Said {

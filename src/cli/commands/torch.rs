@@ -5,6 +5,17 @@ use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
 use std::path::Path;
 
+/// CUDA devices that this libtorch can use, of those that the driver shows.
+#[cfg(feature = "torch")]
+pub(super) fn usable_cuda_devices(shown: u32) -> u32 {
+    if shown == 0 { 0 } else { shown.min(crate::stages::cuda_devices()) }
+}
+
+#[cfg(not(feature = "torch"))]
+pub(super) fn usable_cuda_devices(_: u32) -> u32 {
+    0
+}
+
 #[cfg(feature = "torch")]
 pub(crate) fn worker(arguments: &Worker, store: &Path) -> Result<Exit, Trouble> {
     let threads = arguments.threads;

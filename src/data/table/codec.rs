@@ -54,6 +54,16 @@ pub enum TableError {
     },
 }
 
+impl TableError {
+    /// The same with its row counted from the beginning of the table.
+    fn after(mut self, rows: usize) -> Self {
+        if let Self::Value { row, .. } = &mut self {
+            *row += rows;
+        }
+        self
+    }
+}
+
 impl Hint for TableError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -75,8 +85,6 @@ impl Hint for TableError {
 pub fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, TableError> {
     let unwritable = |source| TableError::Unwritable { table: R::TABLE, source };
     let schema = schema_of::<R>();
-    let batch = RecordBatch::try_new(schema.clone(), R::columns(rows)?)
-        .map_err(|error| unwritable(error.into()))?;
     let properties = WriterProperties::builder()
         .set_created_by("mstar".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -84,8 +92,15 @@ pub fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, TableError> {
         .build();
     let mut bytes = Vec::new();
     let mut writer =
-        ArrowWriter::try_new(&mut bytes, schema, Some(properties)).map_err(unwritable)?;
-    writer.write(&batch).map_err(unwritable)?;
+        ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(unwritable)?;
+    // A group at a time, for pictures as PNG and as columns would otherwise be there all at once.
+    for (index, group) in rows.chunks(R::ROWS_IN_GROUP).enumerate() {
+        let columns = R::columns(group).map_err(|error| error.after(index * R::ROWS_IN_GROUP))?;
+        let batch = RecordBatch::try_new(schema.clone(), columns)
+            .map_err(|error| unwritable(error.into()))?;
+        writer.write(&batch).map_err(unwritable)?;
+        writer.flush().map_err(unwritable)?;
+    }
     writer.close().map_err(unwritable)?;
     Ok(bytes)
 }
