@@ -134,11 +134,12 @@ impl Resources {
             }
         };
         let count = workers.map_or(devices.len(), |workers| workers.max(1) as usize);
-        let devices = devices.into_iter().cycle().take(count);
-        // A worker alone takes as many threads as one of two, since the number of threads decides the
+        // A worker alone on a processor takes as many threads as one of two, since the number of threads decides the
         // order of sums and so the last bits: `--workers 1` makes the bytes that two make.
-        let sharing = (count as u32).max(self.cores.clamp(1, 2));
+        let least = if devices[0] == "cpu" { self.cores.clamp(1, 2) } else { 1 };
+        let sharing = (count as u32).max(least);
         let threads = (self.cores / sharing).min(self.most_threads).max(1);
+        let devices = devices.into_iter().cycle().take(count);
         Ok((0..).zip(devices).map(|(number, device)| Slot { number, device, threads }).collect())
     }
 }
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(shares(2, 0, "cpu", Some(4)), [cpu(1), cpu(1), cpu(1), cpu(1)]);
         assert_eq!(shares(16, 2, "auto", None), [("cuda:0".into(), 8), ("cuda:1".into(), 8)]);
         assert_eq!(shares(16, 2, "cuda:1", None), [("cuda:1".into(), 16)]);
-        assert_eq!(shares(4, 2, "cpu", Some(1)), [cpu(4)]);
+        assert_eq!(shares(4, 2, "cpu", Some(1)), [cpu(2)]);
         let few = Resources { most_threads: 3, ..machine(8, 0) };
         let threads = |workers| few.slots(Device::Cpu, workers).unwrap()[0].threads;
         assert_eq!((threads(Some(1)), threads(Some(4))), (3, 2));
