@@ -28,7 +28,7 @@ pub fn matches(answer: &str, gold: &str) -> bool {
     matches_within(answer, gold, 0.0)
 }
 
-/// As [`matches`], but numbers may differ by `tolerance` times the gold number.
+/// As [`matches()`], but numbers may differ by `tolerance` times the gold number.
 pub fn matches_within(answer: &str, gold: &str, tolerance: f64) -> bool {
     let (answer, gold) = (normalise(answer), normalise(gold));
     if answer.is_empty() {
