@@ -34,7 +34,7 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
             "data.benchmarks",
             !recipe.data.benchmarks.is_empty(),
             "benchmarks inside a recipe",
-            "leave them out; the test split is evaluated, and `mstar eval` scores responses",
+            "leave them out; the test split is evaluated",
         ),
         (
             "reward.model",

@@ -140,13 +140,13 @@ pub struct Trained {
     /// Steps that the policy has behind it afterwards.
     #[serde(default)]
     pub step: u64,
-    /// Training sequences seen.
+    /// Examples that were trained on, each counted once.
     #[serde(default)]
     pub samples: u64,
-    /// Tokens that bore loss.
+    /// Tokens that were read, pictures and prompts included.
     #[serde(default)]
     pub tokens: u64,
-    /// Loss of the first step.
+    /// Mean loss of the first steps.
     #[serde(default)]
     pub loss_first: Option<f64>,
     /// Loss of the last step.
