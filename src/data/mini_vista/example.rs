@@ -326,13 +326,4 @@ mod tests {
             }
         }
     }
-
-    #[test]
-    #[ignore = "a measurement: at least 20 000 samples a second in release"]
-    fn speed() {
-        let digest: u64 = examples(Stream::Train, 100_000)
-            .map(|example| u64::from(example.sample().image.as_raw()[0]))
-            .sum();
-        assert!(digest > 0);
-    }
 }
