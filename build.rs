@@ -19,7 +19,6 @@ fn main() {
         "libtorch {version} was found and mstar needs {VERSION}; unset LIBTORCH and run \
          `.ci/libtorch` to have the right one fetched"
     );
-    println!("cargo:rustc-env=MSTAR_LIBTORCH_VERSION={version}");
 }
 
 fn version(header: &str) -> String {

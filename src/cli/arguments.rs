@@ -130,6 +130,13 @@ pub(crate) struct List {
     pub(crate) format: TextOrJson,
 }
 
+/// A temperature as recipes take it.
+fn temperature(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "a number from 0 to 4 is expected".to_owned())?;
+    let fits = (0.0..=4.0).contains(&value);
+    fits.then_some(value).ok_or_else(|| "a number from 0 to 4 is expected".to_owned())
+}
+
 /// For people or for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TextOrJson {
@@ -147,7 +154,8 @@ pub(crate) struct Report {
     /// In which form.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
-    /// Where the page goes (default: `report.html` in the run's folder).
+    /// Where it goes (default: a page to `report.html` in the run's folder, the others to standard
+    /// output).
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -173,11 +181,11 @@ pub(crate) struct Sample {
     /// An image (PNG); once for each.
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Vec<PathBuf>,
-    /// Temperature; 0 is greedy.
-    #[arg(long, default_value_t = 0.0)]
+    /// Temperature, 0 to 4; 0 is greedy.
+    #[arg(long, default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]
     pub(crate) temperature: f64,
     /// Longest response in tokens.
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_new_tokens: u32,
     /// Seed of the draw.
     #[arg(long, default_value_t = 0)]
@@ -203,8 +211,8 @@ pub(crate) struct Preview {
     /// The source.
     #[arg(default_value = "builtin:mini-vista")]
     pub(crate) source: String,
-    /// Samples on the sheet.
-    #[arg(long, default_value_t = 30)]
+    /// Samples on the sheet, 1 to 2000.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=2000))]
     pub(crate) count: u64,
     /// Seed of the data.
     #[arg(long, default_value_t = 0)]

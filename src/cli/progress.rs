@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     overall: ProgressBar,
     names: BTreeMap<Key, StageSummary>,
     running: BTreeMap<Key, Running>,
+    /// Names of the stages that did not run, by the reason.
+    skipped: BTreeMap<String, Vec<String>>,
     done: usize,
     stored: usize,
 }
@@ -38,7 +40,8 @@ impl Progress {
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS)));
         let overall = ProgressBar::hidden();
         let (names, running) = (BTreeMap::new(), BTreeMap::new());
-        Self { printer, bars, overall, names, running, done: 0, stored: 0 }
+        let skipped = BTreeMap::new();
+        Self { printer, bars, overall, names, running, skipped, done: 0, stored: 0 }
     }
 
     /// Takes in one record of the log.
@@ -47,7 +50,10 @@ impl Progress {
         match &record.event {
             Event::Planned { stages } => self.planned(stages),
             Event::WorkerStarted { worker, device, threads, .. } => {
-                self.line(&format!("worker {worker} computes on {device} with {threads} threads"));
+                let plural = if *threads == 1 { "" } else { "s" };
+                self.line(&format!(
+                    "worker {worker} computes on {device}, {threads} thread{plural}"
+                ));
             }
             Event::WorkerDied { worker, reason } => {
                 self.line(&format!("worker {worker}: {reason}"))
@@ -65,7 +71,8 @@ impl Progress {
                 self.complain(&format!("failed   {}: {reason}{hint}", self.name(*key)));
             }
             Event::StageSkipped { key, because } => {
-                self.complain(&format!("skipped  {}: {because}", self.name(*key)));
+                let name = self.name(*key);
+                self.skipped.entry(because.clone()).or_default().push(name);
             }
             Event::Note { key, message } => match key {
                 Some(key) => self.line(&format!("note     {}: {message}", self.name(*key))),
@@ -150,6 +157,13 @@ impl Progress {
 
     fn end(&mut self) {
         self.overall.finish_and_clear();
+        for (because, names) in &self.skipped {
+            let stages = match names.as_slice() {
+                [name] => name.clone(),
+                names => format!("{} stages, from {}", names.len(), names[0]),
+            };
+            self.complain(&format!("skipped  {stages}: {because}"));
+        }
         if self.stored > 0 {
             self.line(&format!("{} of {} stages were stored", self.stored, self.names.len()));
         }

@@ -94,7 +94,7 @@ pub struct Generated {
 /// so, the responses that have ended by then are returned.
 ///
 /// # Errors
-/// For the first prompt that the model cannot read, or that leaves no room for the longest response.
+/// For the first prompt that the model cannot read, or that leaves no room for a response.
 pub fn generate(
     model: &Model,
     prompts: &[Prompt],
@@ -104,7 +104,7 @@ pub fn generate(
 ) -> Result<Generated, PackError> {
     let more = settings.sampling.max_new_tokens;
     for (index, prompt) in prompts.iter().enumerate() {
-        check_readable(model, index, &prompt.tokens, &prompt.pixels, more)?;
+        check_readable(model, index, &prompt.tokens, &prompt.pixels, more.min(1))?;
     }
     let mut responses: Vec<Option<Response>> = Vec::new();
     responses.resize_with(prompts.len() * settings.samples, || None);
@@ -127,6 +127,12 @@ pub fn generate(
     let responses: Vec<Response> = responses.into_iter().flatten().collect();
     let stopped = stopped && responses.len() < prompts.len() * settings.samples;
     Ok(Generated { responses, stopped })
+}
+
+/// How long the response to a prompt may become: as long as is asked for, and as long as the model
+/// has positions for it.
+fn longest_response(model: &Model, prompt: &Prompt, settings: &Settings) -> usize {
+    settings.sampling.max_new_tokens.min(model.positions() - prompt.tokens.len())
 }
 
 /// A response that ended, with its place in the result.
@@ -159,7 +165,11 @@ impl<'a> Batch<'a> {
             samples,
             rows,
             prompt_length: longest,
-            response_length: settings.sampling.max_new_tokens,
+            response_length: prompts
+                .iter()
+                .map(|prompt| longest_response(model, prompt, settings))
+                .max()
+                .unwrap_or(0),
         };
         Self {
             model,
@@ -300,7 +310,8 @@ impl<'a> Batch<'a> {
         if sampling.stop.contains(&token) {
             return Some(Finish::Stop);
         }
-        (row.tokens.len() == sampling.max_new_tokens).then_some(Finish::Length)
+        let longest = longest_response(self.model, &self.prompts[row.prompt], self.settings);
+        (row.tokens.len() == longest).then_some(Finish::Length)
     }
 
     fn end(&self, row: Row, finish: Finish) -> Ended {

@@ -13,7 +13,8 @@ pub struct Sampling {
     pub top_p: Option<f64>,
     /// Keep the tokens at least this share as likely as the likeliest, in [0, 1].
     pub min_p: Option<f64>,
-    /// The longest response, in tokens, the stop token included.
+    /// The longest response, in tokens, the stop token included; shorter where the model's positions
+    /// end.
     pub max_new_tokens: usize,
     /// Tokens that end a response; the one that ended it is its last token.
     pub stop: Vec<i64>,

@@ -116,13 +116,16 @@ pub struct Data {
     /// of one recipe are measured on the same prompts.
     pub seed: u64,
     /// Training prompts to take; 0 for all that the source has.
+    #[schemars(range(max = 1000000000))]
     pub prompts: u64,
     /// Share of the training prompts whose answers may be seen.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub labelled: f64,
     /// Validation prompts, disjoint from training and test. Choices are made on these.
+    #[schemars(range(max = 1000000000))]
     pub validation: u64,
     /// Test prompts. Read, never chosen on.
+    #[schemars(range(max = 1000000000))]
     pub test: u64,
     /// Benchmarks to evaluate on besides, such as `mathvista/testmini`.
     pub benchmarks: Vec<String>,
@@ -155,6 +158,7 @@ pub struct Pretraining {
 #[serde(deny_unknown_fields, default)]
 pub struct PretrainingPhase {
     /// Distinct samples that are generated for the phase.
+    #[schemars(range(max = 1000000000))]
     pub samples: u64,
     /// Passes over them.
     pub epochs: u32,
@@ -168,6 +172,7 @@ pub struct PretrainingPhase {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub muon_learning_rate: f64,
     /// Steps over which the learning rate rises from zero.
+    #[schemars(range(max = 1000000000000u64))]
     pub warmup_steps: u64,
     /// Share of the phase after which the learning rate begins to fall linearly.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -184,6 +189,7 @@ pub struct Warmup {
     /// Without a warm-up the base model is the policy that the first iteration starts from.
     pub enabled: bool,
     /// Labelled prompts to sample; 0 for all.
+    #[schemars(range(max = 1000000000))]
     pub prompts: u64,
     /// Responses drawn for each.
     #[schemars(range(min = 1, max = 1024))]
@@ -194,6 +200,7 @@ pub struct Warmup {
     /// Whether the gold answer is shown as a hint while sampling (the paper's warm-up does).
     pub hint: bool,
     /// Correct responses kept in all, drawn at random; 0 for all.
+    #[schemars(range(max = 1000000000))]
     pub keep: u64,
     /// Correct responses kept for each prompt, drawn at random; 0 for all.
     pub keep_per_prompt: u32,
@@ -215,12 +222,15 @@ pub struct Training {
     #[schemars(range(min = 0.0001, max = 1.0))]
     pub interval: f64,
     /// Iterations, known before the run, so that the whole graph is.
+    #[schemars(range(max = 10000))]
     pub iterations: u32,
     /// Cap on the optimizer steps of all iterations together; what comes after it is skipped and
     /// said. 0 for none.
+    #[schemars(range(max = 1000000000000u64))]
     pub steps: u64,
     /// Repeat or cut what an iteration selected to exactly so many optimizer steps; 0 for one
     /// pass (times `epochs`).
+    #[schemars(range(max = 1000000000000u64))]
     pub steps_per_iteration: u64,
     /// Passes over what an iteration selected.
     #[schemars(range(min = 1, max = 1000))]
@@ -306,6 +316,7 @@ pub struct Schedule {
     /// The curve.
     pub kind: ScheduleKind,
     /// Steps over which the learning rate rises from zero.
+    #[schemars(range(max = 1000000000000u64))]
     pub warmup_steps: u64,
     /// Where the curve ends, as a share of the highest learning rate.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -313,6 +324,7 @@ pub struct Schedule {
     /// Steps over which the curve runs; it stays at its end afterwards. 0 for the length of one
     /// training stage, which `continuous` refuses: its one schedule runs over all iterations, and
     /// how long those are is not known before.
+    #[schemars(range(max = 1000000000000u64))]
     pub over: u64,
 }
 
@@ -335,7 +347,7 @@ pub struct Exploration {
     /// Responses drawn for each prompt.
     #[schemars(range(min = 1, max = 1024))]
     pub samples: u32,
-    /// Longest response in tokens.
+    /// Longest response in tokens; a response also ends where the model's positions do.
     #[schemars(range(min = 1, max = 131072))]
     pub max_new_tokens: u32,
     /// Draw from the smallest set of tokens whose probability reaches this; 1 for all.
@@ -413,6 +425,7 @@ pub enum Aggregate {
 #[serde(deny_unknown_fields, default)]
 pub struct RewardTraining {
     /// Labelled samples.
+    #[schemars(range(max = 1000000000))]
     pub labels: u64,
     /// Completions drawn from the end of each step.
     #[schemars(range(min = 1, max = 1024))]

@@ -258,11 +258,10 @@ fn dynamics(member: &Member) -> Option<Figure> {
         id: "fig-dynamics".into(),
         title: format!("Greedy accuracy and pass@{k}"),
         caption: format!(
-            "{} validation prompts, {} samples each at temperature {temperature}. Pass@{k} is the \
+            "{} validation prompts, {k} samples each at temperature {temperature}. Pass@{k} is the \
              share of prompts that some of {k} samples answers right; the shaded gap to greedy is \
              what exploration still has to offer.",
             count(prompts),
-            first.samples
         ),
         body: chart.svg()?,
         table: table.without_empty_columns(),

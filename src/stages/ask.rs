@@ -52,6 +52,9 @@ pub fn ask(question: &Question) -> Result<Answered, Failure> {
 }
 
 fn answer(question: &Question) -> Result<Answered, Stop> {
+    if question.text.trim().is_empty() {
+        return Err(failure("the question is empty", "write one, such as \"bar red + blue ?\""));
+    }
     let device: DeviceChoice = question.device.parse().map_err(failed)?;
     let policy = load(question, device.open().map_err(failed)?)?;
     let shape = policy.model.image();

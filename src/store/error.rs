@@ -108,7 +108,10 @@ impl Hint for Error {
             Self::Version { .. } => {
                 Some("use the mstar that made it, or another folder with `--store`".into())
             }
-            Self::Altered { .. } => Some("the next `mstar run` makes it again".into()),
+            Self::Altered { key, .. } => Some(format!(
+                "remove the store's folder `{}`, and the next `mstar run` makes it again",
+                super::layout::artifact_folder(*key)
+            )),
             Self::NoSuchRun { .. } => Some("`mstar list` names the runs".into()),
             Self::BadRun { run, .. } => {
                 Some(format!("if that run does not matter, remove its folder `run-v1/{run}`"))

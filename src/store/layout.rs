@@ -28,6 +28,12 @@ pub struct Store {
     root: Arc<Path>,
 }
 
+/// The folder of an artifact inside a store.
+pub(super) fn artifact_folder(key: Key) -> String {
+    let name = key.to_string();
+    format!("{ARTIFACTS}/{}/{name}", &name[..2])
+}
+
 impl Store {
     /// Opens a store to write in, and makes it where there is none.
     ///
@@ -122,8 +128,7 @@ impl Store {
     }
 
     pub(super) fn artifact_folder(&self, key: Key) -> PathBuf {
-        let name = key.to_string();
-        self.artifacts_folder().join(&name[..2]).join(name)
+        self.root.join(artifact_folder(key))
     }
 
     pub(super) fn stagings_folder(&self) -> PathBuf {

@@ -12,13 +12,18 @@ use std::path::{Path, PathBuf};
 
 pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let (store, run) = planning::find_run(store, arguments.run.as_deref())?;
-    match arguments.format {
-        ReportFormat::Text => printer.data(&summary(&read(&run)?, None))?,
-        ReportFormat::Json => printer.data(&to_json(&read(&run)?).to_string())?,
+    let text = match arguments.format {
+        ReportFormat::Text => summary(&read(&run)?, None),
+        ReportFormat::Json => to_json(&read(&run)?).to_string(),
         ReportFormat::Html => {
             let path = write_page(&store, &run, arguments.output.as_deref())?;
             printer.data(&path.display().to_string())?;
+            return Ok(Exit::Done);
         }
+    };
+    match &arguments.output {
+        Some(path) => crate::store::write_beside(path, text.as_bytes()).map_err(of_store)?,
+        None => printer.data(&text)?,
     }
     Ok(Exit::Done)
 }

@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
 pub(super) fn versions(resources: &Resources) -> Versions {
     Versions {
         mstar: env!("CARGO_PKG_VERSION").into(),
-        libtorch: option_env!("MSTAR_LIBTORCH_VERSION").map(str::to_owned),
+        libtorch: super::torch::libtorch_version(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         cores: resources.cores,
     }

@@ -5,6 +5,15 @@ use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
 use std::path::Path;
 
+/// Version of the libtorch that is loaded; none in a build without it.
+pub(super) fn libtorch_version() -> Option<String> {
+    #[cfg(feature = "torch")]
+    let version = Some(crate::stages::libtorch_version());
+    #[cfg(not(feature = "torch"))]
+    let version = None;
+    version
+}
+
 /// CUDA devices that this libtorch can use, of those that the driver shows.
 #[cfg(feature = "torch")]
 pub(super) fn usable_cuda_devices(shown: u32) -> u32 {
