@@ -47,7 +47,7 @@ fn rooms() -> BTreeMap<String, BTreeSet<String>> {
     let mut rooms = BTreeMap::new();
     for entry in fs::read_dir(source()).unwrap() {
         let path = entry.unwrap().path();
-        if !path.is_dir() {
+        if !path.is_dir() || path.ends_with("bin") {
             continue;
         }
         let name = path.file_name().unwrap().to_string_lossy().into_owned();

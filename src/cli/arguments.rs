@@ -49,6 +49,9 @@ pub(crate) enum Command {
     /// Serve a scheduler; not for people.
     #[command(hide = true)]
     Worker(Worker),
+    /// Count the CUDA devices that libtorch can use; not for people.
+    #[command(hide = true)]
+    CudaDevices,
 }
 
 /// A recipe and what is laid over it.

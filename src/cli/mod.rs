@@ -22,12 +22,27 @@ use std::process::ExitCode;
 /// Reads the arguments, does what they say and returns the exit code: 0 done, 1 a stage failed, 2
 /// the recipe or the command is wrong, 3 mstar itself broke, 130 interrupted.
 pub fn main() -> ExitCode {
+    start(dispatch)
+}
+
+/// The same for `mstar-worker`, the program beside it that is linked with libtorch.
+#[cfg(feature = "torch")]
+pub fn worker_main() -> ExitCode {
+    start(|arguments, printer| match &arguments.command {
+        Command::Worker(worker) => commands::worker(worker, &arguments.store),
+        Command::Sample(sample) => commands::sample(sample, &arguments.store, printer),
+        Command::CudaDevices => commands::count_cuda_devices(printer),
+        _ => Err(Trouble::wrong("this program only works for `mstar`", "call `mstar`")),
+    })
+}
+
+fn start(carry_out: fn(&Arguments, Printer) -> Result<Exit, Trouble>) -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return exit::of_clap(&error),
     };
     let printer = Printer::new(arguments.quiet);
-    let broke = std::panic::catch_unwind(|| dispatch(&arguments, printer));
+    let broke = std::panic::catch_unwind(|| carry_out(&arguments, printer));
     match broke {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(trouble)) => {
@@ -50,12 +65,11 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Show(show) => commands::show(show, store, printer),
         Command::List(list) => commands::list(list, store, printer),
         Command::Report(report) => commands::report(report, store, printer),
-        Command::Sample(sample) => commands::sample(sample, store, printer),
         Command::Data(data) => commands::data(data, printer),
         Command::Gc(gc) => commands::gc(gc, store, printer),
         Command::Schema => commands::schema(printer),
         Command::Explain(explain) => commands::explain(explain, printer),
         Command::Doctor => commands::doctor(store, printer),
-        Command::Worker(worker) => commands::worker(worker, store),
+        Command::Sample(_) | Command::Worker(_) | Command::CudaDevices => commands::hand_over(),
     }
 }

@@ -33,4 +33,4 @@ mod select;
 mod train;
 
 pub use ask::{Answered, Question, ask};
-pub use performer::{TorchPerformer, cuda_devices, libtorch_version};
+pub use performer::{TorchPerformer, cuda_devices};

@@ -46,11 +46,6 @@ impl TorchPerformer {
     }
 }
 
-/// Version of the libtorch that is loaded.
-pub fn libtorch_version() -> String {
-    engine::libtorch_version()
-}
-
 /// CUDA devices that this libtorch can use.
 pub fn cuda_devices() -> u32 {
     engine::device::cuda_devices().map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The GPU checklist. Build on any machine with `cargo build --release`, carry the repository and the
-# binary to one with a GPU and PyTorch 2.11, and call there:
+# The GPU checklist. Build on any machine with `cargo build --release`, carry the repository with
+# `mstar` and `mstar-worker`, in one folder, to one with a GPU and PyTorch 2.11, and call there:
 #
 #     tests/gpu/run.sh [BINARY] [OUTPUT FOLDER]
 #

@@ -11,6 +11,8 @@ mod report;
 mod run;
 mod show;
 mod torch;
+#[cfg(feature = "torch")]
+mod worker;
 
 pub(crate) use check::check;
 pub(crate) use data::data;
@@ -22,4 +24,6 @@ pub(crate) use plan::plan;
 pub(crate) use report::report;
 pub(crate) use run::run;
 pub(crate) use show::show;
-pub(crate) use torch::{sample, worker};
+pub(crate) use torch::hand_over;
+#[cfg(feature = "torch")]
+pub(crate) use worker::{count_cuda_devices, sample, worker};

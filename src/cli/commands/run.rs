@@ -22,6 +22,7 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
     let mut resources = Resources::detect();
     resources.cuda_devices = super::torch::usable_cuda_devices(resources.cuda_devices);
     let slots = resources.slots(device, arguments.workers).map_err(|error| wrong(&error))?;
+    let program = super::torch::worker_program()?;
     let store = Store::open(store_path).map_err(of_store)?;
     let interrupts = Interrupts::install().map_err(|error| Trouble::Said {
         message: format!("Ctrl-C cannot be watched: {error}"),
@@ -35,11 +36,6 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
     let files =
         RunFiles { recipe: &text, resolved: &resolved.to_toml(), graph: &planned, keys: &keys };
     let log = store.create_run(&resolved.recipe.name, &files).map_err(of_store)?;
-    let program = std::env::current_exe().map_err(|error| Trouble::Said {
-        message: format!("the program's own path is unknown: {error}"),
-        hint: None,
-        exit: Exit::Broke,
-    })?;
     let worker = |slot: &Slot| {
         let mut command = Command::new(&program);
         command.arg("--store").arg(store_path).arg("worker");

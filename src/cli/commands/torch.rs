@@ -1,94 +1,69 @@
-//! `mstar worker` and `mstar sample`: the commands that start libtorch.
+//! What needs libtorch. It is linked into `mstar-worker` beside `mstar`, so that everything else
+//! starts at once; nothing here but the hand-over may be reached from `mstar` itself.
 
-use crate::cli::arguments::{Sample, Worker};
 use crate::cli::exit::{Exit, Trouble};
-use crate::cli::printer::Printer;
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
 
-/// Version of the libtorch that is loaded; none in a build without it.
+/// The program beside this one that is linked with libtorch.
+pub(super) fn worker_program() -> Result<PathBuf, Trouble> {
+    if !cfg!(feature = "torch") {
+        return Err(Trouble::wrong(
+            "this mstar was built without libtorch: it checks, plans and reports",
+            "build it with the feature `torch`, which is on by default",
+        ));
+    }
+    let own = std::env::current_exe().map_err(|error| Trouble::Said {
+        message: format!("the program's own path is unknown: {error}"),
+        hint: None,
+        exit: Exit::Broke,
+    })?;
+    let program = own.with_file_name("mstar-worker");
+    if program.is_file() {
+        return Ok(program);
+    }
+    let message = format!("`{}` is not there", program.display());
+    Err(Trouble::wrong(
+        message,
+        "keep `mstar` and `mstar-worker` in one folder; `cargo build` makes both",
+    ))
+}
+
+/// Lets the worker program do what was typed.
+pub(crate) fn hand_over() -> Result<Exit, Trouble> {
+    let program = worker_program()?;
+    let status = Command::new(&program).args(std::env::args_os().skip(1)).status();
+    let status = status.map_err(|error| Trouble::Said {
+        message: format!("`{}` cannot be started: {error}", program.display()),
+        hint: None,
+        exit: Exit::Broke,
+    })?;
+    Ok(match status.code() {
+        Some(0) => Exit::Done,
+        Some(1) => Exit::StageFailed,
+        Some(2) => Exit::Wrong,
+        Some(130) => Exit::Interrupted,
+        _ => Exit::Broke,
+    })
+}
+
+/// Version of libtorch; a worker refuses to start with another. None in a build without it.
 pub(super) fn libtorch_version() -> Option<String> {
     #[cfg(feature = "torch")]
-    let version = Some(crate::stages::libtorch_version());
+    let version = Some(crate::engine::LIBTORCH_WANTED.to_owned());
     #[cfg(not(feature = "torch"))]
     let version = None;
     version
 }
 
-/// CUDA devices that this libtorch can use, of those that the driver shows.
-#[cfg(feature = "torch")]
+/// CUDA devices that libtorch can use, of those that the driver shows.
 pub(super) fn usable_cuda_devices(shown: u32) -> u32 {
-    if shown == 0 { 0 } else { shown.min(crate::stages::cuda_devices()) }
-}
-
-#[cfg(not(feature = "torch"))]
-pub(super) fn usable_cuda_devices(_: u32) -> u32 {
-    0
-}
-
-#[cfg(feature = "torch")]
-pub(crate) fn worker(arguments: &Worker, store: &Path) -> Result<Exit, Trouble> {
-    let threads = arguments.threads;
-    let make = || crate::stages::TorchPerformer::new(&arguments.device, threads);
-    crate::run::serve(store, threads, make)
-        .map_err(|error| Trouble::from_hint(&error, Exit::StageFailed))?;
-    Ok(Exit::Done)
-}
-
-#[cfg(feature = "torch")]
-pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    use crate::cli::arguments::TextOrJson;
-    use crate::cli::{files, planning};
-    use crate::stages::{Question, ask};
-
-    let images = arguments.image.iter().map(|path| files::read_bytes(path));
-    let checkpoint = match arguments.model.strip_prefix("builtin:") {
-        Some(_) => None,
-        None if Path::new(&arguments.model).is_dir() => Some(arguments.model.clone().into()),
-        None => Some(planning::last_policy(store, &arguments.model)?),
-    };
-    let question = Question {
-        model: arguments.model.clone(),
-        checkpoint,
-        text: arguments.text.clone(),
-        images: images.collect::<Result<_, _>>()?,
-        temperature: arguments.temperature,
-        max_new_tokens: arguments.max_new_tokens,
-        seed: arguments.seed,
-        device: arguments.device.clone(),
-    };
-    let answer = ask(&question).map_err(|failure| Trouble::Said {
-        message: failure.reason,
-        hint: failure.hint,
-        exit: Exit::Wrong,
-    })?;
-    let text = match arguments.format {
-        TextOrJson::Text => answer.text,
-        TextOrJson::Json => serde_json::json!({
-            "format": 1,
-            "prompt_tokens": answer.prompt_tokens,
-            "tokens": answer.tokens,
-            "text": answer.text,
-        })
-        .to_string(),
-    };
-    printer.data(&text)?;
-    Ok(Exit::Done)
-}
-
-#[cfg(not(feature = "torch"))]
-fn without_torch() -> Trouble {
-    Trouble::wrong(
-        "this mstar was built without libtorch: it checks, plans and reports",
-        "build it with the feature `torch`, which is on by default",
-    )
-}
-
-#[cfg(not(feature = "torch"))]
-pub(crate) fn worker(_: &Worker, _: &Path) -> Result<Exit, Trouble> {
-    Err(without_torch())
-}
-
-#[cfg(not(feature = "torch"))]
-pub(crate) fn sample(_: &Sample, _: &Path, _: Printer) -> Result<Exit, Trouble> {
-    Err(without_torch())
+    let Ok(program) = worker_program() else { return 0 };
+    if shown == 0 {
+        return 0;
+    }
+    let output = Command::new(program).arg("cuda-devices").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let usable = text.ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    shown.min(usable)
 }

@@ -1,0 +1,57 @@
+//! `mstar worker`, `mstar sample` and `mstar cuda-devices`, as `mstar-worker` carries them out.
+
+use crate::cli::arguments::{Sample, TextOrJson, Worker};
+use crate::cli::exit::{Exit, Trouble};
+use crate::cli::printer::Printer;
+use crate::cli::{files, planning};
+use crate::stages::{Question, TorchPerformer, ask, cuda_devices};
+use std::path::Path;
+
+pub(crate) fn worker(arguments: &Worker, store: &Path) -> Result<Exit, Trouble> {
+    let threads = arguments.threads;
+    let make = || TorchPerformer::new(&arguments.device, threads);
+    crate::run::serve(store, threads, make)
+        .map_err(|error| Trouble::from_hint(&error, Exit::StageFailed))?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn count_cuda_devices(printer: Printer) -> Result<Exit, Trouble> {
+    printer.data(&cuda_devices().to_string())?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
+    let images = arguments.image.iter().map(|path| files::read_bytes(path));
+    let checkpoint = match arguments.model.strip_prefix("builtin:") {
+        Some(_) => None,
+        None if Path::new(&arguments.model).is_dir() => Some(arguments.model.clone().into()),
+        None => Some(planning::last_policy(store, &arguments.model)?),
+    };
+    let question = Question {
+        model: arguments.model.clone(),
+        checkpoint,
+        text: arguments.text.clone(),
+        images: images.collect::<Result<_, _>>()?,
+        temperature: arguments.temperature,
+        max_new_tokens: arguments.max_new_tokens,
+        seed: arguments.seed,
+        device: arguments.device.clone(),
+    };
+    let answer = ask(&question).map_err(|failure| Trouble::Said {
+        message: failure.reason,
+        hint: failure.hint,
+        exit: Exit::Wrong,
+    })?;
+    let text = match arguments.format {
+        TextOrJson::Text => answer.text,
+        TextOrJson::Json => serde_json::json!({
+            "format": 1,
+            "prompt_tokens": answer.prompt_tokens,
+            "tokens": answer.tokens,
+            "text": answer.text,
+        })
+        .to_string(),
+    };
+    printer.data(&text)?;
+    Ok(Exit::Done)
+}
