@@ -32,5 +32,6 @@ mod rollout;
 mod select;
 mod train;
 
+pub use crate::engine::LIBTORCH_WANTED;
 pub use ask::{Answered, Question, ask};
 pub use performer::{TorchPerformer, cuda_devices};

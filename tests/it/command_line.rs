@@ -41,7 +41,7 @@ fn explains_every_key_that_it_lists() {
 #[test]
 fn only_the_worker_is_linked_with_libtorch() {
     let is_linked = |program: &str| {
-        let bytes = std::fs::read(program).unwrap();
+        let bytes = fs::read(program).unwrap();
         bytes.windows(b"libtorch_cpu.so".len()).any(|window| window == b"libtorch_cpu.so")
     };
     assert!(!is_linked(env!("CARGO_BIN_EXE_mstar")));

@@ -50,7 +50,7 @@ pub(crate) fn hand_over() -> Result<Exit, Trouble> {
 /// Version of libtorch; a worker refuses to start with another. None in a build without it.
 pub(super) fn libtorch_version() -> Option<String> {
     #[cfg(feature = "torch")]
-    let version = Some(crate::engine::LIBTORCH_WANTED.to_owned());
+    let version = Some(crate::stages::LIBTORCH_WANTED.to_owned());
     #[cfg(not(feature = "torch"))]
     let version = None;
     version
