@@ -1,11 +1,12 @@
 # The two commands of the README, and what they share. libtorch is found or fetched by .ci/libtorch.
 SHELL := /bin/bash -eu -o pipefail
+BUILD = libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch cargo build --release --locked
 MSTAR = LIBTORCH=$$(.ci/libtorch) cargo run --release --locked --quiet --
 
 .PHONY: quickstart test bench base clean
 
 quickstart: ## build in release, evolve the embedded model, print where the report is
-	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch cargo build --release --locked
+	@$(BUILD)
 	@$(MSTAR) run recipes/quickstart.toml
 
 test: ## run every test, setting up what it needs
@@ -20,6 +21,7 @@ bench: ## print the ratios of the book's performance page
 	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch cargo bench --locked
 
 base: ## train the shipped base checkpoint again (recipes/base.toml)
+	@$(BUILD)
 	@$(MSTAR) run recipes/base.toml
 
 clean: ## remove what was built; fetched libraries and the store stay

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Runs whose logs and graphs are looked at; older ones say little about this machine.
-const RUNS_LOOKED_AT: usize = 8;
+const RUNS_LOOKED_AT: usize = 3;
 /// Question and separator of the embedded task, in tokens; pictures come on top.
 const QUESTION_TOKENS: f64 = 7.0;
 
