@@ -18,7 +18,8 @@ test: ## run every test, setting up what it needs
 	cargo test --locked
 
 bench: ## print the ratios of the book's performance page
-	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch cargo bench --locked
+	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch \
+	  cargo bench --locked --bench generation --bench packing
 
 base: ## train the shipped base checkpoint again (recipes/base.toml)
 	@$(BUILD)
