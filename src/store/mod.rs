@@ -8,8 +8,8 @@
 //! ```text
 //! .mstar/version                     layout version
 //!        artifact-v1/<2 hex>/<key>/  finished work: files and their `manifest.json`; never changes
-//!        staging-v1/<key>/results/   what the next commit will hold
-//!        staging-v1/<key>/work/      what a killed stage goes on from: shards, checkpoints
+//!        staging-v1/<key>/results    what the next commit will hold
+//!        staging-v1/<key>/work       what a killed stage goes on from: shards, checkpoints
 //!        run-v1/<run>/               the log, the recipe, what it resolved to, the graph
 //!        lock-v1/                    kernel locks, which end with their process
 //!        tmp/                        on the way out
