@@ -23,7 +23,7 @@ bench: ## print the ratios of the book's performance page
 
 base: ## train the shipped base checkpoint again (recipes/base.toml)
 	@$(BUILD)
-	@$(MSTAR) run recipes/base.toml
+	@OMP_NUM_THREADS=1 $(MSTAR) run recipes/base.toml
 
 clean: ## remove what was built; fetched libraries and the store stay
 	cargo clean

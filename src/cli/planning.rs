@@ -9,7 +9,7 @@ use crate::event::{Event, Outcome, Record};
 use crate::plan::{
     self, EarlierStage, Facts, Graph, Known, Measured, Member, MemberSummary, SourceFacts,
 };
-use crate::recipe::{self, Layers, Resolved};
+use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,12 +67,18 @@ pub(crate) struct PlannedGraph {
     pub(crate) graph: Graph,
     /// Its stages as they were when planned.
     pub(crate) stages: Vec<EarlierStage>,
+    /// Its members, in the order of the experiment.
+    #[serde(default)]
+    pub(crate) members: Vec<MemberSummary>,
+    /// The table that the experiment declares; none for a recipe on its own.
+    #[serde(default)]
+    pub(crate) table: Option<TableSpec>,
 }
 
 impl PlannedGraph {
-    pub(crate) fn of(graph: &Graph) -> Self {
+    pub(crate) fn of(graph: &Graph, members: Vec<MemberSummary>) -> Self {
         let stages = graph.nodes().map(EarlierStage::from).collect();
-        Self { graph: graph.clone(), stages }
+        Self { graph: graph.clone(), stages, members, table: None }
     }
 }
 

@@ -7,7 +7,7 @@ pub const DEFAULT_PROMPTS: u64 = 24_000;
 
 /// Worked examples that the shipped base was trained on: `pretraining.reasoning.samples` of
 /// `recipes/base.toml`.
-pub const DEMONSTRATIONS: u64 = 420;
+pub const DEMONSTRATIONS: u64 = 400;
 
 /// A checkpoint as files in memory, in the Hugging Face layout.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,11 @@
 use super::{
     Estimate, Graph, Known, Measured, Node, Standing, State, assumptions, estimates, standings,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A member as an experiment names it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberSummary {
     /// Its name.
     pub name: String,

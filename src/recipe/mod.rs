@@ -6,6 +6,7 @@
 
 mod assignment;
 mod check;
+mod experiment;
 mod keys;
 mod layers;
 mod resolved;
@@ -15,6 +16,7 @@ mod tree;
 mod unbuilt;
 mod without_effect;
 
+pub use experiment::TableSpec;
 pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};
 pub use resolved::Resolved;

@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
         exit: Exit::Broke,
     })?;
     let text = std::fs::read_to_string(&arguments.recipe.file).unwrap_or_default();
-    let planned = serde_json::to_string(&PlannedGraph::of(&graph))
+    let planned = serde_json::to_string(&PlannedGraph::of(&graph, planning::members(&resolved)))
         .expect("a graph holds only numbers, text, lists and maps with string keys");
     let keys: Vec<_> = graph.nodes().map(|node| node.key).collect();
     let files =
