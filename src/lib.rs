@@ -10,6 +10,7 @@ pub mod data;
 #[cfg(feature = "torch")]
 pub mod engine;
 pub mod event;
+pub mod hooks;
 pub mod plan;
 pub mod recipe;
 pub mod report;

@@ -92,7 +92,7 @@ impl Place {
             line.push('…');
         }
         let padding = mark.chars().count() + shown.chars().count();
-        (line, " ".repeat(padding) + &"^".repeat(inside.chars().count().max(1)))
+        (line, format!("{}{}", " ".repeat(padding), "^".repeat(inside.chars().count().max(1))))
     }
 }
 

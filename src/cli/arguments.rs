@@ -40,8 +40,8 @@ pub(crate) enum Command {
     Data(Data),
     /// Remove what no run needs.
     Gc(Gc),
-    /// Print the JSON Schema of recipes.
-    Schema,
+    /// Print the JSON Schema of recipes or of experiments.
+    Schema(Schema),
     /// Explain a key of the recipe language.
     Explain(Explain),
     /// Say what this machine has and what is missing.
@@ -54,23 +54,39 @@ pub(crate) enum Command {
     CudaDevices,
 }
 
-/// A recipe and what is laid over it.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct RecipeFile {
-    /// The recipe.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+/// What is laid over a recipe or an experiment, or chosen of it.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Over {
     /// Set a key, such as `training.interval=0.5`; over everything else.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Run the experiment on this recipe, whatever base it names.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) base: Option<PathBuf>,
+    /// Only the members whose names fit, such as `'method=sft,*'`.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+}
+
+/// A recipe or an experiment, and what is laid over it.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RecipeFile {
+    /// The recipe or experiment.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) over: Over,
 }
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 pub(crate) struct Check {
-    /// The recipes.
+    /// The recipes and experiments.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Check experiments on this recipe, whatever base they name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) base: Option<PathBuf>,
 }
 
 /// Arguments of `plan`.
@@ -101,8 +117,16 @@ pub(crate) enum PlanFormat {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub(crate) struct Run {
+    /// The recipe or experiment.
+    #[arg(value_name = "FILE", required_unless_present = "resume")]
+    pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) recipe: RecipeFile,
+    pub(crate) over: Over,
+    /// Go on with a run (default: the latest) as it was frozen when it began, whatever became of
+    /// its file.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "",
+        conflicts_with_all = ["file", "set", "base", "only"])]
+    pub(crate) resume: Option<String>,
     /// Where to compute: `auto`, `cpu`, `cuda` or `cuda:N`. Never part of what is computed.
     #[arg(long, default_value = "auto")]
     pub(crate) device: String,
@@ -234,6 +258,23 @@ pub(crate) struct Gc {
     /// Only say what would be removed.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Arguments of `schema`.
+#[derive(Args, Debug)]
+pub(crate) struct Schema {
+    /// Of which files.
+    #[arg(value_enum, default_value_t = SchemaOf::Recipe)]
+    pub(crate) of: SchemaOf,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Recipes.
+    Recipe,
+    /// Experiments.
+    Experiment,
 }
 
 /// Arguments of `explain`.

@@ -5,6 +5,7 @@
 //! it shows was decided in another room.
 
 mod arguments;
+mod asked;
 mod commands;
 mod exit;
 mod files;
@@ -67,7 +68,7 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Report(report) => commands::report(report, store, printer),
         Command::Data(data) => commands::data(data, printer),
         Command::Gc(gc) => commands::gc(gc, store, printer),
-        Command::Schema => commands::schema(printer),
+        Command::Schema(schema) => commands::schema(schema, printer),
         Command::Explain(explain) => commands::explain(explain, printer),
         Command::Doctor => commands::doctor(store, printer),
         Command::Sample(_) | Command::Worker(_) | Command::CudaDevices => commands::hand_over(),

@@ -1,13 +1,13 @@
 //! From what was typed to a graph: recipes are read and resolved, and planning is told the world.
 
-use super::arguments::RecipeFile;
+use super::asked::Asked;
 use super::exit::{Exit, Trouble};
 use super::files;
 use crate::base::Hint;
 use crate::data::{checkpoint, source::Source};
 use crate::event::{Event, Outcome, Record};
 use crate::plan::{
-    self, EarlierStage, Facts, Graph, Known, Measured, Member, MemberSummary, SourceFacts,
+    self, EarlierStage, Facts, Graph, Known, Measured, MemberSummary, SourceFacts,
 };
 use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
@@ -20,34 +20,23 @@ const RUNS_LOOKED_AT: usize = 3;
 /// Question and separator of the embedded task, in tokens; pictures come on top.
 const QUESTION_TOKENS: f64 = 7.0;
 
-/// Reads a recipe and everything that is laid over it.
-pub(crate) fn resolve(file: &RecipeFile) -> Result<Resolved, Trouble> {
-    resolve_parts(&file.file, &file.set)
+/// The variables of the environment that are text.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
-/// The same from its parts.
+/// Reads a recipe and everything that is laid over it.
 pub(crate) fn resolve_parts(file: &Path, set: &[String]) -> Result<Resolved, Trouble> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let environment = environment();
     let layers = Layers { file: files::read_recipe(file)?, environment, set: set.to_vec() };
     let mut load = |path: &str, place: &crate::base::Place| files::read_extended(path, place, file);
     Ok(recipe::resolve(&layers, &mut load)?)
 }
 
-/// A recipe's graph.
-pub(crate) fn lower(resolved: &Resolved) -> Graph {
-    let name = resolved.recipe.name.clone();
-    plan::lower(&[Member { name, recipe: resolved.recipe.clone() }], &facts())
-}
-
-/// A recipe on its own is its only member.
-pub(crate) fn members(resolved: &Resolved) -> Vec<MemberSummary> {
-    let values = serde_json::Map::new();
-    vec![MemberSummary { name: resolved.recipe.name.clone(), values }]
-}
-
-fn facts() -> Facts {
+/// What planning must be told about the world.
+pub(crate) fn facts() -> Facts {
     let mut facts = Facts::default();
     let name = "builtin:mini-vlm";
     if let Some(shipped) = checkpoint::shipped(name) {
@@ -73,12 +62,16 @@ pub(crate) struct PlannedGraph {
     /// The table that the experiment declares; none for a recipe on its own.
     #[serde(default)]
     pub(crate) table: Option<TableSpec>,
+    /// How its stages are carried out.
+    #[serde(default)]
+    pub(crate) settings: recipe::Run,
 }
 
 impl PlannedGraph {
-    pub(crate) fn of(graph: &Graph, members: Vec<MemberSummary>) -> Self {
+    pub(crate) fn of(asked: &Asked, graph: Graph) -> Self {
         let stages = graph.nodes().map(EarlierStage::from).collect();
-        Self { graph: graph.clone(), stages, members, table: None }
+        let (members, table) = (asked.summaries.clone(), asked.table.clone());
+        Self { graph, stages, members, table, settings: asked.resolved.recipe.run.clone() }
     }
 }
 

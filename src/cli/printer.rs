@@ -1,6 +1,7 @@
 //! The one place that prints: data to stdout, talk to stderr.
 #![expect(clippy::print_stderr, reason = "this is the printer")]
 
+use crate::base::Fault;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// How much is said, and to whom.
@@ -30,6 +31,13 @@ impl Printer {
     pub(crate) fn talk(self, text: &str) {
         if !self.quiet {
             eprintln!("{text}");
+        }
+    }
+
+    /// Says what is worth knowing about a file, each with its place.
+    pub(crate) fn notes(self, notes: &[Fault]) {
+        for note in notes {
+            self.talk(&format!("note: {}", note.to_text().trim_end()));
         }
     }
 

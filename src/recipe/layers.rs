@@ -196,11 +196,7 @@ impl Stack {
     /// Every combination of values that means nothing or is not built yet.
     pub fn resolve(&self) -> Result<Resolved, Faults> {
         let resolved = self.merge()?;
-        let mut faults = unbuilt::refuse(&resolved);
-        // What is refused anyway needs no advice on how to combine it.
-        let refused: Vec<_> = faults.iter().map(|fault| fault.place.clone()).collect();
-        let broken = rules::check(&resolved);
-        faults.extend(broken.into_iter().filter(|fault| !refused.contains(&fault.place)));
+        let mut faults = examine(&resolved);
         if faults.is_empty() {
             return Ok(resolved);
         }
@@ -277,6 +273,16 @@ impl Stack {
         let layer = self.layers.iter().position(|layer| layer.source == place.source);
         (layer.unwrap_or(0), place.span.start)
     }
+}
+
+/// Every combination of values that means nothing or is not built yet.
+pub(super) fn examine(resolved: &Resolved) -> Vec<Fault> {
+    let mut faults = unbuilt::refuse(resolved);
+    // What is refused anyway needs no advice on how to combine it.
+    let refused: Vec<_> = faults.iter().map(|fault| fault.place.clone()).collect();
+    let broken = rules::check(resolved);
+    faults.extend(broken.into_iter().filter(|fault| !refused.contains(&fault.place)));
+    faults
 }
 
 /// Collects layers and what is wrong with them.

@@ -1,6 +1,6 @@
 //! Text to a typed recipe: layers, sources, spans, every fault at once.
 //!
-//! May import: base.
+//! May import: base, hooks.
 //! Owns: the recipe language, its defaults, its JSON Schema and what is said about a bad recipe.
 //! Never: knows a stage, touches anything but the text it is given.
 
@@ -16,7 +16,9 @@ mod tree;
 mod unbuilt;
 mod without_effect;
 
-pub use experiment::TableSpec;
+pub use experiment::{
+    Expanded, Experiment, MEMBER, MemberRecipe, TableSpec, experiment_schema, is_experiment, metrics,
+};
 pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};
 pub use resolved::Resolved;

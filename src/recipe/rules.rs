@@ -4,7 +4,7 @@
 use crate::{
     base::Fault,
     recipe::{
-        ControlData, Maximise, Method, OptimizerKind, PseudoAnswer, Recipe, Resolved, RewardModel,
+        ControlData, Maximise, Method, OptimizerKind, Origin, PseudoAnswer, Recipe, Resolved, RewardModel,
         ScheduleKind, Select, Supervision, TemperatureMode, Variation,
         check::{did_you_mean, quoted},
         schema::listed,
@@ -80,7 +80,7 @@ impl Checker<'_> {
 
     /// Whether `key` was written no lower than `other`, so that it speaks of it.
     fn is_written_beside(&self, key: &str, other: &str) -> bool {
-        let layer = |key| self.resolved.origins.get(key).map(crate::recipe::Origin::layer);
+        let layer = |key| self.resolved.origins.get(key).map(Origin::layer);
         self.resolved.is_written(key) && layer(key) >= layer(other)
     }
 }
@@ -206,7 +206,9 @@ fn solutions_exist(check: &mut Checker<'_>) {
 
 fn no_key_is_without_effect(check: &mut Checker<'_>) {
     for finding in without_effect::find(check.resolved) {
-        if check.is_written_beside(finding.key, finding.decider) {
+        // An axis need not mean something in each member; that it does in one is asked elsewhere.
+        let is_axis = matches!(check.resolved.origins.get(finding.key), Some(Origin::Axis(_)));
+        if !is_axis && check.is_written_beside(finding.key, finding.decider) {
             let decider = check.shown(finding.decider);
             let message = format!("`{}` has no effect while {decider}", finding.key);
             check.fault("no-effect", &[finding.key], message, finding.hint.to_owned());

@@ -82,6 +82,25 @@ pub(super) fn key_at(path: &str) -> Option<&'static Key> {
     Some(key)
 }
 
+/// Every dotted key that has a value.
+pub(super) fn leaf_keys() -> &'static [String] {
+    fn visit(keys: &IndexMap<String, Key>, path: &str, found: &mut Vec<String>) {
+        for (name, key) in keys.iter().filter(|(name, _)| *name != EXTENDS) {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            match &key.shape {
+                Shape::Table(keys) => visit(keys, &path, found),
+                _ => found.push(path),
+            }
+        }
+    }
+    static KEYS: OnceLock<Vec<String>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let mut found = Vec::new();
+        visit(shape(), "", &mut found);
+        found
+    })
+}
+
 impl Key {
     /// Whether the value may be left out altogether.
     pub(super) fn is_optional(&self) -> bool {

@@ -1,6 +1,6 @@
 //! `mstar explain` and `mstar schema`: the recipe language, for people and for editors.
 
-use crate::cli::arguments::Explain;
+use crate::cli::arguments::{Explain, Schema, SchemaOf};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
 use crate::recipe;
@@ -31,9 +31,12 @@ pub(crate) fn explain(arguments: &Explain, printer: Printer) -> Result<Exit, Tro
     Ok(Exit::Done)
 }
 
-pub(crate) fn schema(printer: Printer) -> Result<Exit, Trouble> {
-    let text =
-        serde_json::to_string_pretty(&recipe::schema()).expect("a schema is a JSON value already");
+pub(crate) fn schema(arguments: &Schema, printer: Printer) -> Result<Exit, Trouble> {
+    let schema = match arguments.of {
+        SchemaOf::Recipe => recipe::schema(),
+        SchemaOf::Experiment => recipe::experiment_schema(),
+    };
+    let text = serde_json::to_string_pretty(&schema).expect("a schema is a JSON value already");
     printer.data(&text)?;
     Ok(Exit::Done)
 }

@@ -14,8 +14,10 @@ use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    let resolved = planning::resolve(&arguments.recipe)?;
-    let graph = planning::lower(&resolved);
+    let file = arguments.file.as_deref().unwrap_or(Path::new(""));
+    let asked = Asked::read(file, &arguments.over)?;
+    let graph = asked.graph()?;
+    printer.notes(&asked.notes);
     let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
     let device: Device =
         arguments.device.parse().map_err(|error: run::DeviceError| wrong(&error))?;

@@ -1,6 +1,18 @@
 //! What table an experiment is read as.
 
+use super::{Experiment, MEMBER, metrics};
+use crate::{
+    base::Fault,
+    recipe::{
+        check::{did_you_mean, quoted},
+        schema::listed,
+    },
+};
 use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, ops::Range};
+
+/// The keys of `[table]`.
+pub(super) const KEYS: [&str; 5] = ["rows", "columns", "values", "over", "baseline"];
 
 /// The `[table]` of an experiment file: how its members are laid out and what is read of each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,4 +29,99 @@ pub struct TableSpec {
     /// The row that the others are compared with: the name that its members have in common, without
     /// the axes averaged over.
     pub baseline: Option<String>,
+}
+
+/// A word and where it is written.
+type Word = (String, Range<usize>);
+
+/// The same with places.
+#[derive(Debug, Default)]
+pub(super) struct WrittenTable {
+    /// Where the table is; none when there is none.
+    pub(super) span: Option<Range<usize>>,
+    pub(super) rows: Vec<Word>,
+    pub(super) columns: Vec<Word>,
+    pub(super) values: Vec<Word>,
+    pub(super) over: Vec<Word>,
+    pub(super) baseline: Option<Word>,
+}
+
+impl WrittenTable {
+    /// The table with its gaps filled: `seed` is averaged over, axes that stand nowhere are rows.
+    pub(super) fn complete(&self, axes: &[&str]) -> Option<TableSpec> {
+        self.span.as_ref()?;
+        let words = |words: &[Word]| words.iter().map(|word| word.0.clone()).collect::<Vec<_>>();
+        let mut over = words(&self.over);
+        let columns = words(&self.columns);
+        let mut rows = words(&self.rows);
+        if self.over.is_empty() && axes.contains(&"seed") && ![&rows, &columns].iter().any(|it| it.iter().any(|key| key == "seed")) {
+            over.push("seed".to_owned());
+        }
+        for axis in axes {
+            if ![&rows, &columns, &over].iter().any(|list| list.iter().any(|key| key == axis)) {
+                rows.push((*axis).to_owned());
+            }
+        }
+        let baseline = self.baseline.as_ref().map(|word| word.0.clone());
+        Some(TableSpec { rows, columns, values: words(&self.values), over, baseline })
+    }
+
+    /// What is wrong with it: keys that are no axis or stand twice, metrics that no member has, a
+    /// baseline that is no row.
+    pub(super) fn check(
+        &self,
+        experiment: &Experiment,
+        measured: &BTreeSet<String>,
+        rows: &BTreeSet<String>,
+    ) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |code, span: &Range<usize>, message, hint| {
+            let place = Some(experiment.source.place(span.clone()));
+            faults.push(Fault { code, message, hint: Some(hint), place });
+        };
+        let axes = experiment.axes();
+        let mut seen = BTreeSet::new();
+        for (key, span) in self.rows.iter().chain(&self.columns).chain(&self.over) {
+            if !axes.contains(&key.as_str()) {
+                let known = listed(axes.iter().map(|axis| format!("`{axis}`")), "and");
+                let hint = match did_you_mean(key, axes.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if axes.is_empty() => "there are no axes yet".to_owned(),
+                    None => format!("the axes are {known}"),
+                };
+                fault("no-axis", span, format!("`{}` is no axis of this experiment", quoted(key)), hint);
+            } else if !seen.insert(key) {
+                let hint = "an axis stands in rows, in columns or in `over`: once".to_owned();
+                fault("no-axis", span, format!("`{key}` stands here twice"), hint);
+            }
+        }
+        let measured: Vec<String> = measured.iter().cloned().collect();
+        for (name, span) in &self.values {
+            if !metrics::is_among(name, &measured) {
+                let hint = match did_you_mean(name, measured.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("they have {}", listed(measured.iter().map(|name| format!("`{name}`")), "and")),
+                };
+                fault("no-metric", span, format!("no member will have the metric `{}`", quoted(name)), hint);
+            }
+        }
+        if let Some((name, span)) = &self.baseline
+            && !rows.contains(name)
+        {
+            let near = did_you_mean(name, rows.iter().map(String::as_str));
+            let shown = || rows.iter().take(8).map(|row| format!("`{row}`"));
+            let hint = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if rows.len() > 8 => format!("rows are {} and {} more", shown().collect::<Vec<_>>().join(", "), rows.len() - 8),
+                None => format!("the rows are {}", listed(shown(), "and")),
+            };
+            fault("no-baseline", span, format!("no row is called `{}`", quoted(name)), hint);
+        }
+        faults
+    }
+}
+
+/// Whether an axis takes part in the name of a row.
+pub(super) fn is_averaged(table: &TableSpec, axis: &str) -> bool {
+    axis != MEMBER && table.over.iter().any(|key| key == axis)
 }

@@ -1,0 +1,225 @@
+//! What a file asks for: one recipe, or the members of an experiment; read, resolved and lowered.
+
+use super::arguments::Over;
+use super::exit::Trouble;
+use super::files;
+use super::planning;
+use crate::base::{Fault, Faults, Key, Place, Source};
+use crate::plan::{self, Graph, Member, MemberSummary};
+use crate::recipe::{
+    self, Expanded, Experiment, Layers, Resolved, Stack, TableSpec, is_experiment,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A recipe or an experiment that passed every check.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What people call it.
+    pub(crate) name: String,
+    /// Its members, as the report names them.
+    pub(crate) summaries: Vec<MemberSummary>,
+    /// How the report lays them out.
+    pub(crate) table: Option<TableSpec>,
+    /// What is worth knowing and no fault.
+    pub(crate) notes: Vec<Fault>,
+    /// The recipe; of an experiment what its members have in common.
+    pub(crate) resolved: Resolved,
+    file: Source,
+    members: Vec<Member>,
+    experiment: Option<(Experiment, Expanded)>,
+}
+
+impl Asked {
+    /// Reads a file with everything that is laid over it.
+    pub(crate) fn read(path: &Path, over: &Over) -> Result<Self, Trouble> {
+        let file = files::read_recipe(path)?;
+        let mut asked = if is_experiment(&file) {
+            Self::experiment(path, file, over)?
+        } else if let Some(base) = &over.base {
+            let message = format!("`{}` is a recipe and has no base", path.display());
+            let hint = format!("run `{}` itself, or name an experiment", base.display());
+            return Err(Trouble::wrong(message, hint));
+        } else {
+            let resolved = planning::resolve_parts(path, &over.set)?;
+            let name = resolved.recipe.name.clone();
+            let member = Member { name: name.clone(), recipe: resolved.recipe.clone() };
+            let values = serde_json::Map::new();
+            Self {
+                summaries: vec![MemberSummary { name: name.clone(), values }],
+                members: vec![member],
+                name,
+                table: None,
+                notes: Vec::new(),
+                resolved,
+                file,
+                experiment: None,
+            }
+        };
+        asked.choose(&over.only)?;
+        Ok(asked)
+    }
+
+    fn experiment(path: &Path, file: Source, over: &Over) -> Result<Self, Trouble> {
+        let experiment = Experiment::read(&file)?;
+        let (base_path, base) = base_of(&experiment, path, over.base.as_deref())?;
+        if is_experiment(&base) {
+            let place = experiment.base.as_ref().map(|base| base.1.clone());
+            return Err(Fault {
+                code: "base-is-experiment",
+                message: format!("the base `{}` is an experiment itself", base.name),
+                hint: Some("name a recipe".to_owned()),
+                place: place.filter(|_| over.base.is_none()),
+            }
+            .into());
+        }
+        let layers = Layers { file: base, environment: planning::environment(), set: over.set.clone() };
+        let mut load = |name: &str, place: &Place| files::read_extended(name, place, &base_path);
+        let stack = Stack::read(&layers, &mut load)?;
+        let mut expanded = experiment.expand(&stack)?;
+        let members = expanded.members.iter_mut().map(|member| Member {
+            name: member.name.clone(),
+            recipe: std::mem::take(&mut member.recipe),
+        });
+        let members = members.collect();
+        let summaries = expanded.members.iter().map(|member| MemberSummary {
+            name: member.name.clone(),
+            values: member.values.clone(),
+        });
+        Ok(Self {
+            name: experiment.name.clone(),
+            summaries: summaries.collect(),
+            table: expanded.table.clone(),
+            notes: std::mem::take(&mut expanded.notes),
+            resolved: expanded.base.clone(),
+            file,
+            members,
+            experiment: Some((experiment, expanded)),
+        })
+    }
+
+    /// Keeps the members whose names fit one of the patterns; all when there is none.
+    fn choose(&mut self, patterns: &[String]) -> Result<(), Trouble> {
+        if patterns.is_empty() {
+            return Ok(());
+        }
+        let mut chosen = BTreeSet::new();
+        for text in patterns {
+            let pattern = glob::Pattern::new(text).map_err(|error| {
+                let message = format!("`{text}` is no pattern: {}", error.msg);
+                Trouble::wrong(message, "`*` stands for any text, `?` for one character")
+            })?;
+            let fits = self.members.iter().filter(|member| pattern.matches(&member.name));
+            let before = chosen.len();
+            chosen.extend(fits.map(|member| member.name.clone()));
+            if chosen.len() == before {
+                let message = format!("no member fits `{text}`");
+                return Err(Trouble::wrong(message, self.names_hint()));
+            }
+        }
+        self.members.retain(|member| chosen.contains(&member.name));
+        self.summaries.retain(|member| chosen.contains(&member.name));
+        Ok(())
+    }
+
+    fn names_hint(&self) -> String {
+        let names: Vec<_> = self.members.iter().take(6).map(|it| format!("`{}`", it.name)).collect();
+        match self.members.len() - names.len() {
+            0 => format!("members are {}", names.join(", ")),
+            more => format!("members are {} and {more} more", names.join(", ")),
+        }
+    }
+
+    /// The text of the file, as it was given.
+    pub(crate) fn text(&self) -> &str {
+        &self.file.text
+    }
+
+    /// The graph of all members.
+    ///
+    /// # Errors
+    /// When two members of an experiment would do exactly the same.
+    pub(crate) fn graph(&self) -> Result<Graph, Faults> {
+        let graph = plan::lower(&self.members, &planning::facts());
+        if let Some((experiment, expanded)) = &self.experiment {
+            refuse_same(&graph, experiment, expanded)?;
+        }
+        Ok(graph)
+    }
+
+    /// Where the value of a key in a member came from, such as `b.toml:14`; none for a default.
+    pub(crate) fn origin(&self, member: &str, key: &str) -> Option<String> {
+        let origin = match &self.experiment {
+            Some((experiment, expanded)) => {
+                let member = expanded.members.iter().find(|it| it.name == member)?;
+                expanded.origin(experiment, member, key)
+            }
+            None => self.resolved.origins.get(key)?.clone(),
+        };
+        origin.place().is_some().then(|| origin.to_string())
+    }
+}
+
+/// The base recipe, and its path for what it extends.
+fn base_of(
+    experiment: &Experiment,
+    path: &Path,
+    given: Option<&Path>,
+) -> Result<(PathBuf, Source), Trouble> {
+    if let Some(given) = given {
+        return Ok((given.to_owned(), files::read_recipe(given)?));
+    }
+    let Some((base, place)) = &experiment.base else {
+        return Err(Fault {
+            code: "missing-base",
+            message: "the experiment names no base recipe".to_owned(),
+            hint: Some("write `base = \"recipe.toml\"` at the top, or give `--base FILE`".to_owned()),
+            place: Some(experiment.source.place(0..0)),
+        }
+        .into());
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Ok((folder.join(base), files::read_extended(base, place, path)?))
+}
+
+/// Refuses members that lower to the same stages: a table would show one result twice.
+fn refuse_same(graph: &Graph, experiment: &Experiment, expanded: &Expanded) -> Result<(), Faults> {
+    let mut stages: BTreeMap<&str, Vec<Key>> = BTreeMap::new();
+    for node in graph.nodes() {
+        for member in &node.members {
+            stages.entry(member).or_default().push(node.key);
+        }
+    }
+    let mut first: BTreeMap<&[Key], &recipe::MemberRecipe> = BTreeMap::new();
+    let mut faults: Vec<Fault> = Vec::new();
+    for member in &expanded.members {
+        let Some(keys) = stages.get(member.name.as_str()) else { continue };
+        let Some(same) = first.get(keys.as_slice()) else {
+            first.insert(keys, member);
+            continue;
+        };
+        let differs = member.values.iter().find(|(key, value)| {
+            same.values.get(key.as_str()) != Some(*value) && key.as_str() != recipe::MEMBER
+        });
+        let place = match differs {
+            Some((key, _)) => expanded.origin(experiment, member, key).place().cloned(),
+            None => Some(experiment.source.place(0..0)),
+        };
+        let what = differs.map_or_else(String::new, |(key, _)| {
+            format!(": `{key}` changes nothing there")
+        });
+        faults.push(Fault {
+            code: "same-members",
+            message: format!("`{}` and `{}` would do the same{what}", same.name, member.name),
+            hint: Some("leave one out with a `[[skip]]`".to_owned()),
+            place,
+        });
+        if faults.len() >= SAME_TOLD {
+            break;
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+}
+
+/// Pairs of equal members that are told; of more the first say it all.
+const SAME_TOLD: usize = 10;
