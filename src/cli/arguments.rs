@@ -133,6 +133,34 @@ pub(crate) struct Run {
     /// Worker processes; by default one for each GPU, or two on a CPU with two cores or more.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) workers: Option<u32>,
+    /// Go on with what does not depend on a failed stage; over `run.keep_going`.
+    #[arg(long, overrides_with = "no_keep_going")]
+    pub(crate) keep_going: bool,
+    /// Begin nothing new after the first failure.
+    #[arg(long, overrides_with = "keep_going")]
+    pub(crate) no_keep_going: bool,
+    /// How often a stage is tried again after its worker died; over `run.retries`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
+    pub(crate) retries: Option<u32>,
+    /// How long a stage may take, such as `90s`, `15min` or `2h`; over `run.timeout_secs`.
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    pub(crate) timeout: Option<f64>,
+}
+
+/// A length of time in seconds.
+fn seconds(text: &str) -> Result<f64, String> {
+    let expected = || "a number with `s`, `min`, `h` or `d` is expected, up to 365 days".to_owned();
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let unit = match unit.trim() {
+        "" | "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err(expected()),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| expected())? * unit;
+    (seconds <= 365.0 * 86_400.0).then_some(seconds).ok_or_else(expected)
 }
 
 /// Arguments of `show`.

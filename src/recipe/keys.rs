@@ -579,9 +579,17 @@ pub struct Hooks {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Run {
-    /// How often a stage is tried again after its worker died.
+    /// How often a stage is tried again after its worker died. A stage that fails by itself, or
+    /// takes longer than `timeout_secs`, is not: it would do so again.
     #[schemars(range(min = 0, max = 100))]
     pub retries: u32,
+    /// Whether a run goes on with what does not depend on a failed stage. Otherwise nothing new
+    /// begins after the first failure; what is under way is brought to its end.
+    pub keep_going: bool,
+    /// Seconds that a stage may take in one run. Then it fails and its worker is ended; the next run
+    /// goes on from its checkpoint or its shards. 0 for no limit.
+    #[schemars(range(min = 0.0, max = 31536000.0))]
+    pub timeout_secs: f64,
     /// Seconds between two checkpoints of a training stage.
     #[schemars(range(min = 0.0, max = 86400.0))]
     pub checkpoint_every_secs: f64,
@@ -788,6 +796,6 @@ impl Default for Control {
 
 impl Default for Run {
     fn default() -> Self {
-        Self { retries: 0, checkpoint_every_secs: 30.0 }
+        Self { retries: 0, keep_going: true, timeout_secs: 0.0, checkpoint_every_secs: 30.0 }
     }
 }

@@ -36,6 +36,18 @@ impl State {
     }
 }
 
+/// How soon a stage should run; the greatest goes first. Most shared first: when the stage that many
+/// members wait for is done, there is the most to do side by side. Of equals the one before the
+/// longest chain, since the critical path must not wait for an evaluation. What nothing waits for
+/// comes last, however many use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Urgency {
+    /// Members that use it, which are all that use anything that waits for it; 0 when nothing does.
+    members: usize,
+    /// Stages in the longest chain from this one to an end of the graph.
+    chain: u32,
+}
+
 #[derive(Debug)]
 struct Entry {
     inputs: Vec<usize>,
@@ -43,27 +55,25 @@ struct Entry {
     state: State,
     /// Inputs that are not available, whatever this stage's own state.
     missing: usize,
-    /// Longest chain of stages from this one to an end of the graph.
-    chain: u32,
+    urgency: Urgency,
 }
 
 /// All stages of a graph, numbered in its order.
 #[derive(Debug)]
-pub(super) struct Board {
-    nodes: Vec<Node>,
+pub(super) struct Board<'a> {
+    nodes: Vec<&'a Node>,
     numbers: BTreeMap<Key, usize>,
     entries: Vec<Entry>,
-    /// Longest remaining chain first: what is on the critical path must not wait for an evaluation.
-    ready: BTreeSet<(Reverse<u32>, usize)>,
+    ready: BTreeSet<(Reverse<Urgency>, usize)>,
     /// Stages that are needed and not yet decided.
     undecided: usize,
 }
 
-impl Board {
+impl<'a> Board<'a> {
     /// Lays out a graph of which some stages are stored, and needs all others: what a run names is
     /// in the store when it is done, also a policy that only evaluations read.
-    pub(super) fn new(graph: &Graph, stored: &BTreeSet<Key>) -> Self {
-        let nodes: Vec<Node> = graph.nodes().cloned().collect();
+    pub(super) fn new(graph: &'a Graph, stored: &BTreeSet<Key>) -> Self {
+        let nodes: Vec<&Node> = graph.nodes().collect();
         let numbers: BTreeMap<Key, usize> =
             nodes.iter().enumerate().map(|(number, node)| (node.key, number)).collect();
         let mut entries: Vec<Entry> = Vec::with_capacity(nodes.len());
@@ -80,12 +90,18 @@ impl Board {
                 consumers: Vec::new(),
                 state: if available { State::Available } else { State::Unneeded },
                 missing,
-                chain: 1,
+                urgency: Urgency { members: 0, chain: 1 },
             });
         }
         for number in (0..entries.len()).rev() {
-            let below = entries[number].consumers.iter().map(|consumer| entries[*consumer].chain);
-            entries[number].chain = 1 + below.max().unwrap_or(0);
+            let consumers = entries[number].consumers.iter();
+            let longest = consumers.map(|consumer| entries[*consumer].urgency.chain).max();
+            entries[number].urgency = match longest {
+                Some(longest) => {
+                    Urgency { members: nodes[number].members.len(), chain: 1 + longest }
+                }
+                None => Urgency { members: 0, chain: 1 },
+            };
         }
         let mut board = Self { nodes, numbers, entries, ready: BTreeSet::new(), undecided: 0 };
         for number in 0..board.entries.len() {
@@ -94,8 +110,8 @@ impl Board {
         board
     }
 
-    pub(super) fn node(&self, number: usize) -> &Node {
-        &self.nodes[number]
+    pub(super) fn node(&self, number: usize) -> &'a Node {
+        self.nodes[number]
     }
 
     pub(super) fn number(&self, key: Key) -> Option<usize> {
@@ -106,9 +122,9 @@ impl Board {
         self.entries[number].state
     }
 
-    /// How urgent a stage is: the length of the longest chain that waits for it.
-    pub(super) fn chain(&self, number: usize) -> u32 {
-        self.entries[number].chain
+    /// How soon a stage should run.
+    pub(super) fn urgency(&self, number: usize) -> Urgency {
+        self.entries[number].urgency
     }
 
     /// The most urgent of the stages that could begin.
@@ -225,7 +241,7 @@ impl Board {
 
     fn set(&mut self, number: usize, state: State) {
         let entry = &mut self.entries[number];
-        let place = (Reverse(entry.chain), number);
+        let place = (Reverse(entry.urgency), number);
         self.undecided += usize::from(state.is_open());
         self.undecided -= usize::from(entry.state.is_open());
         entry.state = state;
@@ -249,32 +265,54 @@ mod tests {
     const PORTS: [Port; 3] = [Port::Policy, Port::Prompts, Port::Rollouts];
 
     /// A graph whose stages read those given.
-    fn graph(reads: &[Vec<usize>]) -> (Graph, Vec<Key>) {
-        let mut nodes = Vec::new();
+    fn graph(reads: &[Vec<usize>], members: &[usize]) -> (Graph, Vec<Key>) {
+        let mut nodes: Vec<Node> = Vec::new();
         let mut keys: Vec<Key> = Vec::new();
         for (number, inputs) in reads.iter().enumerate() {
             let inputs: Vec<(Port, Key)> =
                 PORTS.into_iter().zip(inputs.iter().map(|input| keys[*input])).collect();
             keys.push(add(&mut nodes, &number.to_string(), &inputs));
+            let count = members.get(number).copied().unwrap_or(1);
+            nodes[number].members = (0..count).map(|member| member.to_string()).collect();
         }
         (graph_of(&nodes), keys)
     }
 
-    fn board(reads: &[Vec<usize>], stored: &[usize]) -> Board {
-        let (graph, keys) = graph(reads);
-        Board::new(&graph, &stored.iter().map(|number| keys[*number]).collect())
+    fn of(keys: &[Key], numbers: &[usize]) -> BTreeSet<Key> {
+        numbers.iter().map(|number| keys[*number]).collect()
+    }
+
+    /// The order in which one worker would take the stages.
+    fn order(reads: &[Vec<usize>], members: &[usize]) -> Vec<usize> {
+        let (graph, _) = graph(reads, members);
+        let mut board = Board::new(&graph, &BTreeSet::new());
+        let mut order = Vec::new();
+        while let Some(number) = board.first_ready() {
+            board.take(number, State::Active);
+            board.finish(number);
+            order.push(number);
+        }
+        order
     }
 
     #[test]
-    fn the_longest_chain_goes_first() {
-        let mut board = board(&[vec![], vec![0], vec![0], vec![2], vec![3]], &[]);
-        board.finish(0);
-        assert_eq!(board.first_ready(), Some(2), "not the evaluation, which nothing waits for");
+    fn of_equals_the_longest_chain_goes_first() {
+        let order = order(&[vec![], vec![0], vec![0], vec![2], vec![3]], &[]);
+        assert_eq!(order, [0, 2, 3, 1, 4], "not the evaluation, which nothing waits for");
+    }
+
+    #[test]
+    fn the_most_shared_goes_first() {
+        // Beside the long way of one member, stage 4 and what follows is on the way of three.
+        let reads = [vec![], vec![0], vec![1], vec![2], vec![0], vec![4], vec![4], vec![4]];
+        assert_eq!(order(&reads, &[4, 1, 1, 1, 3, 1, 1, 1])[..3], [0, 4, 1]);
+        assert_eq!(order(&reads, &[1, 1, 1, 1, 1, 1, 1, 1])[..3], [0, 1, 2]);
     }
 
     #[test]
     fn what_was_lost_cannot_be_made_again_from_what_failed() {
-        let mut board = board(&[vec![], vec![0], vec![0], vec![1, 2]], &[1]);
+        let (graph, keys) = graph(&[vec![], vec![0], vec![0], vec![1, 2]], &[]);
+        let mut board = Board::new(&graph, &of(&keys, &[1]));
         assert_eq!(board.state(0), State::Ready);
         assert_eq!(board.fail(0), [2, 3]);
         assert!(board.is_decided());
@@ -284,7 +322,8 @@ mod tests {
 
     #[test]
     fn a_lost_input_is_made_before_what_reads_it_is_tried_again() {
-        let mut board = board(&[vec![], vec![0], vec![1]], &[1]);
+        let (graph, keys) = graph(&[vec![], vec![0], vec![1]], &[]);
+        let mut board = Board::new(&graph, &of(&keys, &[1]));
         assert_eq!(board.state(0), State::Ready, "also what nothing that is missing reads");
         board.take(2, State::Active);
         assert!(board.lose(1).is_empty());
@@ -305,16 +344,18 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is stored, fails or gets lost: every stage begins after its inputs are there,
+        /// Whoever uses what, and whatever is stored, fails or gets lost: every stage begins after its inputs are there,
         /// what is stored never begins, and the run comes to an end.
         #[test]
         fn a_run_does_what_is_missing_and_ends(
             reads in any_reads(),
             stored in prop::collection::vec(any::<bool>(), 20),
+            members in prop::collection::vec(0_usize..4, 20),
             fate in prop::collection::vec(0_u8..8, 60),
         ) {
             let stored: Vec<usize> = (0..reads.len()).filter(|number| stored[*number]).collect();
-            let mut board = board(&reads, &stored);
+            let (graph, keys) = graph(&reads, &members);
+            let mut board = Board::new(&graph, &of(&keys, &stored));
             let mut fate = fate.into_iter();
             let mut disturbed = false;
             let mut begun = vec![false; reads.len()];

@@ -10,7 +10,7 @@ use super::{
     work::{Ending, Work},
 };
 use crate::{
-    base::{Failure, Key},
+    base::{self, Failure, Key},
     event::{Event, FORMAT, Outcome, Record},
     plan::Graph,
     store::{self, Artifact, RunLog, Store, Sync},
@@ -95,7 +95,7 @@ struct Held {
 }
 
 struct Scheduler<'a> {
-    board: Board,
+    board: Board<'a>,
     pool: Pool<'a>,
     store: &'a Store,
     options: &'a Options<'a>,
@@ -130,6 +130,7 @@ impl Scheduler<'_> {
                 self.hear(message)?;
             }
             self.look_at_interrupts()?;
+            self.look_at_timeouts()?;
             self.look_at_held()?;
         }
         self.end()
@@ -137,12 +138,23 @@ impl Scheduler<'_> {
 
     fn is_going_on(&self) -> bool {
         let under_way = !self.works.is_empty() || !self.committing.is_empty();
-        under_way || self.interrupts == 0 && !self.board.is_decided()
+        under_way || self.begins_more() && !self.board.is_decided()
+    }
+
+    /// Whether stages are still begun.
+    fn begins_more(&self) -> bool {
+        self.interrupts == 0 && (self.options.keep_going || self.failures.is_empty())
     }
 
     fn end(mut self) -> Result<RunSummary, RunError> {
         let left = self.board.open();
-        self.skip(&left, "the run was interrupted")?;
+        let because = match self.failures.first() {
+            Some((name, _)) if self.interrupts == 0 => {
+                format!("`{name}` failed, and the run was told not to keep going")
+            }
+            _ => "the run was interrupted".to_owned(),
+        };
+        self.skip(&left, &because)?;
         let outcome = match (self.interrupts, self.failures.len()) {
             (1.., _) => Outcome::Interrupted,
             (0, 0) => Outcome::Done,
@@ -184,15 +196,13 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    /// The stage with something to hand out that the longest chain waits for; of equals, one that
-    /// has begun.
+    /// The most urgent stage with something to hand out; of equals, one that has begun.
     fn most_urgent(&self) -> Option<usize> {
+        let urgency = |number: &usize| self.board.urgency(*number);
         let begun = self.works.iter().filter(|(_, work)| work.is_open()).map(|(number, _)| *number);
-        let begun = begun.max_by_key(|number| self.board.chain(*number));
-        match (begun, self.board.first_ready()) {
-            (Some(begun), Some(ready)) if self.board.chain(ready) > self.board.chain(begun) => {
-                Some(ready)
-            }
+        let begun = begun.max_by_key(urgency);
+        match (begun, self.board.first_ready().filter(|_| self.begins_more())) {
+            (Some(begun), Some(ready)) if urgency(&ready) > urgency(&begun) => Some(ready),
             (begun, ready) => begun.or(ready),
         }
     }
@@ -201,7 +211,7 @@ impl Scheduler<'_> {
     fn start_workers(&mut self) {
         let parts: usize =
             self.works.values().filter(|work| work.is_open()).map(|work| work.pending.len()).sum();
-        let wanted = parts + self.board.ready();
+        let wanted = parts + if self.begins_more() { self.board.ready() } else { 0 };
         while self.hopeless.is_none() && self.pool.starting() < wanted {
             match self.pool.start_one() {
                 Ok(true) => {}
@@ -535,6 +545,28 @@ impl Scheduler<'_> {
             self.works.clear();
         }
         self.interrupts = count;
+        Ok(())
+    }
+
+    /// Ends stages that take too long, with the workers that are at them.
+    fn look_at_timeouts(&mut self) -> Result<(), RunError> {
+        let limit = self.options.timeout_secs;
+        if limit <= 0.0 || self.interrupts > 0 {
+            return Ok(());
+        }
+        let began_before = self.clock.seconds() - limit;
+        let late = self.works.iter().filter(|(_, work)| work.started < began_before);
+        for number in late.map(|(number, _)| *number).collect::<Vec<_>>() {
+            let Some(work) = self.works.get_mut(&number) else { continue };
+            for worker in std::mem::take(&mut work.running).into_keys() {
+                self.pool.stop(worker);
+            }
+            let reason = format!("took longer than {}", base::Duration(limit));
+            let hint = "raise `run.timeout_secs` or `--timeout`; the next run goes on from its \
+                        checkpoint or its shards";
+            work.end(Ending::Failed(Failure { reason, hint: Some(hint.to_owned()) }));
+            self.settle(number)?;
+        }
         Ok(())
     }
 

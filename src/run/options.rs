@@ -21,8 +21,13 @@ pub struct Options<'a> {
     pub machine: Machine,
     /// The workers.
     pub slots: Vec<Slot>,
-    /// How often a stage is tried again after its worker died.
+    /// How often a stage is tried again after its worker died. One that failed by itself or took
+    /// too long would do so again.
     pub retries: u32,
+    /// Whether what does not depend on a failed stage is still begun.
+    pub keep_going: bool,
+    /// Seconds that a stage may take in this run; 0 for no limit.
+    pub timeout_secs: f64,
     /// Seconds between two checkpoints of a training stage.
     pub checkpoint_every_secs: f64,
     /// The command that becomes the worker of a slot by calling [`super::serve`]. Its pipes and

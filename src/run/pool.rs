@@ -167,10 +167,21 @@ impl<'a> Pool<'a> {
         self.workers.iter().flatten().filter(starting).count()
     }
 
-    /// A worker has nothing to do.
+    /// A worker has nothing to do, unless it was ended meanwhile.
     pub(super) fn rest(&mut self, worker: usize) {
-        if let Some(worker) = &mut self.workers[worker] {
+        if let Some(worker) = &mut self.workers[worker]
+            && worker.state != State::Retiring
+        {
             worker.state = State::Idle;
+        }
+    }
+
+    /// Ends a worker in the midst of what it does.
+    pub(super) fn stop(&mut self, worker: usize) {
+        self.retire(worker);
+        if let Some(worker) = &mut self.workers[worker] {
+            // One that cannot be killed is dead already.
+            worker.child.kill().ok();
         }
     }
 

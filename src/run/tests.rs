@@ -7,7 +7,7 @@ use crate::{
     event::{Event, Outcome, Record, Unit},
     plan::{Branch, Explore, Graph, Node, Port, Prepare, Role, Stage},
     recipe::Dtype,
-    store::{RunFiles, Store},
+    store::{RunFiles, RunLog, Store},
 };
 use std::{
     collections::BTreeMap,
@@ -133,6 +133,23 @@ fn this_test(name: &str) -> Command {
     command
 }
 
+fn options(workers: u32, worker: &dyn Fn(&Slot) -> Command) -> Options<'_> {
+    let slot = |number| Slot { number, device: "cpu".into(), threads: 1 };
+    Options {
+        name: "test".into(),
+        recipe_file: "test.toml".into(),
+        versions: Default::default(),
+        machine: Default::default(),
+        slots: (0..workers).map(slot).collect(),
+        retries: 0,
+        keep_going: true,
+        timeout_secs: 0.0,
+        checkpoint_every_secs: 0.0,
+        worker,
+        interrupts: Interrupts::default(),
+    }
+}
+
 struct World {
     store: PathBuf,
     _folder: Option<tempfile::TempDir>,
@@ -149,36 +166,45 @@ impl World {
     }
 
     fn run(&self, graph: &Graph) -> (RunSummary, Vec<Event>) {
-        self.run_with(graph, 0, &Interrupts::default(), &mut |_| {})
+        self.run_told(graph, |_| {})
     }
 
-    fn run_with(
+    fn run_told(
         &self,
         graph: &Graph,
-        retries: u32,
-        interrupts: &Interrupts,
+        tell: impl FnOnce(&mut Options<'_>),
+    ) -> (RunSummary, Vec<Event>) {
+        self.run_heard(graph, tell, &mut |_| {})
+    }
+
+    fn run_heard(
+        &self,
+        graph: &Graph,
+        tell: impl FnOnce(&mut Options<'_>),
         listener: &mut dyn FnMut(&Event),
     ) -> (RunSummary, Vec<Event>) {
         let store = self.store();
         let keys: Vec<Key> = graph.nodes().map(|node| node.key).collect();
         let files = RunFiles { recipe: "", resolved: "", graph: "{}", keys: &keys };
         let log = store.create_run("test", &files).unwrap();
+        self.run_into(log, graph, tell, listener)
+    }
+
+    fn run_into(
+        &self,
+        log: RunLog,
+        graph: &Graph,
+        tell: impl FnOnce(&mut Options<'_>),
+        listener: &mut dyn FnMut(&Event),
+    ) -> (RunSummary, Vec<Event>) {
+        let store = self.store();
         let worker = |_: &Slot| {
             let mut command = this_test("fake_worker");
             command.env(WORKER, &self.store).env_remove(SCHEDULER);
             command
         };
-        let options = Options {
-            name: "test".into(),
-            recipe_file: "test.toml".into(),
-            versions: Default::default(),
-            machine: Default::default(),
-            slots: (0..2).map(|number| Slot { number, device: "cpu".into(), threads: 1 }).collect(),
-            retries,
-            checkpoint_every_secs: 0.0,
-            worker: &worker,
-            interrupts: interrupts.clone(),
-        };
+        let mut options = options(2, &worker);
+        tell(&mut options);
         let mut events = Vec::new();
         let mut listen = |record: &Record| {
             listener(&record.event);
@@ -371,7 +397,7 @@ fn a_stage_may_say_why_it_fails() {
 fn a_stage_is_tried_again_after_its_worker_died() {
     let world = World::new();
     let (graph, _) = diamond(["die-once", "right"]);
-    let (summary, events) = world.run_with(&graph, 1, &Interrupts::default(), &mut |_| {});
+    let (summary, events) = world.run_told(&graph, |options| options.retries = 1);
     assert_eq!((summary.outcome, summary.done), (Outcome::Done, 4), "{summary:?}");
     assert!(events.iter().any(
         |event| matches!(event, Event::WorkerDied { reason, .. } if reason.contains("SIGABRT"))
@@ -386,17 +412,7 @@ fn workers_that_cannot_be_started_fail_what_is_left_and_end_the_run() {
     let files = RunFiles { recipe: "", resolved: "", graph: "{}", keys: &[] };
     for (program, said) in [("/nonexistent/mstar", "cannot start"), ("false", "no worker can be")] {
         let worker = |_: &Slot| Command::new(program);
-        let options = Options {
-            name: "test".into(),
-            recipe_file: "test.toml".into(),
-            versions: Default::default(),
-            machine: Default::default(),
-            slots: vec![Slot { number: 0, device: "cpu".into(), threads: 1 }],
-            retries: 0,
-            checkpoint_every_secs: 0.0,
-            worker: &worker,
-            interrupts: Interrupts::default(),
-        };
+        let options = options(1, &worker);
         let log = store.create_run("test", &files).unwrap();
         let summary = run(&graph, &store, log, &options, &mut |_| {}).unwrap();
         assert_eq!((summary.outcome, summary.done, summary.skipped), (Outcome::Failed, 0, 3));
@@ -480,11 +496,12 @@ fn an_interrupt_leaves_what_is_needed_to_go_on() {
     let (graph, [top, left, ..]) = diamond(["sleep 400", "right"]);
     let interrupts = Interrupts::default();
     let asked = interrupts.clone();
-    let (summary, events) = world.run_with(&graph, 0, &interrupts, &mut |event| {
-        if matches!(event, Event::StageProgress { done: 10.., .. }) && asked.count() == 0 {
-            asked.interrupt();
-        }
-    });
+    let (summary, events) =
+        world.run_heard(&graph, |options| options.interrupts = interrupts, &mut |event| {
+            if matches!(event, Event::StageProgress { done: 10.., .. }) && asked.count() == 0 {
+                asked.interrupt();
+            }
+        });
     assert_eq!(summary.outcome, Outcome::Interrupted);
     assert!(summary.failures.is_empty(), "{summary:?}");
     assert!(summary.done <= 2, "it stopped before its end");
@@ -512,13 +529,149 @@ fn a_second_interrupt_ends_at_once() {
     let (graph, _) = diamond(["sleep 100000", "right"]);
     let interrupts = Interrupts::default();
     let asked = interrupts.clone();
-    let (summary, _) = world.run_with(&graph, 0, &interrupts, &mut |event| {
-        if matches!(event, Event::StageProgress { done: 3.., .. }) && asked.count() == 0 {
-            asked.interrupt();
-            asked.interrupt();
-        }
-    });
+    let (summary, _) =
+        world.run_heard(&graph, |options| options.interrupts = interrupts, &mut |event| {
+            if matches!(event, Event::StageProgress { done: 3.., .. }) && asked.count() == 0 {
+                asked.interrupt();
+                asked.interrupt();
+            }
+        });
     assert_eq!(summary.outcome, Outcome::Interrupted);
+}
+
+#[test]
+fn after_a_failure_nothing_new_begins_where_that_is_asked_for() {
+    let world = World::new();
+    let mut nodes = Vec::new();
+    let fails = add(&mut nodes, "fail", &[]);
+    let mut long = add_sharded(&mut nodes, "sleep 8", 4, &[]);
+    for number in 0..3 {
+        long = add(&mut nodes, &format!("after {number}"), &[(Port::Rollouts, long)]);
+        add(&mut nodes, &format!("below {number}"), &[(Port::Policy, fails)]);
+    }
+    let graph = graph_of(&nodes);
+    let (summary, events) = world.run_told(&graph, |options| options.keep_going = false);
+    assert_eq!(summary.outcome, Outcome::Failed);
+    assert_eq!((summary.done, summary.skipped), (1, 6), "what was under way came to its end");
+    let told = "`fail` failed, and the run was told not to keep going";
+    let is_told =
+        |event: &&Event| matches!(event, Event::StageSkipped { because, .. } if because == told);
+    assert_eq!(events.iter().filter(is_told).count(), 3, "{events:?}");
+    let (summary, _) = world.run(&graph);
+    assert_eq!((summary.outcome, summary.done, summary.skipped), (Outcome::Failed, 3, 3));
+}
+
+#[test]
+fn a_stage_that_takes_too_long_is_ended_and_goes_on_in_the_next_run() {
+    let world = World::new();
+    let mut nodes = Vec::new();
+    let late = add(&mut nodes, "sleep 400", &[]);
+    add(&mut nodes, "below", &[(Port::Policy, late)]);
+    add(&mut nodes, "beside", &[]);
+    let graph = graph_of(&nodes);
+    let (summary, events) = world.run_told(&graph, |options| {
+        (options.timeout_secs, options.retries) = (1.0, 3);
+    });
+    assert_eq!((summary.outcome, summary.done, summary.skipped), (Outcome::Failed, 1, 1));
+    let (name, failure) = &summary.failures[0];
+    assert_eq!((name.as_str(), failure.reason.as_str()), ("sleep 400", "took longer than 1.0 s"));
+    assert!(failure.hint.as_ref().unwrap().contains("`run.timeout_secs`"));
+    let began = |event: &&Event| matches!(event, Event::StageStarted { key, .. } if *key == late);
+    assert_eq!(events.iter().filter(began).count(), 1, "it would only take too long again");
+    assert!(!events.iter().any(|event| matches!(event, Event::WorkerDied { .. })));
+    let (summary, events) = world.run(&graph);
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 2));
+    let first = events.iter().find_map(|event| match event {
+        Event::StageProgress { done, .. } => Some(*done),
+        _ => None,
+    });
+    assert!(first.is_some_and(|done| done > 10), "it went on at {first:?}");
+}
+
+#[test]
+fn a_run_goes_on_in_its_own_record() {
+    let world = World::new();
+    let (graph, [_, left, ..]) = diamond(["sleep 60", "right"]);
+    let interrupts = Interrupts::default();
+    let asked = interrupts.clone();
+    let (summary, _) =
+        world.run_heard(&graph, |options| options.interrupts = interrupts, &mut |event| {
+            if matches!(event, Event::StageProgress { done: 10.., .. }) {
+                asked.interrupt();
+            }
+        });
+    assert_eq!(summary.outcome, Outcome::Interrupted);
+    let store = world.store();
+    let log = store.reopen_run(&summary.run).unwrap();
+    let (again, _) = world.run_into(log, &graph, |_| {}, &mut |_| {});
+    assert_eq!((again.outcome, &again.run), (Outcome::Done, &summary.run));
+    assert_eq!(again.done + again.stored, 4);
+    assert_eq!(store.runs().unwrap().len(), 1);
+    let text = store.run(&summary.run).unwrap().events().unwrap();
+    let records = Record::read_log(&text).unwrap();
+    let begun = |record: &&Record| matches!(record.event, Event::RunStarted { .. });
+    assert_eq!(records.iter().filter(begun).count(), 2);
+    let study = crate::report::Study::read(&records);
+    assert_eq!(study.ending, crate::report::Ending::Said(Outcome::Done));
+    assert_eq!(study.stages.len(), 4);
+    let row = study.stages.iter().find(|row| row.summary.key == left).unwrap();
+    assert_eq!(row.spans.len(), 2, "it was worked on in both sittings");
+}
+
+/// Members that share what comes first, and then go their own ways.
+fn grid_graph(members: usize) -> Graph {
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut add_for = |users: std::ops::Range<usize>, name: &str, inputs: &[(Port, Key)]| {
+        let key = match name.contains("split") {
+            true => add_sharded(&mut nodes, name, 3, inputs),
+            false => add(&mut nodes, name, inputs),
+        };
+        nodes.last_mut().unwrap().members = users.map(|user| format!("member {user}")).collect();
+        key
+    };
+    let ground = add_for(0..members, "sleep 8 ground", &[]);
+    let shared = add_for(0..members, "sleep 4 split", &[(Port::Policy, ground)]);
+    for member in 0..members {
+        let mut policy = ground;
+        for iteration in 0..3 {
+            let name = format!("sleep 5 train {iteration} of {member}");
+            let inputs = [(Port::Policy, policy), (Port::Rollouts, shared)];
+            policy = add_for(member..member + 1, &name, &inputs);
+        }
+        let name = format!("sleep 3 evaluate {member}");
+        add_for(member..member + 1, &name, &[(Port::Policy, policy)]);
+    }
+    graph_of(&nodes)
+}
+
+#[test]
+fn two_runs_of_a_grid_do_no_stage_twice_and_wait_for_no_dead_one() {
+    let graph = grid_graph(5);
+    let world = World::new();
+    let (summary, _) = world.run(&graph);
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 2 + 5 * 4));
+    let (parts, wanted) = (world.tally().len(), world.artifacts());
+
+    for share in [0.2, 0.6] {
+        let world = World::new();
+        let mut other = world.start(&graph);
+        let mut killed_at = None;
+        // The other is killed when that share of all parts was begun by the two of them.
+        let (summary, events) = world.run_heard(&graph, |_| {}, &mut |_| {
+            let begun = world.tally().len();
+            if killed_at.is_none() && begun as f64 >= share * parts as f64 {
+                other.kill().unwrap();
+                other.wait().unwrap();
+                killed_at = Some(begun);
+            }
+        });
+        assert!(killed_at.is_some(), "it was killed in the midst");
+        assert_eq!(summary.outcome, Outcome::Done, "{events:?}");
+        assert_eq!(world.artifacts(), wanted);
+        let twice = world.tally().len() - parts;
+        assert!(twice <= 2, "{twice} parts begun again, and the dead run had two workers");
+        println!("killed after {killed_at:?} of {parts} parts: {twice} again, {summary:?}");
+    }
 }
 
 /// Thirteen stages, some split, with something to do in each.

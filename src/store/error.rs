@@ -75,6 +75,12 @@ pub enum Error {
         /// What was asked for.
         run: String,
     },
+    /// A run cannot be gone on with by two.
+    #[error("run `{run}` is still going on")]
+    LivingRun {
+        /// What was asked for.
+        run: String,
+    },
     /// A record that says what a run names cannot be read.
     #[error("the record of run `{run}` cannot be read: {reason}")]
     BadRun {
@@ -113,6 +119,7 @@ impl Hint for Error {
                 super::layout::artifact_folder(*key)
             )),
             Self::NoSuchRun { .. } => Some("`mstar list` names the runs".into()),
+            Self::LivingRun { .. } => Some("wait until it ends, or stop it".into()),
             Self::BadRun { run, .. } => {
                 Some(format!("if that run does not matter, remove its folder `run-v1/{run}`"))
             }
@@ -134,7 +141,7 @@ impl Error {
                     | io::ErrorKind::NotADirectory
             ),
             Self::NotAFolder { .. } | Self::NotAStore { .. } | Self::Version { .. } => true,
-            Self::NoSuchRun { .. } | Self::BadName { .. } => true,
+            Self::NoSuchRun { .. } | Self::LivingRun { .. } | Self::BadName { .. } => true,
             Self::Altered { .. } | Self::NoSuchFile { .. } | Self::BadRun { .. } => false,
         }
     }

@@ -157,7 +157,7 @@ impl Store {
     /// When it cannot be written.
     pub fn create_run(&self, name: &str, files: &RunFiles<'_>) -> Result<RunLog, Error> {
         let whole = self.lock_whole("store.lock")?;
-        let number = self.runs()?.last().map_or(1, |run| run.number + 1);
+        let number = self.last_number()?.saturating_add(1);
         let id = format!("{}-{number}", folder_name(name));
         let lock = self.lock_whole(&run_lock(&id))?;
         let about = About { format: 1, number, keys: files.keys.to_vec() };
@@ -178,21 +178,70 @@ impl Store {
         Ok(RunLog { id, path, file, lock })
     }
 
-    /// All runs, in the order in which they began.
+    /// Goes on with the log of a run that ended or was killed. A last line that was torn is cut.
     ///
     /// # Errors
-    /// When a record cannot be read.
+    /// [`Error::NoSuchRun`], [`Error::LivingRun`] when the run is still going on, and when its record
+    /// cannot be read or its log not be opened.
+    pub fn reopen_run(&self, id: &str) -> Result<RunLog, Error> {
+        let whole = self.lock_whole("store.lock")?;
+        let run = self.run(id)?;
+        let living = || Error::LivingRun { run: id.to_owned() };
+        let lock = self.try_lock(&run_lock(id))?.ok_or_else(living)?;
+        drop(whole);
+        let path = run.folder.join(EVENTS);
+        let file = File::options().create(true).append(true).open(&path).at("open", &path)?;
+        let bytes = disk::read(&path)?.unwrap_or_default();
+        let whole_lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        if whole_lines < bytes.len() {
+            file.set_len(whole_lines as u64).at("cut", &path)?;
+        }
+        Ok(RunLog { id: run.id, path, file, lock })
+    }
+
+    /// All runs whose records can be read, in the order in which they began.
+    ///
+    /// # Errors
+    /// When the runs cannot be listed.
     pub fn runs(&self) -> Result<Vec<Run>, Error> {
-        let names = disk::names(&self.runs_folder())?;
-        let mut runs = names.into_iter().map(|id| self.run(&id)).collect::<Result<Vec<_>, _>>()?;
+        self.records().map(|(runs, _)| runs)
+    }
+
+    /// What is wrong with the records that [`Store::runs`] passes over.
+    ///
+    /// # Errors
+    /// When the runs cannot be listed.
+    pub fn unreadable_runs(&self) -> Result<Vec<Error>, Error> {
+        self.records().map(|(_, unreadable)| unreadable)
+    }
+
+    /// All runs, and what is wrong with those whose records cannot be read.
+    pub(super) fn records(&self) -> Result<(Vec<Run>, Vec<Error>), Error> {
+        let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
+        for id in disk::names(&self.runs_folder())? {
+            match self.run(&id) {
+                Ok(run) => runs.push(run),
+                // It was removed meanwhile, or is no folder.
+                Err(Error::NoSuchRun { .. }) => {}
+                Err(error) => unreadable.push(error),
+            }
+        }
         runs.sort_by_key(|run| run.number);
-        Ok(runs)
+        Ok((runs, unreadable))
+    }
+
+    /// The number of the run that began last; 0 before the first. One whose record cannot be read
+    /// has it in its name.
+    fn last_number(&self) -> Result<u64, Error> {
+        let in_name = |id: String| id.rsplit_once('-').and_then(|(_, end)| end.parse().ok());
+        let named = disk::names(&self.runs_folder())?.into_iter().filter_map(in_name);
+        Ok(named.max().unwrap_or(0))
     }
 
     /// The run that began last; `None` before the first.
     ///
     /// # Errors
-    /// When a record cannot be read.
+    /// When the runs cannot be listed.
     pub fn latest_run(&self) -> Result<Option<Run>, Error> {
         Ok(self.runs()?.pop())
     }

@@ -46,7 +46,10 @@ impl Store {
         let whole = self.lock_whole("store.lock")?;
         let mut removals = Vec::new();
         let mut named = BTreeSet::new();
-        let runs = self.runs()?;
+        let (runs, unreadable) = self.records()?;
+        if let Some(error) = unreadable.into_iter().next() {
+            return Err(error);
+        }
         let old = retention.keep_runs.map_or(0, |keep| runs.len().saturating_sub(keep));
         for (index, run) in runs.iter().enumerate() {
             let free = index < old && self.try_lock(&run_lock(run.id()))?.is_some();

@@ -282,6 +282,51 @@ fn runs_are_numbered_and_a_torn_log_can_be_read() {
 }
 
 #[test]
+fn a_run_is_gone_on_with_by_one_alone_and_after_its_last_whole_line() {
+    let (_folder, store) = store();
+    assert!(matches!(store.reopen_run("first-1"), Err(Error::NoSuchRun { .. })));
+    let mut log = record(&store, "first", &["a"]);
+    log.append("one").unwrap();
+    log.append("two").unwrap();
+    let refused = store.reopen_run("first-1").unwrap_err();
+    assert!(matches!(refused, Error::LivingRun { .. }) && refused.hint().is_some(), "{refused}");
+    drop(log);
+    let run = store.run("first-1").unwrap();
+    let path = run.folder().join("events.jsonl");
+    for torn in [&b"th"[..], "thr\u{e9}".as_bytes(), &[0xff, 0]] {
+        File::options().append(true).open(&path).unwrap().write_all(torn).unwrap();
+        let mut log = store.reopen_run("first-1").unwrap();
+        assert_eq!(run.events().unwrap(), "one\ntwo\n");
+        assert!(store.reopen_run("first-1").is_err());
+        assert_eq!(log.id(), "first-1");
+        log.append("").unwrap();
+        log.close().unwrap();
+        fs::write(&path, "one\ntwo\n").unwrap();
+    }
+    store.gc(&Retention { keep_runs: Some(0), dry_run: false }).unwrap();
+    assert!(store.runs().unwrap().is_empty(), "it is let go of in the end");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_passed_over_and_named() {
+    let (_folder, store) = store();
+    for name in ["first", "second"] {
+        record(&store, name, &["a"]).close().unwrap();
+    }
+    fs::write(store.run("second-2").unwrap().folder().join("run.json"), "{").unwrap();
+    fs::create_dir(store.path().join("run-v1/empty-9")).unwrap();
+    fs::write(store.path().join("run-v1/notes.txt"), "no run").unwrap();
+    let ids: Vec<String> = store.runs().unwrap().iter().map(|run| run.id().to_owned()).collect();
+    assert_eq!(ids, ["first-1"]);
+    let unreadable = store.unreadable_runs().unwrap();
+    let named: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
+    assert_eq!(named.len(), 2, "{named:?}");
+    assert!(named[0].contains("`empty-9`") && named[1].contains("`second-2`"), "{named:?}");
+    let log = record(&store, "second", &["a"]);
+    assert_eq!(log.id(), "second-10", "no number is given twice");
+}
+
+#[test]
 fn gc_keeps_what_runs_name() {
     let (_folder, store) = store();
     for name in ["old", "both", "new", "none"] {

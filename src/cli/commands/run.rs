@@ -44,14 +44,19 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
         command.args(["--device", &slot.device, "--threads", &slot.threads.to_string()]);
         command
     };
+    let wanted = &resolved.recipe.run;
+    let keep_going = arguments.no_keep_going.then_some(false);
+    let keep_going = keep_going.or(arguments.keep_going.then_some(true));
     let options = Options {
         name: resolved.recipe.name.clone(),
         recipe_file: arguments.recipe.file.display().to_string(),
         versions: versions(&resources),
         machine: resources.machine(),
         slots,
-        retries: resolved.recipe.run.retries,
-        checkpoint_every_secs: resolved.recipe.run.checkpoint_every_secs,
+        retries: arguments.retries.unwrap_or(wanted.retries),
+        keep_going: keep_going.unwrap_or(wanted.keep_going),
+        timeout_secs: arguments.timeout.unwrap_or(wanted.timeout_secs),
+        checkpoint_every_secs: wanted.checkpoint_every_secs,
         worker: &worker,
         interrupts,
     };

@@ -53,11 +53,13 @@ fn bases() -> Vec<Recipe> {
 }
 
 /// Keys of a recipe that change no stage, and why.
-const WITHOUT_EFFECT: [(&str, &str); 17] = [
+const WITHOUT_EFFECT: [(&str, &str); 19] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
     ("run.retries", "how it is carried out"),
+    ("run.keep_going", "how it is carried out"),
+    ("run.timeout_secs", "how it is carried out"),
     ("run.checkpoint_every_secs", "how it is carried out"),
     ("policy.lora", "refused: no stage trains adapters yet"),
     ("data.benchmarks", "refused: no stage evaluates on benchmarks yet"),
