@@ -73,7 +73,8 @@ impl Asked {
             }
             .into());
         }
-        let layers = Layers { file: base, environment: planning::environment(), set: over.set.clone() };
+        let layers =
+            Layers { file: base, environment: planning::environment(), set: over.set.clone() };
         let mut load = |name: &str, place: &Place| files::read_extended(name, place, &base_path);
         let stack = Stack::read(&layers, &mut load)?;
         let mut expanded = experiment.expand(&stack)?;
@@ -123,11 +124,17 @@ impl Asked {
     }
 
     fn names_hint(&self) -> String {
-        let names: Vec<_> = self.members.iter().take(6).map(|it| format!("`{}`", it.name)).collect();
+        let names: Vec<_> =
+            self.members.iter().take(6).map(|it| format!("`{}`", it.name)).collect();
         match self.members.len() - names.len() {
             0 => format!("members are {}", names.join(", ")),
             more => format!("members are {} and {more} more", names.join(", ")),
         }
+    }
+
+    /// The file, as it was given.
+    pub(crate) fn file_name(&self) -> &str {
+        &self.file.name
     }
 
     /// The text of the file, as it was given.
@@ -173,7 +180,9 @@ fn base_of(
         return Err(Fault {
             code: "missing-base",
             message: "the experiment names no base recipe".to_owned(),
-            hint: Some("write `base = \"recipe.toml\"` at the top, or give `--base FILE`".to_owned()),
+            hint: Some(
+                "write `base = \"recipe.toml\"` at the top, or give `--base FILE`".to_owned(),
+            ),
             place: Some(experiment.source.place(0..0)),
         }
         .into());
@@ -205,9 +214,8 @@ fn refuse_same(graph: &Graph, experiment: &Experiment, expanded: &Expanded) -> R
             Some((key, _)) => expanded.origin(experiment, member, key).place().cloned(),
             None => Some(experiment.source.place(0..0)),
         };
-        let what = differs.map_or_else(String::new, |(key, _)| {
-            format!(": `{key}` changes nothing there")
-        });
+        let what =
+            differs.map_or_else(String::new, |(key, _)| format!(": `{key}` changes nothing there"));
         faults.push(Fault {
             code: "same-members",
             message: format!("`{}` and `{}` would do the same{what}", same.name, member.name),

@@ -6,9 +6,7 @@ use super::files;
 use crate::base::Hint;
 use crate::data::{checkpoint, source::Source};
 use crate::event::{Event, Outcome, Record};
-use crate::plan::{
-    self, EarlierStage, Facts, Graph, Known, Measured, MemberSummary, SourceFacts,
-};
+use crate::plan::{self, EarlierStage, Facts, Graph, Known, Measured, MemberSummary, SourceFacts};
 use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
@@ -48,8 +46,8 @@ pub(crate) fn facts() -> Facts {
     facts
 }
 
-/// What a run writes down of its graph: the graph itself, and each stage as a later plan compares
-/// with it.
+/// What a run freezes when it begins: the graph, its members, and each stage as a later plan
+/// compares with it. Going on with the run reads this and nothing else.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PlannedGraph {
     /// The graph.
@@ -62,6 +60,12 @@ pub(crate) struct PlannedGraph {
     /// The table that the experiment declares; none for a recipe on its own.
     #[serde(default)]
     pub(crate) table: Option<TableSpec>,
+    /// What is asked for, by name.
+    #[serde(default)]
+    pub(crate) name: String,
+    /// The file that asks for it, as it was given.
+    #[serde(default)]
+    pub(crate) file: String,
     /// How its stages are carried out.
     #[serde(default)]
     pub(crate) settings: recipe::Run,
@@ -70,8 +74,25 @@ pub(crate) struct PlannedGraph {
 impl PlannedGraph {
     pub(crate) fn of(asked: &Asked, graph: Graph) -> Self {
         let stages = graph.nodes().map(EarlierStage::from).collect();
-        let (members, table) = (asked.summaries.clone(), asked.table.clone());
-        Self { graph, stages, members, table, settings: asked.resolved.recipe.run.clone() }
+        Self {
+            graph,
+            stages,
+            members: asked.summaries.clone(),
+            table: asked.table.clone(),
+            name: asked.name.clone(),
+            file: asked.file_name().to_owned(),
+            settings: asked.resolved.recipe.run.clone(),
+        }
+    }
+}
+
+impl PlannedGraph {
+    /// What a run froze.
+    pub(crate) fn read(run: &Run) -> Result<Self, Trouble> {
+        serde_json::from_str(&run.graph().map_err(of_store)?).map_err(|error| {
+            let message = format!("the graph of `{}` cannot be read: {error}", run.id());
+            Trouble::wrong(message, "another version of mstar wrote it; run the file again")
+        })
     }
 }
 
@@ -172,10 +193,7 @@ pub(crate) fn find_run(store: &Path, name: Option<&str>) -> Result<(Store, Run),
 #[cfg(feature = "torch")]
 pub(crate) fn last_policy(store: &Path, name: &str) -> Result<std::path::PathBuf, Trouble> {
     let (store, run) = find_run(store, Some(name))?;
-    let text = run.graph().map_err(of_store)?;
-    let planned: PlannedGraph = serde_json::from_str(&text).map_err(|error| {
-        Trouble::wrong(format!("the graph of `{name}` cannot be read: {error}"), "run it again")
-    })?;
+    let planned = PlannedGraph::read(&run)?;
     let policies = planned.graph.nodes().filter(|node| {
         node.role.branch != plan::Branch::Control
             && matches!(node.stage.kind(), "train" | "import" | "pretrain")

@@ -1,6 +1,8 @@
 //! One Rhai expression over plain values, such as the condition under which a member is skipped.
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, ParseError, Position, Scope};
+use rhai::{
+    AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, ParseError, Position, Scope,
+};
 use serde_json::Value;
 use std::fmt;
 use thiserror::Error;
@@ -123,9 +125,9 @@ fn of_evaluation(error: &EvalAltResult) -> ExpressionError {
 fn plain(text: &str) -> String {
     let text = text.split(" (line ").next().unwrap_or(text).trim_end_matches('.');
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(characters).collect()
-    })
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 fn place(position: Position) -> Option<(usize, usize)> {
@@ -157,7 +159,9 @@ mod tests {
         });
         let values = values.as_object().expect("a table");
         let expression = Expression::compile(text).map_err(|error| error.message)?;
-        expression.holds(values.iter().map(|(name, value)| (name.as_str(), value))).map_err(|error| error.message)
+        expression
+            .holds(values.iter().map(|(name, value)| (name.as_str(), value)))
+            .map_err(|error| error.message)
     }
 
     #[test]

@@ -103,7 +103,9 @@ pub const MEMBER: &str = "member";
 pub fn is_experiment(source: &Source) -> bool {
     let Ok(tree) = super::tree::parse(source) else { return false };
     match tree.node {
-        super::tree::Node::Table(entries) => read::OWN_KEYS.iter().any(|key| entries.contains_key(*key)),
+        super::tree::Node::Table(entries) => {
+            read::OWN_KEYS.iter().any(|key| entries.contains_key(*key))
+        }
         _ => false,
     }
 }

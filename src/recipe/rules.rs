@@ -4,8 +4,8 @@
 use crate::{
     base::Fault,
     recipe::{
-        ControlData, Maximise, Method, OptimizerKind, Origin, PseudoAnswer, Recipe, Resolved, RewardModel,
-        ScheduleKind, Select, Supervision, TemperatureMode, Variation,
+        ControlData, Maximise, Method, OptimizerKind, Origin, PseudoAnswer, Recipe, Resolved,
+        RewardModel, ScheduleKind, Select, Supervision, TemperatureMode, Variation,
         check::{did_you_mean, quoted},
         schema::listed,
         without_effect,

@@ -3,7 +3,7 @@
 
 use mstar::{
     base::{Fault, Faults, Place, Source},
-    recipe::{Layers, resolve},
+    recipe::{Experiment, Layers, Stack, resolve},
 };
 use std::{fs, path::Path};
 
@@ -41,15 +41,21 @@ fn told(faults: &[Fault]) -> String {
     texts.join("\n")
 }
 
-#[test]
-fn every_bad_recipe_has_one_fault_that_is_told_well() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad");
+/// Names of the TOML files in a folder, without their endings.
+fn stems(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut stems: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
         .collect();
     stems.sort();
+    stems
+}
+
+#[test]
+fn every_bad_recipe_has_one_fault_that_is_told_well() {
+    let stems = stems("tests/bad");
     assert!(stems.len() >= 45, "{} recipes", stems.len());
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../bad/snapshots");
@@ -63,6 +69,44 @@ fn every_bad_recipe_has_one_fault_that_is_told_well() {
         assert!(faults[0].hint.is_some(), "{stem} has no hint");
         settings.bind(|| insta::assert_snapshot!(stem, told(&faults)));
     }
+}
+
+fn faults_of_grid(relative: &str, set: &[&str]) -> Vec<Fault> {
+    let source = read(relative).expect("the experiment lies in `tests/bad`");
+    let expanded = Experiment::read(&source).and_then(|experiment| {
+        let base = read("support/base-of-grids.toml").expect("the base lies in `tests/bad`");
+        let set = set.iter().map(|text| (*text).to_owned()).collect();
+        let layers = Layers { file: base, environment: Vec::new(), set };
+        experiment.expand(&Stack::read(&layers, &mut load_extends)?)
+    });
+    match expanded {
+        Err(Faults(faults)) => faults,
+        Ok(expanded) => panic!("`{relative}` has {} good members", expanded.members.len()),
+    }
+}
+
+#[test]
+fn every_bad_experiment_has_one_fault_that_is_told_well() {
+    let stems = stems("tests/bad/experiments");
+    assert!(stems.len() >= 40, "{} experiments", stems.len());
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../bad/experiments/snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for stem in stems {
+        let faults = faults_of_grid(&format!("experiments/{stem}.toml"), &[]);
+        assert_eq!(faults.len(), 1, "{stem}: {}", told(&faults));
+        assert!(stem.starts_with(faults[0].code), "{stem} is told as {}", faults[0].code);
+        assert!(faults[0].hint.is_some(), "{stem} has no hint");
+        assert!(faults[0].place.is_some(), "{stem} has no place");
+        settings.bind(|| insta::assert_snapshot!(stem, told(&faults)));
+    }
+}
+
+#[test]
+fn an_axis_is_not_set_from_outside() {
+    let faults = faults_of_grid("support/good-grid.toml", &["seed=3"]);
+    insta::assert_snapshot!(told(&faults));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod command_line;
 mod determinism;
 #[cfg(feature = "torch")]
 mod disk;
+mod experiments;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]

@@ -113,8 +113,8 @@ fn deep_and_long_texts_are_told() {
     for text in [
         "a.".repeat(50_000) + "a = 1",
         format!("[{}a]\n", "a.".repeat(50_000)),
-        "a = ".to_owned() + &"[".repeat(50_000),
-        "a = ".to_owned() + &"{ a = ".repeat(50_000),
+        "a = ".to_owned() + "[".repeat(50_000).as_str(),
+        "a = ".to_owned() + "{ a = ".repeat(50_000).as_str(),
         "x".repeat(1_000_000),
         "a = 1\n".repeat(2_000),
     ] {

@@ -3,22 +3,23 @@
 use super::report;
 use crate::base::Hint;
 use crate::cli::arguments::Run;
+use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::progress::Progress;
 use crate::event::{Outcome, Versions};
 use crate::run::{self, Device, Interrupts, Options, Resources, Slot};
-use crate::store::{RunFiles, Store};
+use crate::store::{RunFiles, RunLog, Store};
 use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    let file = arguments.file.as_deref().unwrap_or(Path::new(""));
-    let asked = Asked::read(file, &arguments.over)?;
-    let graph = asked.graph()?;
-    printer.notes(&asked.notes);
     let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
+    let job = match &arguments.resume {
+        Some(name) => Job::frozen(name, store_path)?,
+        None => Job::asked(arguments, printer)?,
+    };
     let device: Device =
         arguments.device.parse().map_err(|error: run::DeviceError| wrong(&error))?;
     let mut resources = Resources::detect();
@@ -31,25 +32,19 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
         hint: None,
         exit: Exit::Broke,
     })?;
-    let text = std::fs::read_to_string(&arguments.recipe.file).unwrap_or_default();
-    let planned = serde_json::to_string(&PlannedGraph::of(&graph, planning::members(&resolved)))
-        .expect("a graph holds only numbers, text, lists and maps with string keys");
-    let keys: Vec<_> = graph.nodes().map(|node| node.key).collect();
-    let files =
-        RunFiles { recipe: &text, resolved: &resolved.to_toml(), graph: &planned, keys: &keys };
-    let log = store.create_run(&resolved.recipe.name, &files).map_err(of_store)?;
+    let log = job.log(&store)?;
     let worker = |slot: &Slot| {
         let mut command = Command::new(&program);
         command.arg("--store").arg(store_path).arg("worker");
         command.args(["--device", &slot.device, "--threads", &slot.threads.to_string()]);
         command
     };
-    let wanted = &resolved.recipe.run;
+    let wanted = &job.planned.settings;
     let keep_going = arguments.no_keep_going.then_some(false);
     let keep_going = keep_going.or(arguments.keep_going.then_some(true));
     let options = Options {
-        name: resolved.recipe.name.clone(),
-        recipe_file: arguments.recipe.file.display().to_string(),
+        name: job.planned.name.clone(),
+        recipe_file: job.planned.file.clone(),
         versions: versions(&resources),
         machine: resources.machine(),
         slots,
@@ -61,7 +56,8 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
         interrupts,
     };
     let mut progress = Progress::new(printer);
-    let summary = run::run(&graph, &store, log, &options, &mut |record| progress.see(record))
+    let graph = &job.planned.graph;
+    let summary = run::run(graph, &store, log, &options, &mut |record| progress.see(record))
         .map_err(|run::RunError::Store(error)| of_store(error))?;
     let recorded = store.run(&summary.run).map_err(of_store)?;
     let page = report::write_page(&store, &recorded, None)?;
@@ -71,6 +67,49 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
         Outcome::Failed => Exit::StageFailed,
         Outcome::Interrupted => Exit::Interrupted,
     })
+}
+
+/// What is to be carried out, and where that is recorded.
+struct Job {
+    planned: PlannedGraph,
+    record: Recorded,
+}
+
+/// A record that is to be made, or the name of one to go on with.
+enum Recorded {
+    New { text: String, resolved: String },
+    Old(String),
+}
+
+impl Job {
+    /// What a file asks for now.
+    fn asked(arguments: &Run, printer: Printer) -> Result<Self, Trouble> {
+        let file = arguments.file.as_deref().unwrap_or(Path::new(""));
+        let asked = Asked::read(file, &arguments.over)?;
+        let planned = PlannedGraph::of(&asked, asked.graph()?);
+        printer.notes(&asked.notes);
+        let (text, resolved) = (asked.text().to_owned(), asked.resolved.to_toml());
+        Ok(Self { planned, record: Recorded::New { text, resolved } })
+    }
+
+    /// What a run froze when it began; an empty name stands for the latest.
+    fn frozen(name: &str, store: &Path) -> Result<Self, Trouble> {
+        let (_, run) = planning::find_run(store, Some(name).filter(|name| !name.is_empty()))?;
+        let planned = PlannedGraph::read(&run)?;
+        Ok(Self { planned, record: Recorded::Old(run.id().to_owned()) })
+    }
+
+    fn log(&self, store: &Store) -> Result<RunLog, Trouble> {
+        let (text, resolved) = match &self.record {
+            Recorded::New { text, resolved } => (text, resolved),
+            Recorded::Old(id) => return store.reopen_run(id).map_err(of_store),
+        };
+        let graph = serde_json::to_string(&self.planned)
+            .expect("a graph holds only numbers, text, lists and maps with string keys");
+        let keys: Vec<_> = self.planned.graph.nodes().map(|node| node.key).collect();
+        let files = RunFiles { recipe: text, resolved, graph: &graph, keys: &keys };
+        store.create_run(&self.planned.name, &files).map_err(of_store)
+    }
 }
 
 /// Versions of everything that takes part.

@@ -88,13 +88,17 @@ impl Experiment {
     /// Values from the command line and the environment stand above the axes, which would vary
     /// nothing then.
     fn refuse_axes_that_are_set(&self, shared: &Resolved) -> Result<(), Faults> {
-        let is_above = |origin: &&Origin| matches!(origin, Origin::Environment { .. } | Origin::Set { .. });
+        let is_above =
+            |origin: &&Origin| matches!(origin, Origin::Environment { .. } | Origin::Set { .. });
         let faults = self.axes().into_iter().filter_map(|axis| {
             let origin = shared.origins.get(axis).filter(is_above)?;
             Some(Fault {
                 code: "axis-is-set",
                 message: format!("`{axis}` is an axis of the experiment and is set for all of it"),
-                hint: Some(format!("leave it out; `--only '*{}=…*'` chooses members", axis.rsplit('.').next().unwrap_or(axis))),
+                hint: Some(format!(
+                    "leave it out; `--only '*{}=…*'` chooses members",
+                    axis.rsplit('.').next().unwrap_or(axis)
+                )),
                 place: origin.place().cloned(),
             })
         });
@@ -108,9 +112,16 @@ impl Experiment {
         for skip in &self.skips {
             match Expression::compile(&skip.when) {
                 Ok(expression) => {
-                    conditions.push(Condition { expression, span: &skip.span, skipped: 0, is_broken: false });
+                    conditions.push(Condition {
+                        expression,
+                        span: &skip.span,
+                        skipped: 0,
+                        is_broken: false,
+                    });
                 }
-                Err(error) => faults.push(self.skip_fault(&skip.span, &error, "this is no condition")),
+                Err(error) => {
+                    faults.push(self.skip_fault(&skip.span, &error, "this is no condition"))
+                }
             }
         }
         if faults.is_empty() { Ok(conditions) } else { Err(Faults(faults)) }
@@ -133,7 +144,8 @@ impl Experiment {
         match position {
             // Escapes would shift it, and several lines too.
             Some((1, column)) if !text.contains(['\\', '\n']) => {
-                let before: usize = text[quotes..].chars().take(column - 1).map(char::len_utf8).sum();
+                let before: usize =
+                    text[quotes..].chars().take(column - 1).map(char::len_utf8).sum();
                 let start = (inner + before).min(span.end - 1);
                 self.source.place(start..span.end.saturating_sub(quotes).max(start + 1))
             }
@@ -182,11 +194,13 @@ impl<'e> Expansion<'e> {
     /// All members of a named point, or of the plain grid.
     fn cross(&mut self, explicit: Option<&'e Explicit>) {
         let dimensions = &self.experiment.dimensions;
-        let free: Vec<&Dimension> = dimensions.iter().filter(|it| it.is_free_in(explicit)).collect();
+        let free: Vec<&Dimension> =
+            dimensions.iter().filter(|it| it.is_free_in(explicit)).collect();
         let mut indices = vec![0; free.len()];
         loop {
             let own = explicit.map_or(&[][..], |member| &member.values);
-            let points = free.iter().zip(&indices).flat_map(|(dimension, index)| &dimension.points[*index]);
+            let points =
+                free.iter().zip(&indices).flat_map(|(dimension, index)| &dimension.points[*index]);
             let crossed: Vec<&Assignment> = points.collect();
             self.member(explicit, own, &crossed);
             let mut position = free.len();
@@ -205,7 +219,12 @@ impl<'e> Expansion<'e> {
         }
     }
 
-    fn member(&mut self, explicit: Option<&Explicit>, own: &'e [Assignment], crossed: &[&'e Assignment]) {
+    fn member(
+        &mut self,
+        explicit: Option<&Explicit>,
+        own: &'e [Assignment],
+        crossed: &[&'e Assignment],
+    ) {
         if self.told.is_enough() {
             return;
         }
@@ -219,7 +238,8 @@ impl<'e> Expansion<'e> {
             Ok(recipe) => resolved.recipe = recipe,
             Err(error) => {
                 let message = format!("the merged recipe cannot be read: {error}");
-                self.told.add(&name, Fault { code: "unreadable", message, hint: None, place: None });
+                self.told
+                    .add(&name, Fault { code: "unreadable", message, hint: None, place: None });
                 return;
             }
         }
@@ -238,7 +258,12 @@ impl<'e> Expansion<'e> {
         let name = name::make_distinct(name, &mut self.taken);
         let places = assigned.iter().map(|it| (it.key.clone(), it.value.span.clone())).collect();
         self.measured.extend(metrics(&resolved.recipe));
-        self.members.push(MemberRecipe { name, values: values.collect(), recipe: resolved.recipe, places });
+        self.members.push(MemberRecipe {
+            name,
+            values: values.collect(),
+            recipe: resolved.recipe,
+            places,
+        });
     }
 
     fn name(&self, explicit: Option<&Explicit>, crossed: &[&Assignment]) -> String {
@@ -253,10 +278,12 @@ impl<'e> Expansion<'e> {
         let keys: Vec<Arc<str>> = assigned.iter().map(|it| it.key.clone()).collect();
         if !self.templates.contains_key(&keys) {
             let written = assigned.iter().map(|it| it.written());
-            let merged = self.stack.with_axes(&self.experiment.source, written).and_then(|it| it.merge());
+            let merged =
+                self.stack.with_axes(&self.experiment.source, written).and_then(|it| it.merge());
             match merged {
                 Ok(resolved) => {
-                    let json = serde_json::to_value(&resolved.recipe).expect("a recipe is plain data");
+                    let json =
+                        serde_json::to_value(&resolved.recipe).expect("a recipe is plain data");
                     self.templates.insert(keys.clone(), Template { json, resolved });
                 }
                 Err(faults) => {
@@ -292,7 +319,11 @@ impl<'e> Expansion<'e> {
                 Ok(false) => {}
                 Err(error) => {
                     condition.is_broken = true;
-                    let fault = self.experiment.skip_fault(condition.span, &error, "this cannot be decided");
+                    let fault = self.experiment.skip_fault(
+                        condition.span,
+                        &error,
+                        "this cannot be decided",
+                    );
                     self.told.add(name, fault);
                 }
             }
@@ -301,7 +332,8 @@ impl<'e> Expansion<'e> {
     }
 
     fn note_use(&mut self, resolved: &Resolved, assigned: &[&'e Assignment]) {
-        let inert: BTreeSet<&str> = without_effect::find(resolved).map(|finding| finding.key).collect();
+        let inert: BTreeSet<&str> =
+            without_effect::find(resolved).map(|finding| finding.key).collect();
         let written = self.experiment.constants.iter().chain(assigned.iter().copied());
         self.used.extend(written.map(|it| &*it.key).filter(|key| !inert.contains(key)));
     }
@@ -351,7 +383,8 @@ impl<'e> Expansion<'e> {
         let own = experiment.members.iter().flat_map(|it| &it.values).chain(&experiment.constants);
         let own = own.map(|it| (&*it.key, &it.key_span));
         let mut told = BTreeSet::new();
-        let unused = spanned.chain(own).filter(|(key, _)| !self.used.contains(key) && told.insert(*key));
+        let unused =
+            spanned.chain(own).filter(|(key, _)| !self.used.contains(key) && told.insert(*key));
         unused
             .map(|(key, span)| Fault {
                 code: "no-effect",
@@ -401,13 +434,15 @@ impl Told {
     }
 
     fn finish(&mut self, members: usize) -> Vec<Fault> {
-        let told = std::mem::take(&mut self.faults).into_iter().map(|(mut fault, member, count)| {
-            let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-            if members > 1 || count > 1 {
-                fault.message = format!("{} (member `{member}`{more})", fault.message);
-            }
-            fault
-        });
+        let told =
+            std::mem::take(&mut self.faults).into_iter().map(|(mut fault, member, count)| {
+                let more =
+                    if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+                if members > 1 || count > 1 {
+                    fault.message = format!("{} (member `{member}`{more})", fault.message);
+                }
+                fault
+            });
         told.collect()
     }
 }

@@ -9,7 +9,8 @@ pub fn metrics(recipe: &Recipe) -> Vec<String> {
     let mut names = vec!["steps".to_owned(), "seconds".to_owned()];
     let splits = [("validation", recipe.data.validation), ("test", recipe.data.test)];
     let splits = splits.into_iter().filter(|(_, count)| *count > 0).map(|(split, _)| split);
-    let benchmarks = recipe.data.benchmarks.iter().map(|name| name.split('/').next().unwrap_or(name));
+    let benchmarks =
+        recipe.data.benchmarks.iter().map(|name| name.split('/').next().unwrap_or(name));
     for split in splits.chain(benchmarks) {
         let mut endings = vec!["accuracy", "start", "gain", "steps_right"];
         if recipe.control.equal_steps {
@@ -30,7 +31,9 @@ pub fn metrics(recipe: &Recipe) -> Vec<String> {
 pub(super) fn is_among(name: &str, names: &[String]) -> bool {
     let category_of = |known: &String| {
         known.ends_with(".accuracy")
-            && name.strip_prefix(known.as_str()).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
+            && name
+                .strip_prefix(known.as_str())
+                .is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
     };
     names.iter().any(|known| known == name || category_of(known))
 }

@@ -34,7 +34,8 @@ fn word(value: &serde_json::Value) -> String {
         Value::String(text) => plain(text),
         Value::Array(items) => items.iter().map(word).collect::<Vec<_>>().join("+"),
         Value::Object(entries) => {
-            let parts = entries.iter().map(|(name, value)| format!("{}-{}", plain(name), word(value)));
+            let parts =
+                entries.iter().map(|(name, value)| format!("{}-{}", plain(name), word(value)));
             parts.collect::<Vec<_>>().join("+")
         }
         other => plain(&other.to_string()),

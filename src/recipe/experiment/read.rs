@@ -10,7 +10,7 @@ use crate::{
     recipe::{
         assignment,
         check::{self, did_you_mean, join, quoted},
-            schema::{Shape, key_at, leaf_keys, listed},
+        schema::{Shape, key_at, leaf_keys, listed},
         tree::{Entry, Node, Tree, parse},
     },
 };
@@ -110,7 +110,9 @@ impl Reader<'_> {
             return format!("did you mean `{near}`?");
         }
         if key_at(name).is_some() {
-            return format!("for every member, write it under `[set]`; to vary it, under `[axis]`: `{name} = […]`");
+            return format!(
+                "for every member, write it under `[set]`; to vary it, under `[axis]`: `{name} = […]`"
+            );
         }
         let keys = listed(OWN_KEYS.map(|key| format!("`{key}`")), "and");
         format!("the keys of an experiment are `name`, `description`, {keys}")
@@ -124,7 +126,8 @@ impl Reader<'_> {
             }
             return String::new();
         };
-        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+        let is_plain =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
         if name.is_empty()
             || name.len() > 100
             || name.starts_with(['.', '-'])
@@ -168,7 +171,8 @@ impl Reader<'_> {
         let Some(entry) = entries.get(name) else { return Vec::new() };
         let hint = format!("there may be several: write `[[{name}]]` with double brackets");
         let Node::List(items) = &entry.value.node else {
-            let message = format!("`{name}` takes a list of tables, not {}", entry.value.node.kind());
+            let message =
+                format!("`{name}` takes a list of tables, not {}", entry.value.node.kind());
             self.fault("wrong-type", &entry.value.span, message, hint);
             return Vec::new();
         };
@@ -196,7 +200,12 @@ impl Reader<'_> {
                 (_, Some(_)) if why_fixed(&key).is_some() => {
                     let why = why_fixed(&key).unwrap_or_default();
                     let message = format!("`{key}` cannot vary");
-                    self.fault("cannot-vary", &entry.key_span, message, format!("leave it out: {why}"));
+                    self.fault(
+                        "cannot-vary",
+                        &entry.key_span,
+                        message,
+                        format!("leave it out: {why}"),
+                    );
                 }
                 (_, Some(Shape::Table(_))) => {
                     let hint = format!("name one of its keys, such as `\"{key}.…\"`");
@@ -207,8 +216,13 @@ impl Reader<'_> {
                 (_, None) => {
                     let keys = leaf_keys();
                     let near = did_you_mean(&key, keys.iter().map(String::as_str));
-                    let home = || keys.iter().find(|known| known.ends_with(&format!(".{key}")));
-                    let hint = match near.or_else(|| home().map(String::as_str)) {
+                    let last = |known: &'static str| known.rsplit('.').next().unwrap_or(known);
+                    let home = || {
+                        let written = key.rsplit('.').next().unwrap_or(&key);
+                        let near = did_you_mean(written, keys.iter().map(|known| last(known)))?;
+                        keys.iter().find(|known| last(known) == near).map(String::as_str)
+                    };
+                    let hint = match near.or_else(home) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => "`mstar explain` lists the keys of a recipe".to_owned(),
                     };
@@ -241,9 +255,9 @@ impl Reader<'_> {
     }
 
     fn assignments(&mut self, keys: Vec<(String, &Entry)>) -> Vec<Assignment> {
-        let assigned = keys.into_iter().filter_map(|(key, entry)| {
-            self.assignment(&key.into(), &entry.key_span, &entry.value)
-        });
+        let assigned = keys
+            .into_iter()
+            .filter_map(|(key, entry)| self.assignment(&key.into(), &entry.key_span, &entry.value));
         assigned.collect()
     }
 
@@ -291,7 +305,8 @@ impl Reader<'_> {
     fn column<'e>(&mut self, key: String, entry: &'e Entry) -> Option<Column<'e>> {
         let list_span = entry.value.span.clone();
         let Node::List(values) = &entry.value.node else {
-            let message = format!("`{key}` takes a list of values here, not {}", entry.value.node.kind());
+            let message =
+                format!("`{key}` takes a list of values here, not {}", entry.value.node.kind());
             let hint = "put it in brackets; what is the same for every member goes under `[set]`";
             self.fault("wrong-type", &list_span, message, hint);
             return None;
@@ -303,7 +318,12 @@ impl Reader<'_> {
         }
         if values.len() as u64 > MOST_MEMBERS {
             let message = format!("`{key}` has {} values", values.len());
-            self.fault("too-many-members", &list_span, message, "a grid has at most a million members");
+            self.fault(
+                "too-many-members",
+                &list_span,
+                message,
+                "a grid has at most a million members",
+            );
             return None;
         }
         Some(Column { key: key.into(), key_span: entry.key_span.clone(), values, list_span })
@@ -363,7 +383,8 @@ impl Reader<'_> {
     fn skips(&mut self, entries: &Entries) -> Vec<Skip> {
         let mut skips = Vec::new();
         for (inner, span) in self.tables_at(entries, "skip") {
-            let hint = "write `when = 'training.method == \"sft\"'`: a Rhai expression over the values";
+            let hint =
+                "write `when = 'training.method == \"sft\"'`: a Rhai expression over the values";
             for (name, entry) in inner.iter().filter(|(name, _)| *name != "when") {
                 let message = format!("`skip` has no key `{}`", quoted(name));
                 self.fault("unknown-key", &entry.key_span, message, hint);
@@ -396,7 +417,10 @@ impl Reader<'_> {
                 _ => {
                     let hint = match did_you_mean(name, table::KEYS) {
                         Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("its keys are {}", listed(table::KEYS.map(|key| format!("`{key}`")), "and")),
+                        None => format!(
+                            "its keys are {}",
+                            listed(table::KEYS.map(|key| format!("`{key}`")), "and")
+                        ),
                     };
                     let message = format!("`table` has no key `{}`", quoted(name));
                     self.fault("unknown-key", &entry.key_span, message, hint);
@@ -456,7 +480,8 @@ impl Reader<'_> {
         if count.is_none_or(|count| count > MOST_MEMBERS) {
             let largest = experiment.dimensions.iter().max_by_key(|it| it.points.len());
             let span = largest.map_or(0..0, |dimension| dimension.keys[0].1.clone());
-            let count = count.map_or("more than can be counted".to_owned(), |count| count.to_string());
+            let count =
+                count.map_or("more than can be counted".to_owned(), |count| count.to_string());
             let message = format!("the grid has {count} members, and may have {MOST_MEMBERS}");
             let hint = "zip what moves together, or give the axes fewer values";
             self.fault("too-many-members", &span, message, hint);

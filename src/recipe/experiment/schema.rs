@@ -12,11 +12,16 @@ pub fn experiment_schema() -> Value {
     let mut keys = Vec::new();
     leaves(shape(), &recipe, &recipe, "", &mut keys);
     let single: Map<String, Value> = keys.iter().cloned().collect();
-    let listed: Map<String, Value> =
-        keys.into_iter().map(|(key, value)| (key, json!({ "type": "array", "items": value, "minItems": 1 }))).collect();
+    let listed: Map<String, Value> = keys
+        .into_iter()
+        .map(|(key, value)| (key, json!({ "type": "array", "items": value, "minItems": 1 })))
+        .collect();
     let names = json!({ "type": "array", "items": { "type": "string" } });
     let mut named = single.clone();
-    named.insert("name".into(), json!({ "description": "What the member is called.", "type": "string" }));
+    named.insert(
+        "name".into(),
+        json!({ "description": "What the member is called.", "type": "string" }),
+    );
     json!({
         "$schema": recipe["$schema"],
         "title": "Experiment",

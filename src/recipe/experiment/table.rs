@@ -54,7 +54,10 @@ impl WrittenTable {
         let mut over = words(&self.over);
         let columns = words(&self.columns);
         let mut rows = words(&self.rows);
-        if self.over.is_empty() && axes.contains(&"seed") && ![&rows, &columns].iter().any(|it| it.iter().any(|key| key == "seed")) {
+        if self.over.is_empty()
+            && axes.contains(&"seed")
+            && ![&rows, &columns].iter().any(|it| it.iter().any(|key| key == "seed"))
+        {
             over.push("seed".to_owned());
         }
         for axis in axes {
@@ -89,7 +92,12 @@ impl WrittenTable {
                     None if axes.is_empty() => "there are no axes yet".to_owned(),
                     None => format!("the axes are {known}"),
                 };
-                fault("no-axis", span, format!("`{}` is no axis of this experiment", quoted(key)), hint);
+                fault(
+                    "no-axis",
+                    span,
+                    format!("`{}` is no axis of this experiment", quoted(key)),
+                    hint,
+                );
             } else if !seen.insert(key) {
                 let hint = "an axis stands in rows, in columns or in `over`: once".to_owned();
                 fault("no-axis", span, format!("`{key}` stands here twice"), hint);
@@ -100,9 +108,17 @@ impl WrittenTable {
             if !metrics::is_among(name, &measured) {
                 let hint = match did_you_mean(name, measured.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("they have {}", listed(measured.iter().map(|name| format!("`{name}`")), "and")),
+                    None => format!(
+                        "they have {}",
+                        listed(measured.iter().map(|name| format!("`{name}`")), "and")
+                    ),
                 };
-                fault("no-metric", span, format!("no member will have the metric `{}`", quoted(name)), hint);
+                fault(
+                    "no-metric",
+                    span,
+                    format!("no member will have the metric `{}`", quoted(name)),
+                    hint,
+                );
             }
         }
         if let Some((name, span)) = &self.baseline
@@ -112,7 +128,11 @@ impl WrittenTable {
             let shown = || rows.iter().take(8).map(|row| format!("`{row}`"));
             let hint = match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None if rows.len() > 8 => format!("rows are {} and {} more", shown().collect::<Vec<_>>().join(", "), rows.len() - 8),
+                None if rows.len() > 8 => format!(
+                    "rows are {} and {} more",
+                    shown().collect::<Vec<_>>().join(", "),
+                    rows.len() - 8
+                ),
                 None => format!("the rows are {}", listed(shown(), "and")),
             };
             fault("no-baseline", span, format!("no row is called `{}`", quoted(name)), hint);

@@ -22,7 +22,8 @@ pub(super) fn leaf(tree: &Tree, shape: &Shape) -> Value {
             items.iter().map(|value| leaf(value, item)).collect()
         }
         (Node::Table(entries), Shape::Union(forms)) => {
-            let payload = |name: &str| forms.iter().find(|form| form.name == name)?.payload.as_ref();
+            let payload =
+                |name: &str| forms.iter().find(|form| form.name == name)?.payload.as_ref();
             let pairs = entries.iter().filter_map(|(name, entry)| {
                 Some((name.clone(), leaf(&entry.value, payload(name)?)))
             });

@@ -1,0 +1,269 @@
+//! Experiments: how a file becomes members, what they share, and what is frozen when a run starts.
+
+use crate::sandbox::{RECIPE, Sandbox, assert_told};
+use mstar::base::{Place, Source};
+use mstar::recipe::{Expanded, Experiment, Layers, Recipe, Stack};
+use proptest::prelude::*;
+
+/// Two methods that share what comes before the first training.
+const GRID: &str = r#"format = 1
+name = "grid"
+base = "tiny.toml"
+
+[axis]
+"training.method" = ["continuous", "rest-em"]
+
+[table]
+values = ["test.accuracy"]
+"#;
+
+fn source(name: &str, text: &str) -> Source {
+    Source { name: name.into(), text: text.into() }
+}
+
+fn stack(set: &[String]) -> Stack {
+    let file = source("tiny.toml", RECIPE);
+    let layers = Layers { file, environment: Vec::new(), set: set.to_vec() };
+    let mut load = |_: &str, _: &Place| unreachable!("nothing is extended");
+    Stack::read(&layers, &mut load).expect("the base is good")
+}
+
+#[track_caller]
+fn expand(text: &str) -> Expanded {
+    let text = format!("format = 1\nname = \"grid\"\n{text}");
+    let experiment = Experiment::read(&source("grid.toml", &text));
+    let expanded = experiment.and_then(|experiment| experiment.expand(&stack(&[])));
+    expanded.unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn names(text: &str) -> Vec<String> {
+    expand(text).members.into_iter().map(|member| member.name).collect()
+}
+
+#[test]
+fn axes_are_crossed_and_the_first_changes_slowest() {
+    let text = "[axis]\n\"training.method\" = ['continuous', 'rest-em']\nseed = [1, 2]\n";
+    assert_eq!(
+        names(text),
+        [
+            "method=continuous,seed=1",
+            "method=continuous,seed=2",
+            "method=rest-em,seed=1",
+            "method=rest-em,seed=2"
+        ]
+    );
+}
+
+#[test]
+fn product_zip_members_and_skip_go_together() {
+    let text = r#"
+        [axis]
+        seed = [1, 2]
+        [[zip]]
+        "exploration.samples" = [2, 4]
+        "training.interval" = [0.05, 0.1]
+        [[member]]
+        name = "plain"
+        [[member]]
+        name = "own"
+        "exploration.samples" = 8
+        "training.interval" = 0.5
+        [[skip]]
+        when = 'member == "plain" && exploration.samples == 4 && seed == 2'
+    "#;
+    assert_eq!(
+        names(text),
+        [
+            "plain,seed=1,samples=2,interval=0.05",
+            "plain,seed=1,samples=4,interval=0.1",
+            "plain,seed=2,samples=2,interval=0.05",
+            "own,seed=1",
+            "own,seed=2",
+        ]
+    );
+    let expanded = expand(text);
+    let own = &expanded.members[3];
+    assert_eq!((own.recipe.exploration.samples, own.recipe.training.interval), (8, 0.5));
+    assert_eq!(own.values["member"], "own");
+    assert_eq!(own.values["training.interval"], 0.5);
+}
+
+#[test]
+fn keys_may_be_written_as_tables_and_choices_as_values() {
+    let text = "[axis.reward]\nselect = ['all', { random = 1 }]\n[axis]\ntraining.interval = [1]\n";
+    assert_eq!(names(text), ["select=all,interval=1.0", "select=random-1,interval=1.0"]);
+}
+
+#[test]
+fn what_is_set_holds_for_all_and_lies_below_the_axes() {
+    let expanded = expand("[set]\n\"data.test\" = 7\n[axis]\nseed = [1, 2]\n");
+    assert!(expanded.members.iter().all(|member| member.recipe.data.test == 7));
+}
+
+#[test]
+fn a_condition_that_skips_nothing_is_told() {
+    let expanded = expand("[axis]\nseed = [1, 2]\n[[skip]]\nwhen = 'seed == 3'\n");
+    assert_eq!(expanded.members.len(), 2);
+    assert_eq!(expanded.notes[0].code, "skips-nothing");
+}
+
+#[test]
+fn the_table_fills_its_gaps() {
+    let text = "[axis]\n\"training.method\" = ['continuous', 'rest-em']\nseed = [1, 2]\n\
+        \"data.seed\" = [1]\n[table]\ncolumns = ['data.seed']\nbaseline = 'method=rest-em,data.seed=1'\n";
+    let table = expand(text).table.expect("a table is declared");
+    assert_eq!(table.rows, ["training.method"]);
+    assert_eq!(table.over, ["seed"]);
+    assert_eq!(table.baseline.as_deref(), Some("method=rest-em,data.seed=1"));
+}
+
+/// Keys of an axis with values that any combination of the others allows.
+const AXES: &[(&str, &[&str])] = &[
+    ("training.method", &["'continuous'", "'rest-em'", "'iterative-rft'"]),
+    ("training.interval", &["0.05", "0.5", "1"]),
+    ("training.learning_rate", &["1e-4", "1"]),
+    ("reward.select", &["'all'", "{ random = 1 }"]),
+    ("policy.train", &["['language']", "['vision', 'language']"]),
+    ("control.equal_steps", &["true", "false"]),
+    ("exploration.top_p", &["0.9", "1"]),
+    ("seed", &["0", "7", "18446744073709551615"]),
+];
+
+proptest! {
+    /// A member is what one would get by setting its values one by one.
+    #[test]
+    fn members_are_what_set_would_make(
+        chosen in prop::sample::subsequence(AXES.to_vec(), 1..AXES.len()),
+    ) {
+        let axes: Vec<String> =
+            chosen.iter().map(|(key, values)| format!("\"{key}\" = [{}]\n", values.join(", "))).collect();
+        let expanded = expand(&format!("[axis]\n{}", axes.concat()));
+        let count: usize = chosen.iter().map(|(_, values)| values.len()).product();
+        prop_assert_eq!(expanded.members.len(), count);
+        for (index, member) in expanded.members.iter().enumerate() {
+            let mut rest = index;
+            let mut set = Vec::new();
+            for (key, values) in chosen.iter().rev() {
+                set.push(format!("{key}={}", values[rest % values.len()]));
+                rest /= values.len();
+            }
+            let apart: Recipe = stack(&set).resolve().expect("the values go together").recipe;
+            prop_assert_eq!(&member.recipe, &apart, "{}", member.name);
+        }
+    }
+}
+
+#[test]
+fn plans_say_what_members_share() {
+    let sandbox = Sandbox::new();
+    sandbox.write("grid.toml", GRID);
+    let plan = sandbox.mstar(&["plan", "grid.toml", "--format", "json"]).exits(0).json();
+    let names: Vec<_> = plan["members"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["method=continuous", "method=rest-em"]);
+    assert_eq!(plan["members"][1]["values"]["training.method"], "rest-em");
+    let stages = plan["stages"].as_array().unwrap();
+    let shared = stages.iter().filter(|stage| stage["members"].as_array().unwrap().len() == 2);
+    let totals = &plan["totals"];
+    assert_eq!(totals["shared"], shared.count());
+    assert_eq!(totals["unique"], stages.len());
+    let apart: u64 = ["method=continuous", "method=rest-em"]
+        .map(|only| sandbox.mstar(&["plan", "grid.toml", "--only", only, "--format", "json"]))
+        .map(|said| said.exits(0).json()["totals"]["stages"].as_u64().unwrap())
+        .iter()
+        .sum();
+    assert_eq!(totals["stages"], apart);
+}
+
+#[test]
+fn any_experiment_runs_on_any_base() {
+    let sandbox = Sandbox::new();
+    sandbox.write("grid.toml", GRID);
+    sandbox.write("other.toml", RECIPE.replace("iterations = 2", "iterations = 1"));
+    let stages = |arguments: &[&str]| {
+        let plan = [&["plan", "grid.toml", "--format", "json"], arguments].concat();
+        sandbox.mstar(&plan).exits(0).json()["totals"]["stages"].as_u64().unwrap()
+    };
+    assert!(stages(&["--base", "other.toml"]) < stages(&[]));
+    assert!(stages(&["--set", "training.iterations=1"]) < stages(&[]));
+}
+
+#[test]
+fn wrong_bases_patterns_and_twins_are_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("grid.toml", GRID);
+    sandbox.write("nowhere.toml", GRID.replace("tiny.toml", "none.toml"));
+    sandbox.write("baseless.toml", GRID.replace("base = \"tiny.toml\"\n", ""));
+    sandbox.write("nested.toml", GRID.replace("tiny.toml", "grid.toml"));
+    let twins = "[axis]\n\"training.interval\" = [1.0, 0.5]\n\"training.method\" = ['sft']\n\
+        [set]\ncontrol.equal_steps = false\n\"training.steps_per_iteration\" = 0\n";
+    sandbox.write("twins.toml", format!("name = \"twins\"\nbase = \"tiny.toml\"\n{twins}"));
+    let mut told = String::new();
+    for arguments in [
+        &["check", "nowhere.toml", "baseless.toml", "nested.toml", "twins.toml"][..],
+        &["plan", "grid.toml", "--only", "method=sft*"],
+        &["plan", "grid.toml", "--only", "method=["],
+        &["plan", "grid.toml", "--base", "grid.toml"],
+        &["plan", "grid.toml", "--base", "none.toml"],
+        &["plan", "tiny.toml", "--base", "tiny.toml"],
+        &["run", "--resume"],
+        &["run", "grid.toml", "--resume"],
+        &["run"],
+    ] {
+        told += &format!(
+            "$ mstar {}\n{}\n",
+            arguments.join(" "),
+            sandbox.mstar(arguments).exits(2).told()
+        );
+    }
+    assert_told("wrong_experiments", &told);
+}
+
+#[cfg(feature = "torch")]
+mod running {
+    use super::{GRID, RECIPE};
+    use crate::sandbox::Sandbox;
+    use mstar::event::{Event, Outcome};
+    use rustix::process::{Pid, Signal, kill_process};
+
+    fn outcomes(events: &[Event]) -> (usize, usize) {
+        let count = |wanted| {
+            let is_it = |event: &&Event| matches!(event, Event::StageFinished { outcome, .. } if *outcome == wanted);
+            events.iter().filter(is_it).count()
+        };
+        (count(Outcome::Done), count(Outcome::Stored))
+    }
+
+    #[test]
+    fn a_run_does_only_what_is_missing_and_a_resumed_one_what_was_frozen() {
+        let sandbox = Sandbox::finished();
+        sandbox.write("grid.toml", GRID);
+        let mut run = sandbox.start(&["run", "grid.toml"], None);
+        let began = |event: &Event| matches!(event, Event::StageStarted { .. });
+        while !(sandbox.logs().len() == 2 && sandbox.records().iter().any(began)) {
+            assert!(run.try_wait().unwrap().is_none(), "the run ended before");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let process = Pid::from_raw(run.id().cast_signed()).expect("it is no idle process");
+        kill_process(process, Signal::INT).unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(130));
+
+        // Later edits do not touch what is under way, not even of the base.
+        sandbox.write("grid.toml", GRID.replace("rest-em", "iterative-rft"));
+        sandbox.write("tiny.toml", RECIPE.replace("seed", "sede"));
+        sandbox.mstar(&["run", "--resume"]).exits(0);
+        assert_eq!(sandbox.logs().len(), 2, "it goes on in its own record");
+        let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+        let members = report["members"].as_array().unwrap();
+        let names: Vec<_> = members.iter().map(|it| it["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["method=continuous", "method=rest-em"]);
+        let measured = |index: usize| members[index]["evaluations"].as_array().unwrap().len();
+        assert!(measured(0) > 0 && measured(0) == measured(1), "{members:#?}");
+        assert_eq!(members[1]["values"]["training.method"], "rest-em");
+
+        sandbox.write("grid.toml", GRID);
+        sandbox.write("tiny.toml", RECIPE);
+        sandbox.mstar(&["run", "grid.toml"]).exits(0);
+        let (done, stored) = outcomes(&sandbox.records());
+        assert!(done == 0 && stored > 20, "{done} done, {stored} stored");
+    }
+}
