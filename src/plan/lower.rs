@@ -164,14 +164,15 @@ impl Lowering<'_> {
     /// The worked examples of the base model's training, apart from the prompts, so that a control
     /// on them leaves the keys of the evolution as they are.
     fn demonstrations(&mut self) -> Key {
-        let data = &self.member.recipe.data;
+        let Recipe { data, pretraining, .. } = &self.member.recipe;
+        let shipped = || self.facts.demonstrations.get(&data.source).copied().unwrap_or(0);
         let stage = Stage::Prepare(Prepare {
             source: data.source.clone(),
             seed: data.seed,
             prompts: 0,
             validation: 0,
             test: 0,
-            demonstrations: self.facts.demonstrations.get(&data.source).copied().unwrap_or(0),
+            demonstrations: pretraining.as_ref().map_or_else(shipped, |it| it.reasoning.samples),
         });
         self.add(stage, "prepare demonstrations".into(), (Branch::Ground, 0), &[])
     }

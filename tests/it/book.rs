@@ -3,8 +3,8 @@
 
 use indexmap::IndexMap;
 use mstar::{
-    base::{Fault, Place, Source},
-    recipe::{Layers, Recipe, explain, resolve},
+    base::{Fault, Faults, Place, Source},
+    recipe::{Experiment, Layers, Recipe, Stack, explain, is_experiment, resolve},
 };
 use serde::de::IgnoredAny;
 use std::{
@@ -161,6 +161,19 @@ fn load_extends(path: &str, place: &Place) -> Result<Source, Fault> {
     Ok(Source { name: path.to_owned(), text: text.into() })
 }
 
+/// Resolves a recipe, or every member of an experiment.
+fn check(file: Source) -> Result<(), Faults> {
+    let layers = |file| Layers { file, environment: Vec::new(), set: Vec::new() };
+    if !is_experiment(&file) {
+        return resolve(&layers(file), &mut load_extends).map(drop);
+    }
+    let experiment = Experiment::read(&file)?;
+    let (base, place) = experiment.base.clone().expect("an experiment of the book has a base");
+    let base = base.strip_prefix("../recipes/").expect("its base is among the recipes");
+    let base = load_extends(base, &place).map_err(|fault| Faults(vec![fault]))?;
+    experiment.expand(&Stack::read(&layers(base), &mut load_extends)?).map(drop)
+}
+
 #[test]
 fn recipes_in_the_book_resolve() {
     let mut resolved = 0;
@@ -170,8 +183,7 @@ fn recipes_in_the_book_resolve() {
             match block.language.as_str() {
                 "toml" => {
                     let file = Source { name: place.clone(), text: block.text.into() };
-                    let layers = Layers { file, environment: Vec::new(), set: Vec::new() };
-                    if let Err(faults) = resolve(&layers, &mut load_extends) {
+                    if let Err(faults) = check(file) {
                         panic!("{faults}");
                     }
                     resolved += 1;

@@ -19,11 +19,28 @@ fn shipped_recipes_are_good_and_plan_as_told() {
 }
 
 #[test]
-fn the_schema_in_the_repository_is_the_one_that_the_program_prints() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/recipe.json");
-    let printed = mstar_at_home(&["schema"]).exits(0).stdout;
-    let stored = fs::read_to_string(file).unwrap();
-    assert!(stored == printed, "write it anew: `cargo run -- schema >schemas/recipe.json`");
+fn the_schemas_in_the_repository_are_those_that_the_program_prints() {
+    for name in ["recipe", "experiment"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schemas/{name}.json"));
+        let printed = mstar_at_home(&["schema", name]).exits(0).stdout;
+        let stored = fs::read_to_string(file).unwrap();
+        assert!(
+            stored == printed,
+            "`cargo run -- schema {name} >schemas/{name}.json` writes it anew"
+        );
+    }
+}
+
+#[test]
+fn shipped_experiments_are_good() {
+    let folders = entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"));
+    let files = folders.iter().flat_map(|folder| entries(folder));
+    let files: Vec<_> =
+        files.filter(|file| file.extension().is_some_and(|it| it == "toml")).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        mstar_at_home(&["check", &file.display().to_string()]).exits(0);
+    }
 }
 
 #[test]

@@ -11,17 +11,20 @@ pub fn experiment_schema() -> Value {
     let recipe = schema();
     let mut keys = Vec::new();
     leaves(shape(), &recipe, &recipe, "", &mut keys);
-    let single: Map<String, Value> = keys.iter().cloned().collect();
-    let listed: Map<String, Value> = keys
-        .into_iter()
-        .map(|(key, value)| (key, json!({ "type": "array", "items": value, "minItems": 1 })))
-        .collect();
+    let lists = keys.iter().map(|(key, _)| {
+        let item = json!({ "$ref": format!("#/$defs/values/properties/{key}") });
+        (key.clone(), json!({ "type": "array", "items": item, "minItems": 1 }))
+    });
+    let lists: Map<String, Value> = lists.collect();
+    let mut defs = recipe["$defs"].clone();
+    let values: Map<String, Value> = keys.into_iter().collect();
+    defs["values"] = json!({ "type": "object", "properties": values });
+    defs["lists"] = json!({ "type": "object", "properties": lists });
     let names = json!({ "type": "array", "items": { "type": "string" } });
-    let mut named = single.clone();
-    named.insert(
-        "name".into(),
-        json!({ "description": "What the member is called.", "type": "string" }),
-    );
+    let named = json!({
+        "required": ["name"],
+        "properties": { "name": { "description": "What the member is called.", "type": "string" } },
+    });
     json!({
         "$schema": recipe["$schema"],
         "title": "Experiment",
@@ -36,21 +39,21 @@ pub fn experiment_schema() -> Value {
             "base": { "description": "The base recipe, by its path from this file.", "type": "string" },
             "set": {
                 "description": "What holds for every member, over what the base says.",
-                "type": "object", "properties": single,
+                "$ref": "#/$defs/values",
             },
             "axis": {
                 "description": "Keys and the values they take; all combinations are members.",
-                "type": "object", "properties": listed.clone(),
+                "$ref": "#/$defs/lists",
             },
             "zip": {
                 "description": "Keys whose values move together: lists of equal length.",
                 "type": "array",
-                "items": { "type": "object", "properties": listed },
+                "items": { "$ref": "#/$defs/lists" },
             },
             MEMBER: {
                 "description": "A point with a name; crossed with the axes that it does not set.",
                 "type": "array",
-                "items": { "type": "object", "required": ["name"], "properties": named },
+                "items": { "allOf": [{ "$ref": "#/$defs/values" }, named] },
             },
             "skip": {
                 "description": "Members to leave out.",
@@ -76,7 +79,7 @@ pub fn experiment_schema() -> Value {
                 },
             },
         },
-        "$defs": recipe["$defs"],
+        "$defs": defs,
     })
 }
 
