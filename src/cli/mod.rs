@@ -11,6 +11,7 @@ mod files;
 mod planning;
 mod printer;
 mod progress;
+mod records;
 mod samples;
 
 use arguments::{Arguments, Command};

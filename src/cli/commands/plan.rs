@@ -4,7 +4,10 @@ use crate::cli::arguments::{Plan, PlanFormat};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::{self, of_store};
 use crate::cli::printer::Printer;
+use crate::cli::records;
 use crate::plan::{Outlook, view};
+use crate::recipe::Origin;
+use crate::run::{Device, Resources};
 use crate::store::Store;
 use std::path::Path;
 
@@ -12,10 +15,20 @@ pub(crate) fn plan(arguments: &Plan, store: &Path, printer: Printer) -> Result<E
     let resolved = planning::resolve(&arguments.recipe)?;
     let graph = planning::lower(&resolved);
     let store = Store::open_existing(store).map_err(of_store)?;
+    if let Some(store) = &store {
+        records::tell_unreadable(store, printer)?;
+    }
     let (known, measured) = planning::look_back(store.as_ref(), &graph)?;
-    let outlook = Outlook::new(&graph, planning::members(&resolved), &known, &measured);
+    let written_at = |_member: &str, key: &str| {
+        let origin = resolved.origins.get(key).filter(|origin| **origin != Origin::Default);
+        origin.map(ToString::to_string)
+    };
+    let slots = Resources::detect().slots(Device::Auto, None);
+    let outlook = Outlook::new(&graph, planning::members(&resolved), &known, &measured)
+        .with_places(&written_at)
+        .with_workers(slots.map_or(1, |slots| slots.len() as u32));
     let text = match arguments.format {
-        PlanFormat::Text => view::text(&outlook),
+        PlanFormat::Text => view::text(&outlook, printer.width()),
         PlanFormat::Json => view::json(&outlook),
         PlanFormat::Dot => view::dot(&outlook),
         PlanFormat::Mermaid => view::mermaid(&outlook),
