@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     file: Source,
     members: Vec<Member>,
     experiment: Option<(Experiment, Expanded)>,
+    /// Where a member stands among those of the experiment.
+    positions: BTreeMap<String, usize>,
 }
 
 impl Asked {
@@ -54,6 +56,7 @@ impl Asked {
                 resolved,
                 file,
                 experiment: None,
+                positions: BTreeMap::new(),
             }
         };
         asked.choose(&over.only)?;
@@ -82,7 +85,8 @@ impl Asked {
             name: member.name.clone(),
             recipe: std::mem::take(&mut member.recipe),
         });
-        let members = members.collect();
+        let members: Vec<Member> = members.collect();
+        let positions = members.iter().enumerate().map(|(at, it)| (it.name.clone(), at)).collect();
         let summaries = expanded.members.iter().map(|member| MemberSummary {
             name: member.name.clone(),
             values: member.values.clone(),
@@ -96,6 +100,7 @@ impl Asked {
             file,
             members,
             experiment: Some((experiment, expanded)),
+            positions,
         })
     }
 
@@ -158,7 +163,7 @@ impl Asked {
     pub(crate) fn origin(&self, member: &str, key: &str) -> Option<String> {
         let origin = match &self.experiment {
             Some((experiment, expanded)) => {
-                let member = expanded.members.iter().find(|it| it.name == member)?;
+                let member = &expanded.members[*self.positions.get(member)?];
                 expanded.origin(experiment, member, key)
             }
             None => self.resolved.origins.get(key)?.clone(),

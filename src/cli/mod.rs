@@ -12,6 +12,7 @@ mod files;
 mod planning;
 mod printer;
 mod progress;
+mod records;
 mod samples;
 
 use arguments::{Arguments, Command};

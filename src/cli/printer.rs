@@ -27,6 +27,11 @@ impl Printer {
         }
     }
 
+    /// Characters in a line of the terminal that data goes to; `None` where it goes elsewhere.
+    pub(crate) fn width(self) -> Option<usize> {
+        terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+    }
+
     /// Says something that a user may want to know.
     pub(crate) fn talk(self, text: &str) {
         if !self.quiet {

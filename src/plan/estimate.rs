@@ -91,6 +91,45 @@ impl Estimate {
     }
 }
 
+impl Estimate {
+    /// As often as this.
+    #[must_use]
+    pub fn times(self, count: u64) -> Self {
+        let whole = |amount: Option<u64>| amount.map(|amount| amount * count);
+        Self {
+            samples: whole(self.samples),
+            tokens: whole(self.tokens),
+            steps: whole(self.steps),
+            seconds: self.seconds.map(|seconds| seconds * count as f64),
+            bytes: whole(self.bytes),
+        }
+    }
+}
+
+/// Seconds until some stages of a graph are done: no less than the longest chain of them takes, nor
+/// than all of them shared evenly among the workers. `None` when nothing of the sort was measured.
+pub fn elapsed(
+    graph: &Graph,
+    estimates: &[Estimate],
+    is_to_run: impl Fn(usize) -> bool,
+    workers: u32,
+) -> Option<f64> {
+    let mut ends: Vec<f64> = Vec::with_capacity(graph.len());
+    let mut work = None;
+    for (index, node) in graph.nodes().enumerate() {
+        let inputs = node.inputs.values().filter_map(|key| ends.get(graph.position(*key)?));
+        let begin = inputs.copied().fold(0.0, f64::max);
+        let seconds = estimates[index].seconds.filter(|_| is_to_run(index));
+        if let Some(seconds) = seconds {
+            *work.get_or_insert(0.0) += seconds;
+        }
+        let at_once = node.stage.shards().clamp(1, u64::from(workers.max(1)));
+        ends.push(begin + seconds.unwrap_or(0.0) / at_once as f64);
+    }
+    let longest = ends.into_iter().fold(0.0, f64::max);
+    work.map(|work: f64| longest.max(work / f64::from(workers.max(1))))
+}
+
 /// The estimate of every stage, in the order of the graph.
 pub fn estimates(graph: &Graph, measured: &Measured) -> Vec<Estimate> {
     let mut estimator = Estimator {

@@ -122,6 +122,11 @@ impl Graph {
         self.nodes.get(&key)
     }
 
+    /// Position of a stage in the order of [`Graph::nodes`].
+    pub fn position(&self, key: Key) -> Option<usize> {
+        self.nodes.get_index_of(&key)
+    }
+
     /// Stages, each counted once.
     pub fn len(&self) -> usize {
         self.nodes.len()

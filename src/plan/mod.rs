@@ -9,14 +9,16 @@ mod estimate;
 mod graph;
 mod lower;
 mod outlook;
+mod reason;
 mod stage;
 mod state;
 pub mod view;
 
-pub use estimate::{Estimate, Measured, SourceFacts, Tally, assumptions, estimates};
+pub use estimate::{Estimate, Measured, SourceFacts, Tally, assumptions, elapsed, estimates};
 pub use graph::{Branch, Graph, Node, Role};
 pub use lower::{Facts, Member, lower};
-pub use outlook::{MemberSummary, Outlook, Planned, Totals};
+pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
+pub use reason::{Change, Why};
 pub use stage::{
     Evaluate, Explore, Import, Lesson, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Select,
     Split, Stage, Train, TrainingSet,

@@ -1,5 +1,6 @@
-//! What is stored, what is new and what is stale, and which field made it so.
+//! What is stored, what is new and what is stale.
 
+use super::reason::{Why, compare, difference};
 use super::{Graph, Node};
 use crate::base::{Digest, Key, digest_of_json};
 use serde::{Deserialize, Serialize};
@@ -10,12 +11,6 @@ use std::fmt;
 /// How many earlier stages of one place are compared with a new one. A grid has thousands with the
 /// same name; the newest few say what changed, and the time stays linear.
 const CANDIDATES: usize = 4;
-
-/// How many changed options a reason names.
-const NAMED_CHANGES: usize = 3;
-
-/// Values longer than this are not written out in a reason (derived seeds have 20 digits).
-const LONGEST_VALUE: usize = 16;
 
 /// What the store knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,12 +81,12 @@ impl fmt::Display for State {
 }
 
 /// The state of a stage and the reason for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     /// The state.
     pub state: State,
-    /// Why, in a few words.
-    pub why: String,
+    /// Why.
+    pub why: Why,
 }
 
 /// The standing of every stage, in the order of the graph. Linear in stages and earlier stages.
@@ -100,22 +95,19 @@ pub fn standings(graph: &Graph, known: &Known) -> Vec<Standing> {
     let mut standings = Vec::with_capacity(graph.len());
     let mut states: BTreeMap<Key, State> = BTreeMap::new();
     for node in graph.nodes() {
-        let standing = if known.stored.contains(&node.key) {
-            Standing { state: State::Stored, why: "in the store".into() }
+        let (state, why) = if known.stored.contains(&node.key) {
+            (State::Stored, Why::Stored)
         } else if earlier.planned.contains(&node.key) {
-            Standing { state: State::New, why: "planned before, not in the store".into() }
+            (State::New, Why::Unfinished)
         } else {
             let now = EarlierStage::from(node);
             match earlier.closest(&now) {
-                Some(before) => {
-                    let why = Changes::between(before, &now).reason(graph, &states);
-                    Standing { state: State::Stale, why }
-                }
-                None => Standing { state: State::New, why: "never run".into() },
+                Some(before) => (State::Stale, difference(before, &now, node, graph, &states)),
+                None => (State::New, Why::NeverRun),
             }
         };
-        states.insert(node.key, standing.state);
-        standings.push(standing);
+        states.insert(node.key, state);
+        standings.push(Standing { state, why });
     }
     standings
 }
@@ -170,106 +162,5 @@ impl<'a> Earlier<'a> {
             compare(&before.options, &now.options, &mut path, &mut |_, _, _| count += 1);
             count
         })
-    }
-}
-
-/// What differs between two stages of one kind.
-struct Changes {
-    /// Path inside the options, before, now.
-    options: Vec<(String, Value, Value)>,
-    behaviour: Option<(u32, u32)>,
-    /// What is read now at ports where something else, or nothing, was read before.
-    inputs: Vec<Key>,
-    /// Ports that are no longer read.
-    dropped: Vec<String>,
-}
-
-impl Changes {
-    fn between(before: &EarlierStage, now: &EarlierStage) -> Self {
-        let mut options = Vec::new();
-        compare(&before.options, &now.options, &mut String::new(), &mut |path, before, now| {
-            options.push((path.to_owned(), before.clone(), now.clone()));
-        });
-        let versions = (before.behaviour, now.behaviour);
-        let changed = now.inputs.iter().filter(|(port, key)| before.inputs.get(*port) != Some(key));
-        let dropped = before.inputs.keys().filter(|port| !now.inputs.contains_key(*port));
-        Self {
-            options,
-            behaviour: (versions.0 != versions.1).then_some(versions),
-            inputs: changed.map(|(_, key)| *key).collect(),
-            dropped: dropped.cloned().collect(),
-        }
-    }
-
-    /// Its own changes where it has any; else what changed before it.
-    fn reason(&self, graph: &Graph, states: &BTreeMap<Key, State>) -> String {
-        let mut own = Vec::new();
-        if let Some((before, now)) = self.behaviour {
-            own.push(format!("behaviour version {before} -> {now}"));
-        }
-        own.extend(self.options.iter().map(|(path, before, now)| change(path, before, now)));
-        if own.len() > NAMED_CHANGES {
-            let rest = own.len() - NAMED_CHANGES;
-            own.truncate(NAMED_CHANGES);
-            own.push(format!("{rest} more"));
-        }
-        if own.is_empty() {
-            own.extend(self.upstream(graph, states));
-        }
-        own.join(", ")
-    }
-
-    fn upstream(&self, graph: &Graph, states: &BTreeMap<Key, State>) -> Option<String> {
-        let read = |key: &Key| graph.get(*key).map(|node| (&node.name, states.get(key)));
-        let inputs = || self.inputs.iter().filter_map(read);
-        // A stale input says more than a new one, and that more than another stored one.
-        let pick = inputs().max_by_key(|(_, state)| match state {
-            Some(State::Stale) => 2,
-            Some(State::New) => 1,
-            Some(State::Stored) | None => 0,
-        });
-        match pick {
-            Some((name, Some(state @ (State::Stale | State::New)))) => {
-                Some(format!("reads `{name}`, which is {state}"))
-            }
-            Some((name, _)) => Some(format!("reads another `{name}`")),
-            None => self.dropped.first().map(|port| format!("no longer reads `{port}`")),
-        }
-    }
-}
-
-fn change(path: &str, before: &Value, now: &Value) -> String {
-    let (before, now) = (before.to_string(), now.to_string());
-    if before.len().max(now.len()) > LONGEST_VALUE {
-        format!("`{path}` changed")
-    } else {
-        format!("`{path}` {before} -> {now}")
-    }
-}
-
-/// Visits the leaves that differ, with dotted paths. Lists are leaves.
-fn compare(
-    before: &Value,
-    now: &Value,
-    path: &mut String,
-    visit: &mut impl FnMut(&str, &Value, &Value),
-) {
-    match (before, now) {
-        (Value::Object(before), Value::Object(now)) => {
-            let gone = before.keys().filter(|name| !now.contains_key(*name));
-            for name in now.keys().chain(gone) {
-                let length = path.len();
-                if length > 0 {
-                    path.push('.');
-                }
-                path.push_str(name);
-                let absent = &Value::Null;
-                let before = before.get(name).unwrap_or(absent);
-                compare(before, now.get(name).unwrap_or(absent), path, visit);
-                path.truncate(length);
-            }
-        }
-        _ if before != now => visit(path, before, now),
-        _ => {}
     }
 }

@@ -34,6 +34,27 @@ fn altered_artifacts_are_found_by_their_digest_and_made_again() {
 }
 
 #[test]
+fn a_run_whose_record_cannot_be_read_is_passed_over_and_named() {
+    let sandbox = Sandbox::finished();
+    sandbox.mstar(&["run", "tiny.toml"]).exits(0);
+    sandbox.write(".mstar/run-v1/tiny-2/run.json", "{\"format\":");
+    for arguments in [&["list"][..], &["plan", "tiny.toml"], &["run", "tiny.toml"]] {
+        let said = sandbox.mstar(arguments).exits(0);
+        let mut lines = said.stderr.lines();
+        let warning = lines.next().unwrap();
+        assert!(warning.starts_with("warning: the record of run `tiny-2` cannot be read: "));
+        assert!(warning.ends_with(": it is passed over"), "{warning}");
+        let hint = "hint: if that run does not matter, remove its folder `run-v1/tiny-2`";
+        assert_eq!(lines.next(), Some(hint));
+    }
+    let said = sandbox.mstar(&["list"]).exits(0);
+    let names: Vec<&str> = said.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["tiny-1", "tiny-3"]);
+    let said = sandbox.mstar(&["gc"]).exits(1);
+    assert!(said.stderr.contains("`tiny-2`"), "it may name anything: {}", said.stderr);
+}
+
+#[test]
 fn torn_artifacts_are_found_before_anything_runs() {
     let wanted = artifacts(&finished().0.join(".mstar"));
     let sandbox = Sandbox::finished();

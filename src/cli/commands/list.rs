@@ -4,6 +4,7 @@ use crate::cli::arguments::{List, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::of_store;
 use crate::cli::printer::Printer;
+use crate::cli::records;
 use crate::event::{Event, Outcome, Record};
 use crate::store::{Run, Store};
 use serde::Serialize;
@@ -21,7 +22,10 @@ struct Row {
 
 pub(crate) fn list(arguments: &List, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let runs = match Store::open_existing(store).map_err(of_store)? {
-        Some(store) => store.runs().map_err(of_store)?,
+        Some(store) => {
+            records::tell_unreadable(&store, printer)?;
+            store.runs().map_err(of_store)?
+        }
         None => Vec::new(),
     };
     let rows: Vec<Row> = runs.iter().map(row).collect::<Result<_, _>>()?;
@@ -62,7 +66,11 @@ fn row(run: &Run) -> Result<Row, Trouble> {
     };
     for record in &records {
         match &record.event {
-            Event::RunStarted { recipe_file, .. } => row.recipe.clone_from(recipe_file),
+            Event::RunStarted { recipe_file, .. } => {
+                row.recipe.clone_from(recipe_file);
+                // A run that was gone on with has not ended yet.
+                (row.outcome, row.seconds) = (None, None);
+            }
             Event::RunFinished { outcome, seconds } => {
                 (row.outcome, row.seconds) = (Some(*outcome), Some(*seconds));
             }

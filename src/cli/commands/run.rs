@@ -8,6 +8,7 @@ use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::progress::Progress;
+use crate::cli::records;
 use crate::event::{Outcome, Versions};
 use crate::run::{self, Device, Interrupts, Options, Resources, Slot};
 use crate::store::{RunFiles, RunLog, Store};
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
     let slots = resources.slots(device, arguments.workers).map_err(|error| wrong(&error))?;
     let program = super::torch::worker_program()?;
     let store = Store::open(store_path).map_err(of_store)?;
+    records::tell_unreadable(&store, printer)?;
     let interrupts = Interrupts::install().map_err(|error| Trouble::Said {
         message: format!("Ctrl-C cannot be watched: {error}"),
         hint: None,

@@ -29,7 +29,7 @@ fn keys_are_pinned() {
 }
 
 /// Recipes that together use every key that some stage reads.
-fn bases() -> Vec<Recipe> {
+pub(super) fn bases() -> Vec<Recipe> {
     let mut full = with_control(quickstart());
     full.control.data = ControlData::Demonstrations;
     full.pretraining = Some(Pretraining::default());
@@ -53,7 +53,7 @@ fn bases() -> Vec<Recipe> {
 }
 
 /// Keys of a recipe that change no stage, and why.
-const WITHOUT_EFFECT: [(&str, &str); 19] = [
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 19] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
@@ -75,7 +75,7 @@ const WITHOUT_EFFECT: [(&str, &str); 19] = [
     ("hooks.script", "refused: no stage calls hooks yet"),
 ];
 
-fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
+pub(super) fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             for (name, inner) in map {
@@ -87,7 +87,7 @@ fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
 }
 
 /// The recipe with another value at one leaf, of the first form that its type takes.
-fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
+pub(super) fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
     let tree = serde_json::to_value(recipe).unwrap();
     let words = [
         "fp32",

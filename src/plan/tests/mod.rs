@@ -2,6 +2,7 @@
 
 mod keys;
 mod methods;
+mod origins;
 mod standing;
 mod views;
 

@@ -12,7 +12,7 @@ fn standing(recipe: &Recipe, known: &Known, name: &str) -> (State, String) {
     let graph = graph_of(recipe);
     let index = graph.nodes().position(|node| node.name == name).unwrap();
     let standing = standings(&graph, known).swap_remove(index);
-    (standing.state, standing.why)
+    (standing.state, standing.why.sentence(&|_| None))
 }
 
 #[test]
@@ -34,20 +34,63 @@ fn a_stale_stage_names_the_field_and_those_after_it_name_the_stage() {
     colder.temperature.value = 0.5;
     let stale = |why: &str| (State::Stale, why.to_owned());
     let of = |name| standing(&colder, &known, name);
-    assert_eq!(of("explore 1"), stale("`temperature` 1.0 -> 0.5"));
+    assert_eq!(of("explore 1"), stale("`temperature.value` 1.0 -> 0.5"));
     assert_eq!(of("select 1"), stale("reads `explore 1`, which is stale"));
-    assert_eq!(of("explore 2"), stale("`temperature` 1.0 -> 0.5"));
+    assert_eq!(of("explore 2"), stale("`temperature.value` 1.0 -> 0.5"));
     assert_eq!(of("train 2"), stale("reads `select 2`, which is stale"));
     assert_eq!(of("warm-up train").0, State::Stored);
 
     let mut other = quickstart();
     other.training.optimizer.beta2 = 0.99;
     other.training.batch_size = 64;
-    let why = "`batch_size` 32 -> 64, `optimizer.beta2` 0.95 -> 0.99";
+    let why = "`training.batch_size` 32 -> 64, `training.optimizer.beta2` 0.95 -> 0.99";
     assert_eq!(standing(&other, &known, "warm-up train"), stale(why));
     other.seed = 1;
     let why = "`seed` changed";
     assert_eq!(standing(&other, &known, "warm-up explore"), stale(why));
+}
+
+#[test]
+fn a_reason_names_the_place_where_somebody_wrote_the_value() {
+    let known = after(&quickstart());
+    let why = |change: &dyn Fn(&mut Recipe), name: &str, written: &[&str]| {
+        let mut recipe = quickstart();
+        change(&mut recipe);
+        let graph = graph_of(&recipe);
+        let written_at = |member: &str, key: &str| {
+            assert_eq!(member, "only");
+            let line = written.iter().position(|other| *other == key)?;
+            Some(format!("b.toml:{}", line + 1))
+        };
+        let summary = MemberSummary { name: "only".into(), values: Default::default() };
+        let outlook = Outlook::new(&graph, vec![summary], &known, &Measured::default())
+            .with_places(&written_at);
+        outlook.stages().find(|stage| stage.node.name == name).unwrap().why()
+    };
+    let colder = |recipe: &mut Recipe| recipe.temperature.value = 0.7;
+    let written = why(&colder, "explore 2", &["seed", "temperature.value"]);
+    assert_eq!(written, "`temperature.value` 1.0 -> 0.7 in `b.toml:2`");
+    assert_eq!(why(&colder, "explore 2", &[]), "`temperature.value` 1.0 -> 0.7");
+    let scheduled = |recipe: &mut Recipe| {
+        recipe.temperature.mode = crate::recipe::TemperatureMode::Schedule;
+        recipe.temperature.points = vec![1.0, 0.5];
+    };
+    let written = why(&scheduled, "explore 2", &["temperature.points"]);
+    assert_eq!(written, "`temperature.points` 1.0 -> 0.5 in `b.toml:1`");
+    let warmer = |recipe: &mut Recipe| recipe.warmup.temperature = 1.5;
+    let written = why(&warmer, "warm-up explore", &["warmup.temperature"]);
+    assert_eq!(written, "`warmup.temperature` 1.0 -> 1.5 in `b.toml:1`");
+    let seeded = |recipe: &mut Recipe| recipe.seed = 3;
+    assert_eq!(why(&seeded, "train 1", &["seed"]), "`seed` changed in `b.toml:1`");
+    let more = |recipe: &mut Recipe| recipe.data.prompts = 1300;
+    let written = why(&more, "explore 1", &["data.prompts"]);
+    assert_eq!(written, "`count` 600 -> 650 by `data.prompts` in `b.toml:1`");
+    let fewer = |recipe: &mut Recipe| recipe.data.labelled = 0.5;
+    let written = why(&fewer, "explore 1", &["data.labelled", "data.prompts"]);
+    assert_eq!(written, "`count` 600 -> 300 by `data.labelled` in `b.toml:1`");
+    let finer = |recipe: &mut Recipe| recipe.training.interval = 0.25;
+    let written = why(&finer, "explore 1", &["training.interval"]);
+    assert_eq!(written, "`count` 600 -> 300 by `training.interval` in `b.toml:1`");
 }
 
 #[test]
@@ -77,7 +120,7 @@ fn the_closest_earlier_form_gives_the_reason() {
         known.earlier.extend(far.earlier);
     }
     let (_, why) = standing(&quickstart(), &known, "warm-up train");
-    assert_eq!(why, "`learning_rate` 2e-6 -> 1e-6");
+    assert_eq!(why, "`training.learning_rate` 2e-6 -> 1e-6");
 }
 
 fn estimate(recipe: &Recipe, measured: &Measured, name: &str) -> Estimate {
@@ -101,6 +144,31 @@ fn amounts_follow_the_recipe_and_the_assumption() {
     assert_eq!(of("control 2").steps, Some(50));
     assert_eq!((of("evaluate 1 test").samples, of("monitor 1").samples), (Some(1000), Some(3200)));
     assert_eq!((of("explore 1").tokens, of("explore 1").seconds), (None, None));
+}
+
+#[test]
+fn the_end_waits_for_the_longest_chain_and_for_every_worker() {
+    let mut measured = Measured::default();
+    measured.add("explore", 1000, 10.0, 0);
+    measured.add("train", 1000, 10.0, 0);
+    let mut recipe = quickstart();
+    recipe.training.iterations = 1;
+    let graph = graph_of(&recipe);
+    let estimates = estimates(&graph, &measured);
+    let seconds = |workers| elapsed(&graph, &estimates, |_| true, workers).unwrap();
+    // 4000 and 9600 samples drawn, 1000 and 4800 trained on, one after another.
+    assert_eq!(seconds(1), 40.0 + 10.0 + 96.0 + 48.0);
+    // Explorations have two shards each.
+    assert_eq!(seconds(2), 20.0 + 10.0 + 48.0 + 48.0);
+    assert_eq!(seconds(8), seconds(2));
+    let is_left = |index| graph.nodes().nth(index).unwrap().name == "train 1";
+    assert_eq!(elapsed(&graph, &estimates, is_left, 8), Some(48.0));
+    assert_eq!(elapsed(&graph, &estimates, |_| false, 8), None);
+
+    let seeds = |seed: u64| member(&seed.to_string(), Recipe { seed, ..recipe.clone() });
+    let grid = lower(&(0..6).map(seeds).collect::<Vec<_>>(), &facts());
+    let all = super::estimates(&grid, &measured);
+    assert_eq!(elapsed(&grid, &all, |_| true, 2), Some(3.0 * seconds(1)));
 }
 
 #[test]

@@ -36,7 +36,55 @@ fn with_outlook(see: impl FnOnce(&Outlook<'_>)) {
 
 #[test]
 fn text() {
-    with_outlook(|outlook| insta::assert_snapshot!(view::text(outlook)));
+    with_outlook(|outlook| insta::assert_snapshot!(view::text(outlook, None)));
+}
+
+#[test]
+fn on_a_terminal_a_long_reason_is_cut() {
+    with_outlook(|outlook| {
+        let whole = view::text(outlook, None);
+        let lines = |text: &str| text.lines().map(|line| line.chars().count()).collect::<Vec<_>>();
+        let table = 1 + outlook.graph.len();
+        assert!(lines(&whole)[..table].iter().any(|length| *length > 90));
+        let cut = view::text(outlook, Some(90));
+        assert!(lines(&cut)[..table].iter().all(|length| *length <= 90), "{cut}");
+        assert!(
+            cut.contains("reads `warm-up train`,") && cut.contains('…') && !whole.contains('…')
+        );
+        assert_eq!(view::text(outlook, Some(500)), whole);
+    });
+}
+
+#[test]
+fn a_grid_is_put_together_by_kind() {
+    let first = with_control(Recipe {
+        training: Training { iterations: 3, ..quickstart().training },
+        ..quickstart()
+    });
+    let ran = graph_of(&first);
+    let known = Known {
+        stored: ran.nodes().filter(|node| node.role.iteration < 2).map(|node| node.key).collect(),
+        earlier: ran.nodes().map(EarlierStage::from).collect(),
+    };
+    let mut measured = Measured::default();
+    measured.add("explore", 4000, 8.0, 400);
+    let members: Vec<Member> = (0..20_u32)
+        .map(|index| {
+            let mut recipe = first.clone();
+            recipe.training.interval = 0.5 / f64::from(index % 10 + 1);
+            recipe.seed = u64::from(index / 10);
+            member(&format!("member {index}"), recipe)
+        })
+        .collect();
+    let summary = |member: &Member| MemberSummary { name: member.name.clone(), values: Map::new() };
+    let summaries = members.iter().map(summary).collect();
+    let graph = lower(&members, &facts());
+    let outlook = Outlook::new(&graph, summaries, &known, &measured).with_workers(4);
+    insta::assert_snapshot!(view::text(&outlook, None));
+    let json: Value = serde_json::from_str(&view::json(&outlook)).unwrap();
+    let samples = |name: &str| json["totals"][name]["samples"].as_u64().unwrap();
+    let once: u64 = outlook.stages().filter_map(|stage| stage.estimate.samples).sum();
+    assert_eq!(samples("apart") - samples("saved"), once);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::place::{Cell, Lane, Line, Places};
 use crate::base::Key;
-use crate::plan::{Graph, Node, Outlook, State};
+use crate::plan::{Graph, Node, Outlook, Planned, State};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -136,12 +136,10 @@ pub fn svg(drawing: Drawing<'_>, label: impl Fn(&[&Node]) -> Label) -> String {
 
 /// The drawing of a plan, with states in the boxes.
 pub fn plan_svg(title: &str, outlook: &Outlook<'_>) -> String {
-    let standings: BTreeMap<Key, (State, &str)> = outlook
-        .stages()
-        .map(|stage| (stage.node.key, (stage.standing.state, stage.standing.why.as_str())))
-        .collect();
+    let stages: BTreeMap<Key, Planned<'_>> =
+        outlook.stages().map(|stage| (stage.node.key, stage)).collect();
     let totals = outlook.totals();
-    let count = |state| standings.values().filter(|(other, _)| *other == state).count();
+    let count = |state| stages.values().filter(|stage| stage.standing.state == state).count();
     let mut parts = vec![match outlook.members.len() {
         0 | 1 => format!("{} stages", totals.unique),
         members => format!("{members} members, {} stages after sharing", totals.unique),
@@ -153,12 +151,12 @@ pub fn plan_svg(title: &str, outlook: &Outlook<'_>) -> String {
     }
     let subtitle = parts.join(" · ");
     svg(Drawing { graph: outlook.graph, title, subtitle: &subtitle }, |nodes| {
-        state_label(nodes, &standings)
+        state_label(nodes, &stages)
     })
 }
 
-fn state_label(nodes: &[&Node], standings: &BTreeMap<Key, (State, &str)>) -> Label {
-    let states: Vec<State> = nodes.iter().map(|node| standings[&node.key].0).collect();
+fn state_label(nodes: &[&Node], stages: &BTreeMap<Key, Planned<'_>>) -> Label {
+    let states: Vec<State> = nodes.iter().map(|node| stages[&node.key].standing.state).collect();
     let worst = states.iter().copied().max().unwrap_or(State::New);
     let tone = match worst {
         State::Stored => Tone::Done,
@@ -172,7 +170,7 @@ fn state_label(nodes: &[&Node], standings: &BTreeMap<Key, (State, &str)>) -> Lab
         _ => format!("{left} to run"),
     };
     let hint = match nodes {
-        [node] => standings[&node.key].1.to_owned(),
+        [node] => stages[&node.key].why(),
         _ => format!("{} stages, {left} to run", nodes.len()),
     };
     Label { text, hint, tone }

@@ -1,8 +1,8 @@
 //! `plan --format json`: a contract that scripts rely on.
 
 use crate::base::Key;
-use crate::plan::{MemberSummary, Outlook, State, Totals};
-use serde::Serialize;
+use crate::plan::{self, MemberSummary, Outlook, State, Totals};
+use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
 
 /// Version of this form.
@@ -12,8 +12,26 @@ const FORMAT: u32 = 1;
 struct Plan<'a> {
     format: u32,
     members: &'a [MemberSummary],
-    stages: Vec<Stage<'a>>,
-    totals: Totals,
+    stages: Stages<'a>,
+    totals: WithEstimates,
+}
+
+/// Written one by one: a grid may have a hundred thousand.
+struct Stages<'a>(&'a Outlook<'a>);
+
+impl Serialize for Stages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.stages().map(|planned| Stage {
+            key: planned.node.key,
+            kind: planned.node.stage.kind(),
+            name: &planned.node.name,
+            needs: planned.node.inputs.values().copied().collect(),
+            members: &planned.node.members,
+            state: planned.standing.state,
+            why: planned.why(),
+            estimate: (*planned.estimate).into(),
+        }))
+    }
 }
 
 #[derive(Serialize)]
@@ -24,7 +42,7 @@ struct Stage<'a> {
     needs: BTreeSet<Key>,
     members: &'a BTreeSet<String>,
     state: State,
-    why: &'a str,
+    why: String,
     estimate: Estimate,
 }
 
@@ -36,29 +54,40 @@ struct Estimate {
     seconds: Option<f64>,
 }
 
+impl From<plan::Estimate> for Estimate {
+    fn from(estimate: plan::Estimate) -> Self {
+        let plan::Estimate { samples, tokens, steps, seconds, .. } = estimate;
+        Self { samples, tokens, steps, seconds }
+    }
+}
+
+#[derive(Serialize)]
+struct WithEstimates {
+    stages: usize,
+    unique: usize,
+    shared: usize,
+    to_run: usize,
+    /// What the members would cost apart.
+    apart: Estimate,
+    /// What sharing saves of that.
+    saved: Estimate,
+    /// Seconds until everything is done.
+    seconds: Option<f64>,
+}
+
 /// The plan as JSON with line breaks.
 pub fn json(outlook: &Outlook<'_>) -> String {
-    let stages = outlook.stages().map(|planned| Stage {
-        key: planned.node.key,
-        kind: planned.node.stage.kind(),
-        name: &planned.node.name,
-        needs: planned.node.inputs.values().copied().collect(),
-        members: &planned.node.members,
-        state: planned.standing.state,
-        why: &planned.standing.why,
-        estimate: Estimate {
-            samples: planned.estimate.samples,
-            tokens: planned.estimate.tokens,
-            steps: planned.estimate.steps,
-            seconds: planned.estimate.seconds,
-        },
-    });
-    let plan = Plan {
-        format: FORMAT,
-        members: &outlook.members,
-        stages: stages.collect(),
-        totals: outlook.totals(),
+    let Totals { stages, unique, shared, to_run } = outlook.totals();
+    let totals = WithEstimates {
+        stages,
+        unique,
+        shared,
+        to_run,
+        apart: outlook.apart().into(),
+        saved: outlook.saved().into(),
+        seconds: outlook.elapsed(),
     };
+    let plan = Plan { format: FORMAT, members: &outlook.members, stages: Stages(outlook), totals };
     let mut text =
         serde_json::to_string_pretty(&plan).expect("numbers, text and lists become JSON");
     text.push('\n');

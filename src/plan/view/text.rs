@@ -1,121 +1,150 @@
 //! `plan --format text`: a table for people.
 
+use super::groups;
+use super::table::{Column, gives_way, grouped, numbers, table, words};
 use crate::base::{Bytes, Duration};
 use crate::plan::{Estimate, Outlook, Planned};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
-const HEADINGS: [&str; 7] = ["stage", "members", "state", "why", "samples", "steps", "time"];
+/// Stages that are listed one by one; more are put together by kind.
+const MOST_ROWS: usize = 200;
+/// Members of a stage that are named; more are counted.
+const NAMED: usize = 3;
+/// Characters that several names may take.
+const LONGEST_NAMES: usize = 32;
 
-/// Columns of numbers, which are aligned on the right.
-const NUMBERS: [bool; 7] = [false, false, false, false, true, true, true];
+const COLUMNS: [Column; 7] = [
+    words("stage"),
+    words("members"),
+    words("state"),
+    gives_way("why"),
+    numbers("samples"),
+    numbers("steps"),
+    numbers("time"),
+];
 
-/// The plan as a table with the totals below.
-pub fn text(outlook: &Outlook<'_>) -> String {
-    let mut rows = vec![HEADINGS.map(str::to_owned)];
-    rows.extend(outlook.stages().map(|planned| row(planned, outlook.members.len())));
-    let is_shown = |column: usize| match HEADINGS[column] {
-        "members" => outlook.members.len() > 1,
-        _ => rows[1..].iter().any(|row| !row[column].is_empty()),
+/// The plan as a table with the totals below, on lines of that many characters if it is given.
+pub fn text(outlook: &Outlook<'_>, width: Option<usize>) -> String {
+    let stages = if outlook.graph.len() > MOST_ROWS {
+        groups::text(outlook, width)
+    } else {
+        let rows: Vec<_> =
+            outlook.stages().map(|planned| row(planned, outlook.members.len())).collect();
+        table(&COLUMNS, &rows, width)
     };
-    let shown: Vec<usize> = (0..HEADINGS.len()).filter(|column| is_shown(*column)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEADINGS.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for &column in &shown {
-            let (cell, width) = (&row[column], widths[column]);
-            let result = if NUMBERS[column] {
-                write!(line, "{cell:>width$}  ")
-            } else {
-                write!(line, "{cell:<width$}  ")
-            };
-            result.expect("a string takes any text");
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out.push('\n');
-    out.push_str(&totals(outlook));
-    out
+    format!("{stages}\n{}", totals(outlook))
 }
 
 fn row(planned: Planned<'_>, members: usize) -> [String; 7] {
-    let Planned { node, standing, estimate } = planned;
-    let users = match node.members.first() {
-        Some(only) if node.members.len() == 1 => only.clone(),
-        _ if node.members.len() == members => "all".into(),
-        _ => format!("{} of {members}", node.members.len()),
-    };
+    let Planned { node, standing, estimate, .. } = planned;
     [
         node.name.clone(),
-        users,
+        if members > 1 { users(&node.members, members) } else { String::new() },
         standing.state.to_string(),
-        standing.why.clone(),
+        planned.why(),
         estimate.samples.map_or_else(String::new, grouped),
         estimate.steps.map_or_else(String::new, grouped),
         estimate.seconds.map_or_else(String::new, |seconds| Duration(seconds).to_string()),
     ]
 }
 
+/// Names where they are few and short, else how many there are.
+fn users(members: &BTreeSet<String>, all: usize) -> String {
+    let count = members.len();
+    if count == all {
+        return "all".to_owned();
+    }
+    let names = || members.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    match count {
+        1 => names(),
+        ..=NAMED if names().chars().count() <= LONGEST_NAMES => names(),
+        _ => format!("{count} of {all}"),
+    }
+}
+
 fn totals(outlook: &Outlook<'_>) -> String {
     let totals = outlook.totals();
-    let mut lines = Vec::new();
+    let count = |stages: usize| grouped(stages as u64);
+    let mut text = String::new();
     if outlook.members.len() > 1 {
-        let (stages, unique) = (grouped(totals.stages as u64), grouped(totals.unique as u64));
-        lines.push(format!(
-            "{} members, {stages} stages apart, {unique} after sharing{}",
-            outlook.members.len(),
-            saving(outlook)
-        ));
+        let (apart, unique) = (count(totals.stages), count(totals.unique));
+        let members = outlook.members.len();
+        text += &format!("{members} members, {apart} stages apart, {unique} after sharing\n");
+        text += &sharing(outlook);
+        text.push('\n');
     }
-    lines.push(match totals.to_run {
-        0 => format!("{} stages, all in the store", grouped(totals.unique as u64)),
-        to_run => format!(
-            "{} of {} stages to run{}",
-            grouped(to_run as u64),
-            grouped(totals.unique as u64),
-            amounts(&outlook.to_run())
-        ),
-    });
-    if totals.to_run > 0 {
-        let assumed = outlook.assumptions.iter().map(|sentence| format!("assumed: {sentence}"));
-        lines.extend(assumed);
-    }
-    lines.join("\n") + "\n"
-}
-
-fn saving(outlook: &Outlook<'_>) -> String {
-    let once = outlook.stages().fold(Estimate::default(), |sum, stage| sum.plus(*stage.estimate));
-    match outlook.apart().seconds.zip(once.seconds) {
-        Some((apart, once)) => {
-            format!(" ({} in place of {})", Duration(once), Duration(apart))
+    let to_run = outlook.to_run();
+    let amounts = if outlook.members.len() > 1 {
+        rest(outlook, &to_run)
+    } else {
+        [amounts(&to_run), rest(outlook, &to_run)].concat()
+    };
+    text += &match totals.to_run {
+        0 => format!("{} stages, all in the store\n", count(totals.unique)),
+        to_run if amounts.is_empty() => {
+            format!("{} of {} stages to run\n", count(to_run), count(totals.unique))
         }
-        None => String::new(),
+        to_run => {
+            let amounts = amounts.join(", ");
+            format!("{} of {} stages to run: {amounts}\n", count(to_run), count(totals.unique))
+        }
+    };
+    if totals.to_run > 0 {
+        text.extend(outlook.assumptions.iter().map(|assumed| format!("assumed: {assumed}\n")));
     }
+    text
 }
 
-fn amounts(estimate: &Estimate) -> String {
+/// What the members would cost apart, and what becomes of that.
+fn sharing(outlook: &Outlook<'_>) -> String {
+    let totals = outlook.totals();
+    let row = |what: &str, stages: usize, estimate: Estimate| {
+        let amount = |amount: Option<u64>| amount.map_or_else(String::new, grouped);
+        let work = estimate.seconds.map_or_else(String::new, |work| Duration(work).to_string());
+        [
+            what.to_owned(),
+            grouped(stages as u64),
+            amount(estimate.samples),
+            amount(estimate.tokens),
+            amount(estimate.steps),
+            work,
+        ]
+    };
+    let rows = [
+        row("apart", totals.stages, outlook.apart()),
+        row("saved by sharing", totals.shared, outlook.saved()),
+        row("in the store", totals.unique - totals.to_run, outlook.stored()),
+        row("to run", totals.to_run, outlook.to_run()),
+    ];
+    let columns = [
+        words(""),
+        numbers("stages"),
+        numbers("samples"),
+        numbers("tokens"),
+        numbers("steps"),
+        numbers("work"),
+    ];
+    table(&columns, &rows, None)
+}
+
+fn amounts(estimate: &Estimate) -> Vec<String> {
     let parts = [
         estimate.samples.map(|count| format!("{} samples", grouped(count))),
         estimate.tokens.map(|count| format!("{} tokens", grouped(count))),
         estimate.steps.map(|count| format!("{} steps", grouped(count))),
-        estimate.seconds.map(|seconds| format!("about {}", Duration(seconds))),
-        estimate.bytes.map(|bytes| format!("{} of disk", Bytes(bytes))),
     ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+    parts.into_iter().flatten().collect()
 }
 
-/// `12345` as `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+/// Time until the end and disk.
+fn rest(outlook: &Outlook<'_>, estimate: &Estimate) -> Vec<String> {
+    let with = match outlook.workers {
+        0 | 1 => String::new(),
+        workers => format!(" with {workers} workers"),
+    };
+    let parts = [
+        outlook.elapsed().map(|seconds| format!("about {}{with}", Duration(seconds))),
+        estimate.bytes.map(|bytes| format!("{} of disk", Bytes(bytes))),
+    ];
+    parts.into_iter().flatten().collect()
 }

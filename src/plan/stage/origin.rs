@@ -1,0 +1,157 @@
+//! From which key of a recipe each option of a stage comes, so that reasons name what people wrote.
+//!
+//! The other direction of `lower.rs`, kept beside the options. A test walks every option of every
+//! kind, so that one without an origin is found.
+
+use super::{Explore, Lesson, Pretrain, Stage};
+use crate::plan::Branch;
+
+/// Where the value of an option comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::plan) enum Origin {
+    /// It is the value of a key: of the first of these that is written, else of the last.
+    Value(Vec<String>),
+    /// It is computed from keys: from the first of these that is written, else from the last.
+    Computed(Vec<String>),
+    /// It follows from the stage's place in the graph, or from keys that have options of their own.
+    Place,
+}
+
+/// What else changed; slices of the prompts are computed from what decides how many there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::plan) struct Beside {
+    /// The stage reads other prompts.
+    pub(in crate::plan) prompts: bool,
+    /// The number of labelled prompts is another one.
+    pub(in crate::plan) labelled: bool,
+}
+
+fn value(key: &str) -> Origin {
+    Origin::Value(vec![key.to_owned()])
+}
+
+fn computed(keys: &[&str]) -> Origin {
+    Origin::Computed(keys.iter().map(|key| (*key).to_owned()).collect())
+}
+
+fn labelled(beside: Beside) -> Origin {
+    match beside.prompts {
+        true => computed(&["data.prompts", "data.labelled"]),
+        false => computed(&["data.labelled"]),
+    }
+}
+
+impl Stage {
+    /// Where the option at a dotted path inside [`Stage::identity`] comes from, for a stage of that
+    /// branch; `None` for what is no option of the kind.
+    pub(in crate::plan) fn origin(
+        &self,
+        branch: Branch,
+        option: &str,
+        beside: Beside,
+    ) -> Option<Origin> {
+        let warms_up = branch == Branch::Ground;
+        Some(match (self, option) {
+            (Self::Import(_), "digest") => computed(&["policy.model"]),
+            (Self::Prepare(_), "source") => value("data.source"),
+            (Self::Prepare(_), "seed") => value("data.seed"),
+            (Self::Prepare(_), "prompts") => value("data.prompts"),
+            (Self::Prepare(_), "validation") => value("data.validation"),
+            (Self::Prepare(_), "test") => value("data.test"),
+            (Self::Prepare(_), "demonstrations") => computed(&["data.source"]),
+            (_, "dtype") => value("policy.dtype"),
+            (_, "seed") => computed(&["seed"]),
+            (Self::Pretrain(options), _) => return of_pretraining(options, option),
+            (Self::Explore(options), _) => {
+                return of_exploration(options, warms_up, option, beside);
+            }
+            (Self::Select(_), "rule") if warms_up => Origin::Place,
+            (Self::Select(_), _) if option == "rule" || option.starts_with("rule.") => {
+                computed(&["reward.select"])
+            }
+            (Self::Select(_), "distinct") => value("reward.distinct"),
+            (Self::Select(_), "keep_per_prompt") if warms_up => value("warmup.keep_per_prompt"),
+            (Self::Select(_), "keep_per_prompt") => value("reward.keep_per_prompt"),
+            (Self::Select(_), "keep") if warms_up => value("warmup.keep"),
+            (Self::Select(_), "keep") => Origin::Place,
+            (Self::Train(_), _) => return of_training(branch, option, beside),
+            (Self::Evaluate(_), "split") => Origin::Place,
+            (Self::Monitor(_), "samples") => value("evaluation.pass_samples"),
+            (Self::Monitor(_), "temperature") => value("evaluation.pass_temperature"),
+            (Self::Evaluate(_) | Self::Monitor(_), "max_new_tokens") => {
+                value("exploration.max_new_tokens")
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn of_pretraining(options: &Pretrain, option: &str) -> Option<Origin> {
+    let phase = match options.lesson {
+        Lesson::Perception => "perception",
+        Lesson::Captions => "captions",
+        Lesson::Reasoning { .. } => "reasoning",
+    };
+    if let Some(name) = option.strip_prefix("phase.") {
+        return Some(value(&format!("pretraining.{phase}.{name}")));
+    }
+    Some(match option {
+        "model" => value("policy.model"),
+        "source" => value("data.source"),
+        "data_seed" => value("data.seed"),
+        "lesson" => Origin::Place,
+        "lesson.reasoning.caption_share" => value("pretraining.caption_share"),
+        "lesson.reasoning.easy_share" => value("pretraining.easy_share"),
+        "lesson.reasoning.number_factor" => value("pretraining.number_factor"),
+        "lesson.reasoning.captions_from" => {
+            computed(&["pretraining.perception.samples", "pretraining.captions.samples"])
+        }
+        _ => return None,
+    })
+}
+
+fn of_exploration(
+    options: &Explore,
+    warms_up: bool,
+    option: &str,
+    beside: Beside,
+) -> Option<Origin> {
+    Some(match option {
+        "labelled" => labelled(beside),
+        "from" | "count" if beside.labelled => labelled(beside),
+        "from" if warms_up => Origin::Place,
+        "count" if warms_up => value("warmup.prompts"),
+        "from" | "count" => computed(&["training.interval"]),
+        "samples" if warms_up => value("warmup.samples"),
+        "samples" => value("exploration.samples"),
+        "temperature" if warms_up => value("warmup.temperature"),
+        "temperature" => {
+            Origin::Value(vec!["temperature.points".to_owned(), "temperature.value".to_owned()])
+        }
+        "hint" if warms_up || options.hint => value("warmup.hint"),
+        "hint" => Origin::Place,
+        "top_p" | "top_k" | "min_p" | "max_new_tokens" => value(&format!("exploration.{option}")),
+        _ => return None,
+    })
+}
+
+fn of_training(branch: Branch, option: &str, beside: Beside) -> Option<Origin> {
+    Some(match (branch, option) {
+        (Branch::Control, "set") => computed(&["control.data"]),
+        (_, "set") => computed(&["training.method"]),
+        (_, "set.given") => value("training.supervision"),
+        (_, "labelled") => labelled(beside),
+        (Branch::Ground, "epochs") => value("warmup.epochs"),
+        (Branch::Evolution, "steps") => value("training.steps_per_iteration"),
+        (Branch::Evolution, "steps_cap") => value("training.steps"),
+        (_, "steps" | "steps_cap") => Origin::Place,
+        (_, "parts") => value("policy.train"),
+        (_, "epochs" | "batch_size" | "micro_batch_size" | "learning_rate" | "max_length") => {
+            value(&format!("training.{option}"))
+        }
+        _ if option.starts_with("optimizer.") || option.starts_with("schedule.") => {
+            value(&format!("training.{option}"))
+        }
+        _ => return None,
+    })
+}
