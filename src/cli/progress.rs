@@ -5,7 +5,7 @@ use crate::base::{Duration, Key, Rate};
 use crate::event::{Event, Outcome, Record, StageSummary, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Plain lines about one stage are at least this far apart.
 const PLAIN_EVERY_MS: u64 = 10_000;
@@ -25,7 +25,9 @@ pub(crate) struct Progress {
     printer: Printer,
     bars: Option<MultiProgress>,
     overall: ProgressBar,
-    names: BTreeMap<Key, StageSummary>,
+    stages: BTreeMap<Key, StageSummary>,
+    /// Members of the grid.
+    members: usize,
     running: BTreeMap<Key, Running>,
     /// Names of the stages that did not run, by the reason.
     skipped: BTreeMap<String, Vec<String>>,
@@ -38,10 +40,17 @@ impl Progress {
         let bars = printer
             .redraws()
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS)));
-        let overall = ProgressBar::hidden();
-        let (names, running) = (BTreeMap::new(), BTreeMap::new());
-        let skipped = BTreeMap::new();
-        Self { printer, bars, overall, names, running, skipped, done: 0, stored: 0 }
+        Self {
+            printer,
+            bars,
+            overall: ProgressBar::hidden(),
+            stages: BTreeMap::new(),
+            members: 0,
+            running: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            done: 0,
+            stored: 0,
+        }
     }
 
     /// Takes in one record of the log.
@@ -84,7 +93,9 @@ impl Progress {
     }
 
     fn planned(&mut self, stages: &[StageSummary]) {
-        self.names = stages.iter().map(|stage| (stage.key, stage.clone())).collect();
+        let members: BTreeSet<&String> = stages.iter().flat_map(|stage| &stage.members).collect();
+        self.members = members.len();
+        self.stages = stages.iter().map(|stage| (stage.key, stage.clone())).collect();
         if let Some(bars) = &self.bars {
             let style = "{elapsed_precise} {wide_bar:.cyan/dim} {pos}/{len} stages";
             self.overall =
@@ -148,8 +159,8 @@ impl Progress {
             self.stored += 1;
             return;
         }
-        let count = self.names.len();
-        let kind = self.names.get(&key).map_or("", |stage| stage.kind.as_str());
+        let count = self.stages.len();
+        let kind = self.stages.get(&key).map_or("", |stage| stage.kind.as_str());
         let (name, time) = (self.name(key), Duration(seconds).to_string());
         let told = highlight(kind, metrics);
         self.line(&format!("{:>3}/{count:<3}  {name:<20} {time:>8}  {told}", self.done));
@@ -165,7 +176,7 @@ impl Progress {
             self.complain(&format!("skipped  {stages}: {because}"));
         }
         if self.stored > 0 {
-            self.line(&format!("{} of {} stages were stored", self.stored, self.names.len()));
+            self.line(&format!("{} of {} stages were stored", self.stored, self.stages.len()));
         }
     }
 
@@ -176,7 +187,7 @@ impl Progress {
     }
 
     fn name(&self, key: Key) -> String {
-        self.names.get(&key).map_or_else(|| key.short(), |stage| stage.name.clone())
+        self.stages.get(&key).map_or_else(|| key.short(), |stage| stage.title(self.members))
     }
 
     fn line(&self, text: &str) {

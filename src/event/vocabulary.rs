@@ -165,6 +165,18 @@ pub struct StageSummary {
     pub members: Vec<String>,
 }
 
+impl StageSummary {
+    /// The name, and in a grid of so many members also who uses it: `explore 3 of seed=1`, or
+    /// `explore 3 of 4 members`. What all use has its name alone.
+    pub fn title(&self, members: usize) -> String {
+        match self.members.as_slice() {
+            users if users.len() == members => self.name.clone(),
+            [only] => format!("{} of {only}", self.name),
+            users => format!("{} of {} members", self.name, users.len()),
+        }
+    }
+}
+
 /// The machine that a run has to itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {

@@ -107,7 +107,8 @@ impl Estimate {
 }
 
 /// Seconds until some stages of a graph are done: no less than the longest chain of them takes, nor
-/// than all of them shared evenly among the workers. `None` when nothing of the sort was measured.
+/// than all of them shared evenly among the workers. `None` when there are some and nothing of the
+/// sort was measured.
 pub fn elapsed(
     graph: &Graph,
     estimates: &[Estimate],
@@ -115,19 +116,21 @@ pub fn elapsed(
     workers: u32,
 ) -> Option<f64> {
     let mut ends: Vec<f64> = Vec::with_capacity(graph.len());
-    let mut work = None;
+    let (mut work, mut is_any_left, mut is_any_known) = (0.0, false, false);
     for (index, node) in graph.nodes().enumerate() {
         let inputs = node.inputs.values().filter_map(|key| ends.get(graph.position(*key)?));
         let begin = inputs.copied().fold(0.0, f64::max);
-        let seconds = estimates[index].seconds.filter(|_| is_to_run(index));
-        if let Some(seconds) = seconds {
-            *work.get_or_insert(0.0) += seconds;
-        }
+        let is_left = is_to_run(index);
+        let seconds = estimates[index].seconds.filter(|_| is_left);
+        is_any_left |= is_left;
+        is_any_known |= seconds.is_some();
+        let seconds = seconds.unwrap_or(0.0);
+        work += seconds;
         let at_once = node.stage.shards().clamp(1, u64::from(workers.max(1)));
-        ends.push(begin + seconds.unwrap_or(0.0) / at_once as f64);
+        ends.push(begin + seconds / at_once as f64);
     }
     let longest = ends.into_iter().fold(0.0, f64::max);
-    work.map(|work: f64| longest.max(work / f64::from(workers.max(1))))
+    (is_any_known || !is_any_left).then(|| longest.max(work / f64::from(workers.max(1))))
 }
 
 /// The estimate of every stage, in the order of the graph.

@@ -67,6 +67,8 @@ pub(super) struct Board<'a> {
     ready: BTreeSet<(Reverse<Urgency>, usize)>,
     /// Stages that are needed and not yet decided.
     undecided: usize,
+    /// Members of the grid.
+    members: usize,
 }
 
 impl<'a> Board<'a> {
@@ -103,7 +105,10 @@ impl<'a> Board<'a> {
                 None => Urgency { members: 0, chain: 1 },
             };
         }
-        let mut board = Self { nodes, numbers, entries, ready: BTreeSet::new(), undecided: 0 };
+        let members: BTreeSet<&String> = nodes.iter().flat_map(|node| &node.members).collect();
+        let members = members.len();
+        let ready = BTreeSet::new();
+        let mut board = Self { nodes, numbers, entries, ready, undecided: 0, members };
         for number in 0..board.entries.len() {
             board.require(number);
         }
@@ -112,6 +117,11 @@ impl<'a> Board<'a> {
 
     pub(super) fn node(&self, number: usize) -> &'a Node {
         self.nodes[number]
+    }
+
+    /// How many members there are.
+    pub(super) fn members(&self) -> usize {
+        self.members
     }
 
     pub(super) fn number(&self, key: Key) -> Option<usize> {

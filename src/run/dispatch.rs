@@ -259,9 +259,9 @@ impl Scheduler<'_> {
             return Ok(());
         }
         self.held.insert(number, Held { next: now + POLL.0, pause: POLL.0 });
-        let node = self.board.node(number);
-        let message = format!("another run is at work on `{}`: waiting for it", node.name);
-        self.speaker.say(Event::Note { key: Some(node.key), message })?;
+        let key = Some(self.board.node(number).key);
+        let message = format!("another run is at work on `{}`: waiting for it", self.title(number));
+        self.speaker.say(Event::Note { key, message })?;
         Ok(())
     }
 
@@ -497,7 +497,7 @@ impl Scheduler<'_> {
         let (key, name) = (node.key, node.name.clone());
         let Failure { reason, hint } = failure.clone();
         self.speaker.say(Event::StageFailed { key, reason, hint })?;
-        let because = format!("`{name}` failed");
+        let because = format!("`{}` failed", self.title(number));
         self.failures.push((name, failure));
         let skipped = self.board.fail(number);
         self.skip(&skipped, &because)
@@ -513,8 +513,7 @@ impl Scheduler<'_> {
     }
 
     fn skip_below(&mut self, number: usize, skipped: &[usize]) -> Result<(), RunError> {
-        let name = &self.board.node(number).name;
-        let because = format!("what `{name}` needs failed");
+        let because = format!("what `{}` needs failed", self.title(number));
         self.skip(skipped, &because)
     }
 
@@ -568,6 +567,11 @@ impl Scheduler<'_> {
             self.settle(number)?;
         }
         Ok(())
+    }
+
+    /// What a stage is called among all members.
+    fn title(&self, number: usize) -> String {
+        summary(self.board.node(number)).title(self.board.members())
     }
 
     fn number_of(&self, worker: usize) -> Option<usize> {

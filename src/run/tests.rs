@@ -645,6 +645,22 @@ fn grid_graph(members: usize) -> Graph {
 }
 
 #[test]
+fn in_a_grid_a_failure_names_its_member() {
+    let mut nodes = Vec::new();
+    let ground = add(&mut nodes, "ground", &[]);
+    let fails = add(&mut nodes, "fail", &[(Port::Policy, ground)]);
+    add(&mut nodes, "below", &[(Port::Policy, fails)]);
+    let users = [vec!["a", "b", "c"], vec!["b", "c"], vec!["b"]];
+    for (node, users) in nodes.iter_mut().zip(users) {
+        node.members = users.into_iter().map(str::to_owned).collect();
+    }
+    let (summary, events) = World::new().run(&graph_of(&nodes));
+    assert_eq!((summary.done, summary.skipped), (1, 1));
+    let is_told = |event: &Event| matches!(event, Event::StageSkipped { because, .. } if because == "`fail of 2 members` failed");
+    assert!(events.iter().any(is_told), "{events:?}");
+}
+
+#[test]
 fn two_runs_of_a_grid_do_no_stage_twice_and_wait_for_no_dead_one() {
     let graph = grid_graph(5);
     let world = World::new();

@@ -192,9 +192,16 @@ fn plans_keep_their_contract_before_and_after_a_run() {
         }
         let count = known.len() as u64;
         let to_run = if state == "stored" { 0 } else { count };
-        let totals = serde_json::json!(
-            {"stages": count, "unique": count, "shared": 0, "to_run": to_run});
-        assert_eq!(plan["totals"], totals);
+        let totals = &plan["totals"];
+        for (name, wanted) in
+            [("stages", count), ("unique", count), ("shared", 0), ("to_run", to_run)]
+        {
+            assert_eq!(totals[name], wanted, "{name}");
+        }
+        assert_eq!(totals["saved"]["samples"], 0, "one member shares with nobody");
+        assert!(totals["apart"]["samples"].as_u64().is_some_and(|samples| samples > 0));
+        // Before anything was measured nobody knows, and with everything stored it is done.
+        assert_eq!(totals["seconds"].as_f64(), (state == "stored").then_some(0.0));
         plan["stages"].as_array().unwrap().clone()
     };
     let ask = ["plan", "tiny.toml", "--format", "json"];

@@ -163,7 +163,9 @@ fn the_end_waits_for_the_longest_chain_and_for_every_worker() {
     assert_eq!(seconds(8), seconds(2));
     let is_left = |index| graph.nodes().nth(index).unwrap().name == "train 1";
     assert_eq!(elapsed(&graph, &estimates, is_left, 8), Some(48.0));
-    assert_eq!(elapsed(&graph, &estimates, |_| false, 8), None);
+    assert_eq!(elapsed(&graph, &estimates, |_| false, 8), Some(0.0));
+    let unknown = vec![Estimate::default(); graph.len()];
+    assert_eq!(elapsed(&graph, &unknown, |_| true, 8), None);
 
     let seeds = |seed: u64| member(&seed.to_string(), Recipe { seed, ..recipe.clone() });
     let grid = lower(&(0..6).map(seeds).collect::<Vec<_>>(), &facts());
