@@ -111,6 +111,11 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
+/// Whether there is nothing in a folder, which must be there.
+pub(super) fn is_empty(path: &Path) -> Result<bool, Error> {
+    Ok(fs::read_dir(path).at("list", path)?.next().is_none())
+}
+
 /// Bytes in a file or in all files under a folder; 0 when there is none.
 pub(super) fn size(path: &Path) -> Result<u64, Error> {
     let Some(about) = found(fs::symlink_metadata(path)).at("look at", path)? else {
