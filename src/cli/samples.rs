@@ -1,12 +1,12 @@
 //! Some prompts with what the policy answered before and after, for the report.
 
 use super::exit::Trouble;
-use super::planning::of_store;
+use super::rollouts::read;
 use crate::base::{Hint, Key};
-use crate::data::{Reference, Sample, mini_vista, preview::png, table, table::Rollout};
+use crate::data::{Reference, Sample, mini_vista, preview::png, table::Rollout};
 use crate::plan::{Branch, Evaluate, Graph, Node, Port, Split, Stage};
 use crate::report::{Answer, SampleView};
-use crate::store::{Artifact, Store};
+use crate::store::Store;
 use std::collections::BTreeMap;
 
 /// Samples of each sort: right, right with a wrong step, wrong.
@@ -86,14 +86,4 @@ fn judge(rollout: &Rollout, reference: Option<&Reference>) -> Answer {
 fn responses(store: &Store, key: Key) -> Result<BTreeMap<u64, Rollout>, Trouble> {
     let rollouts: Vec<Rollout> = read(store, key, "rollouts.parquet")?;
     Ok(rollouts.into_iter().map(|rollout| (rollout.prompt, rollout)).collect())
-}
-
-/// The rows of a table in an artifact; none where artifact or table are not there.
-fn read<R: table::Row>(store: &Store, key: Key, name: &str) -> Result<Vec<R>, Trouble> {
-    let artifact: Option<Artifact> = store.artifact(key).map_err(of_store)?;
-    let Some(artifact) = artifact.filter(|artifact| artifact.contains(name)) else {
-        return Ok(Vec::new());
-    };
-    let bytes = artifact.read(name).map_err(of_store)?;
-    table::decode(&bytes).map_err(|error| Trouble::wrong(error.to_string(), "run it again"))
 }

@@ -32,7 +32,7 @@ mod staging;
 mod tests;
 
 pub use artifact::{Artifact, FileEntry, MANIFEST, Manifest, Provenance};
-pub use disk::{Sync, write_beside};
+pub use disk::{Sync, make_output_folder, write_beside};
 pub use error::Error;
 pub use index::{Counts, Entry, IndexedMember, IndexedMetric, ReadEntry};
 pub use layout::Store;
