@@ -153,7 +153,7 @@ pub(crate) struct List {
     #[arg(long)]
     pub(crate) descending: bool,
     /// Only the first so many.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) limit: Option<usize>,
     /// Members, not runs.
     #[arg(long)]

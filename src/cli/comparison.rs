@@ -291,10 +291,7 @@ fn different_values(
     pairs.filter(|[one, other]| value(one) != value(other)).collect()
 }
 
-fn metric_pairs(
-    sides: [&Side; 2],
-    members: [&SideMember; 2],
-) -> Result<Vec<MetricPair>, Trouble> {
+fn metric_pairs(sides: [&Side; 2], members: [&SideMember; 2]) -> Result<Vec<MetricPair>, Trouble> {
     let names = members.iter().flat_map(|member| member.metrics.iter().map(|it| &it.name));
     let names: indexmap::IndexSet<&String> = names.collect();
     let pair = |name: &String| {

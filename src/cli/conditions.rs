@@ -158,10 +158,7 @@ fn add_keys(table: &str, keys: &mut Vec<String>) {
 }
 
 /// The word that a user may have meant.
-pub(crate) fn nearest<'a>(
-    typed: &str,
-    known: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|name| (strsim::jaro_winkler(typed, name), name));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.8).then_some(best.1)

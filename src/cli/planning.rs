@@ -215,7 +215,7 @@ pub(crate) fn find_named<'a, T>(
         }
         several => {
             let hint = format!("name one: {}", list(&mut several.iter().copied(), several.len()));
-            Err(Trouble::wrong(format!("`{name}` means {} of them", several.len()), hint))
+            Err(Trouble::wrong(format!("`{name}` could be any of {}", several.len()), hint))
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::event::{Event, Outcome, Record};
 use crate::plan::MemberSummary;
 use crate::report::{Branch, Ending, Evaluated, Member, Study};
-use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run};
+use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run, text};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -16,6 +16,13 @@ pub(crate) struct RecordedValue {
     pub(crate) value: Value,
     /// Where it came from.
     pub(crate) origin: String,
+}
+
+impl RecordedValue {
+    /// The value for people.
+    pub(crate) fn in_words(&self) -> String {
+        if self.value.is_null() { "not set".to_owned() } else { text(&self.value) }
+    }
 }
 
 /// Every value of a resolved recipe, in its order; also those without effect, which are comments.
@@ -110,9 +117,9 @@ pub(crate) fn entry(run: &Run) -> Result<Entry, Error> {
             Event::RunFinished { seconds, .. } => Some(seconds),
             _ => None,
         }),
-        accuracy: study.leader().and_then(|leader| {
-            Some(leader.comparison(leader.result_split())?.last.accuracy)
-        }),
+        accuracy: study
+            .leader()
+            .and_then(|leader| Some(leader.comparison(leader.result_split())?.last.accuracy)),
         problem,
         values,
         members: indexed_members(&study, &planned),
@@ -159,8 +166,7 @@ pub(crate) fn state(member: &Member) -> &'static str {
 }
 
 /// Parts of a metric's name that come after the split.
-pub(crate) const OF_A_SPLIT: [&str; 5] =
-    ["accuracy", "start", "gain", "control", "over_control"];
+pub(crate) const OF_A_SPLIT: [&str; 5] = ["accuracy", "start", "gain", "control", "over_control"];
 
 /// The numbers of a member: the accuracy it ends with on each split, the one it starts from, the gain
 /// over that, the control's and the gain over it, Pass@K, optimizer steps, and seconds of work on its

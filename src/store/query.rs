@@ -127,10 +127,9 @@ fn expression(subject: &Subject, column: Column, bound: &mut Vec<Bound>) -> &'st
         (Subject::Outcome, Column::Text) => "r.outcome",
         (Subject::Member, Column::Text) => "m.member",
         (Subject::State, Column::Text) => "m.state",
-        (
-            Subject::Name | Subject::Outcome | Subject::Member | Subject::State,
-            Column::Number,
-        ) => "NULL",
+        (Subject::Name | Subject::Outcome | Subject::Member | Subject::State, Column::Number) => {
+            "NULL"
+        }
         (Subject::Value(key), column) => {
             bound.push(Bound::Text(key.clone()));
             // A member's own value stands over that of the recipe, whose member is ''.

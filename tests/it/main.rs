@@ -9,8 +9,10 @@ mod book;
 mod command_line;
 #[cfg(feature = "torch")]
 mod determinism;
+mod diff;
 #[cfg(feature = "torch")]
 mod disk;
+mod index;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]
@@ -20,6 +22,8 @@ mod parity;
 mod recipe_properties;
 mod report_page;
 mod report_study;
+#[cfg(feature = "torch")]
+mod rollouts;
 #[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "for tests that run stages"))]
 mod sandbox;
 mod study_log;

@@ -6,7 +6,7 @@ use crate::cli::comparison::{Comparison, Difference, MetricPair, Side, compare, 
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
 use crate::cli::recorded::RecordedValue;
-use crate::store::{IndexedMetric, text};
+use crate::store::IndexedMetric;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -19,8 +19,7 @@ pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<E
     let (members, alone) = pairs(&a, &b)?;
     let comparisons: Vec<Comparison> =
         members.into_iter().map(|pair| compare([&a, &b], pair)).collect::<Result<_, _>>()?;
-    let is_same =
-        alone.iter().all(Vec::is_empty) && comparisons.iter().all(Comparison::is_same);
+    let is_same = alone.iter().all(Vec::is_empty) && comparisons.iter().all(Comparison::is_same);
     if arguments.format == TextOrJson::Json {
         let members: Vec<Value> = comparisons.iter().map(to_json).collect();
         let value = json!({
@@ -77,18 +76,7 @@ fn add(comparison: &Comparison, out: &mut String) {
         only_a.len(),
         only_b.len()
     );
-    let differing = comparison.changed.iter().map(|[_, name, why]| vec![name.clone(), why.clone()]);
-    let only = |side: &str, stages: &[[String; 2]]| {
-        let why = format!("only in {side}");
-        stages.iter().map(|[_, name]| vec![name.clone(), why.clone()]).collect::<Vec<_>>()
-    };
-    let rows: Vec<Vec<String>> =
-        differing.chain(only("A", only_a)).chain(only("B", only_b)).collect();
-    let indented = aligned(&rows[..rows.len().min(LISTED)]);
-    out.extend(indented.lines().map(|line| format!("  {line}\n")));
-    if rows.len() > LISTED {
-        *out += &format!("  {} more\n", rows.len() - LISTED);
-    }
+    add_stages(comparison, out);
     if !comparison.metrics.is_empty() {
         let mut rows = vec![["metric", "A", "B", "B - A"].map(str::to_owned).into()];
         rows.extend(comparison.metrics.iter().map(metric_row));
@@ -96,11 +84,30 @@ fn add(comparison: &Comparison, out: &mut String) {
     }
 }
 
+/// Stages with a reason of their own; the others only read what differs.
+fn add_stages(comparison: &Comparison, out: &mut String) {
+    let (followers, own): (Vec<_>, Vec<_>) =
+        comparison.changed.iter().partition(|[_, _, why]| why.starts_with("reads `"));
+    let mut rows: Vec<Vec<String>> =
+        own.into_iter().map(|[_, name, why]| vec![name.clone(), why.clone()]).collect();
+    for (side, stages) in ["A", "B"].into_iter().zip(&comparison.only) {
+        let why = format!("only in {side}");
+        rows.extend(stages.iter().map(|[_, name]| vec![name.clone(), why.clone()]));
+    }
+    let listed = aligned(&rows[..rows.len().min(LISTED)]);
+    out.extend(listed.lines().map(|line| format!("  {line}\n")));
+    if rows.len() > LISTED {
+        *out += &format!("  {} more\n", rows.len() - LISTED);
+    }
+    if !followers.is_empty() {
+        *out += &format!("  {} read what differs\n", followers.len());
+    }
+}
+
 fn value_row(pair: &[Option<RecordedValue>; 2]) -> Vec<String> {
     let key = pair.iter().flatten().next().map_or(String::new(), |it| it.key.clone());
     let [a, b] = pair.each_ref().map(|it| match it {
-        Some(it) if it.value.is_null() => "not set".to_owned(),
-        Some(it) => text(&it.value),
+        Some(it) => it.in_words(),
         None => "no such key".to_owned(),
     });
     let [from_a, from_b] =
@@ -166,9 +173,8 @@ fn to_json(comparison: &Comparison) -> Value {
 
 fn metric_json(pair: &MetricPair) -> Value {
     let [a, b] = pair.values.each_ref().map(|it| {
-        it.as_ref().map(
-            |it| json!({ "value": it.value, "interval": it.interval, "count": it.count }),
-        )
+        it.as_ref()
+            .map(|it| json!({ "value": it.value, "interval": it.interval, "count": it.count }))
     });
     let difference = pair.difference.as_ref().map(|it| {
         json!({

@@ -40,7 +40,11 @@ pub(crate) fn list(arguments: &List, store: &Path, printer: Printer) -> Result<E
     };
     match arguments.format {
         TableFormat::Csv => printer.data(&csv(&rows))?,
-        _ if rows.len() > 1 => printer.data(&aligned(&rows))?,
+        _ if rows.len() > 1 => {
+            // Runs have always the same columns, and no head.
+            let first = usize::from(!arguments.members);
+            printer.data(&aligned(&rows[first..]))?;
+        }
         _ if is_empty => {
             printer.talk("no runs yet; `mstar run recipes/quickstart.toml` starts one");
         }
@@ -144,9 +148,9 @@ fn number(value: Option<f64>) -> String {
 fn run_rows(found: &[Found], format: TableFormat) -> Vec<Vec<String>> {
     let for_programs = format == TableFormat::Csv;
     let head: &[&str] = match for_programs {
-        true => &[
-            "run", "name", "outcome", "started_ms", "seconds", "members", "accuracy", "recipe",
-        ],
+        true => {
+            &["run", "name", "outcome", "started_ms", "seconds", "members", "accuracy", "recipe"]
+        }
         false => &["run", "outcome", "when", "time", "members", "accuracy", "recipe"],
     };
     let row = |it: &Found| {
@@ -214,7 +218,11 @@ fn member_rows(found: &[Found], asked: &[String], format: TableFormat) -> Vec<Ve
 
 /// A number for people: whole ones as they are, others with three decimals.
 pub(super) fn shown(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() > 1.0 { value.to_string() } else { format!("{value:.3}") }
+    if value.fract() == 0.0 && value.abs() > 1.0 {
+        value.to_string()
+    } else {
+        format!("{value:.3}")
+    }
 }
 
 /// Rows under their head, columns two spaces apart.

@@ -8,7 +8,7 @@ use crate::cli::printer::Printer;
 use crate::cli::recorded::{self, RecordedValue, entry};
 use crate::event::Record;
 use crate::report::{Study, summary};
-use crate::store::{IndexedMetric, Run, text};
+use crate::store::{IndexedMetric, Run};
 use serde_json::{Map, json};
 use std::path::Path;
 
@@ -68,7 +68,7 @@ fn show_member(run: &Run, name: &str, format: TextOrJson) -> Result<String, Trou
     if !metrics.is_empty() {
         out.extend(["\n", &aligned(&metrics)]);
     }
-    let row = |it: RecordedValue| vec![it.key, text(&it.value), it.origin];
+    let row = |it: RecordedValue| vec![it.key.clone(), it.in_words(), it.origin];
     let rows: Vec<Vec<String>> = values.into_iter().map(row).collect();
     out.extend(["\n", &aligned(&rows)]);
     Ok(out)

@@ -103,8 +103,11 @@ pub(crate) fn walk(store: &Store, run: &Run, wanted: &Wanted) -> Result<Walk, Tr
     let choices = choices(store, &planned, &member, node)?;
     if wanted.kept.is_some() && choices.is_none() {
         let message = format!("no selection of `{}` is in the store", node.name);
-        return Err(Trouble::wrong(message, "leave out `--kept` and `--dropped`, or name a stage \
-            that explores, such as `--stage 'explore 1'`"));
+        return Err(Trouble::wrong(
+            message,
+            "leave out `--kept` and `--dropped`, or name a stage \
+            that explores, such as `--stage 'explore 1'`",
+        ));
     }
     let rollouts: Vec<Rollout> = read(store, node.key, "rollouts.parquet")?;
     let chosen = choices.unwrap_or_default();
@@ -117,8 +120,7 @@ pub(crate) fn walk(store: &Store, run: &Run, wanted: &Wanted) -> Result<Walk, Tr
     for rollout in rollouts.iter().filter(is_wanted) {
         by_prompt.entry(rollout.prompt).or_default().push(rollout);
     }
-    let (prompt_count, response_count) =
-        (by_prompt.len(), by_prompt.values().map(Vec::len).sum());
+    let (prompt_count, response_count) = (by_prompt.len(), by_prompt.values().map(Vec::len).sum());
     let mut ids: Vec<u64> = by_prompt.keys().copied().collect();
     if let Some(seed) = wanted.seed {
         ids.shuffle(&mut Seed(seed).named("rollouts").generator());
@@ -309,11 +311,7 @@ fn is_cut(rollout: &Rollout) -> bool {
 }
 
 /// The rows of a table in an artifact; none where artifact or table are not there.
-pub(crate) fn read<R: table::Row>(
-    store: &Store,
-    key: Key,
-    name: &str,
-) -> Result<Vec<R>, Trouble> {
+pub(crate) fn read<R: table::Row>(store: &Store, key: Key, name: &str) -> Result<Vec<R>, Trouble> {
     let artifact: Option<Artifact> = store.artifact(key).map_err(of_store)?;
     let Some(artifact) = artifact.filter(|artifact| artifact.contains(name)) else {
         return Ok(Vec::new());

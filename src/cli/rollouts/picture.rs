@@ -13,9 +13,8 @@ pub(crate) fn half_blocks(picture: &RgbImage) -> Vec<String> {
     let line = |top: u32| {
         let cells = (0..width).step_by(step as usize).map(|x| {
             let [r, g, b] = pixel(x, top).unwrap_or_default();
-            let below = pixel(x, top + step).map_or(String::new(), |[r, g, b]| {
-                format!("\x1b[48;2;{r};{g};{b}m")
-            });
+            let below = pixel(x, top + step)
+                .map_or(String::new(), |[r, g, b]| format!("\x1b[48;2;{r};{g};{b}m"));
             format!("\x1b[38;2;{r};{g};{b}m{below}▀")
         });
         cells.collect::<String>() + "\x1b[0m"
