@@ -90,7 +90,10 @@ fn image_path(folder: &Path, prompt: &Prompt) -> PathBuf {
 }
 
 fn write_images(walk: &Walk, folder: &Path) -> Result<(), Trouble> {
-    crate::store::make_output_folder(folder).map_err(of_store)?;
+    let made = crate::store::make_output_folder(folder);
+    made.map_err(|error| {
+        Trouble::wrong(error.to_string(), "name a folder that you may write in with `--images`")
+    })?;
     for prompt in &walk.prompts {
         let bytes = png(&prompt.sample.image)
             .map_err(|error| Trouble::from_hint(&error as &dyn Hint, Exit::Wrong))?;

@@ -78,6 +78,8 @@ pub(crate) struct Response {
     pub(crate) rollout: Rollout,
     /// Its steps; the checker's word on each where there is a reference.
     pub(crate) steps: Vec<Step>,
+    /// What comes after them: what it says the answer is.
+    pub(crate) end: String,
     /// Whether all steps are right and none is missing.
     pub(crate) steps_right: Option<bool>,
     /// What the selection said, where there was one: `kept`, or why not.
@@ -291,7 +293,7 @@ fn judged(rollout: &Rollout, reference: Option<&Reference>) -> Response {
     let gold = rollout.gold.as_deref().unwrap_or_default();
     let verdict = reference.map(|it| mini_vista::judge(it, gold, &rollout.response));
     let mut parts = mini_vista::parts(&rollout.response);
-    parts.pop();
+    let end = parts.pop().unwrap_or_default();
     let steps = parts.into_iter().enumerate().map(|(at, text)| Step {
         text,
         right: verdict.as_ref().and_then(|verdict| verdict.steps.get(at).copied()),
@@ -300,6 +302,7 @@ fn judged(rollout: &Rollout, reference: Option<&Reference>) -> Response {
     Response {
         rollout: rollout.clone(),
         steps: steps.collect(),
+        end,
         steps_right: verdict.as_ref().map(|verdict| verdict.all),
         choice: None,
     }

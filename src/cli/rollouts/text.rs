@@ -51,9 +51,7 @@ fn response_lines(response: &Response) -> Vec<String> {
     }
     let mut lines = vec![head];
     lines.extend(response.steps.iter().map(step_line));
-    // What follows the last step, or a response that has none.
-    let last = rollout.response.rsplit(" ; ").next().unwrap_or_default();
-    lines.push(format!("         {}", plain(last)));
+    lines.push(format!("         {}", plain(&response.end)));
     lines
 }
 
