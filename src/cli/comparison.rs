@@ -29,6 +29,14 @@ pub(crate) struct Side {
     store: Option<Store>,
 }
 
+/// What a policy answered in one evaluation.
+struct Outcomes {
+    /// The stage that made the prompts.
+    prompts: Key,
+    /// Whether each was answered right.
+    right: BTreeMap<u64, bool>,
+}
+
 /// A member of one of the two.
 pub(crate) struct SideMember {
     /// Its name.
@@ -124,14 +132,13 @@ impl Side {
         self.stages.iter().filter(is_of).cloned().collect()
     }
 
-    /// What a policy answered in one evaluation: the prompts that it read, and which of them it
-    /// answered right.
+    /// What a policy answered; `None` where its responses are not stored.
     fn outcomes(
         &self,
         member: &SideMember,
         split: &str,
         at: At,
-    ) -> Result<Option<(Key, BTreeMap<u64, bool>)>, Trouble> {
+    ) -> Result<Option<Outcomes>, Trouble> {
         let is_it = |node: &&Node| {
             let of_split = match &node.stage {
                 Stage::Evaluate(Evaluate { split: Split::Test, .. }) => split == "test",
@@ -150,7 +157,7 @@ impl Side {
         };
         let rollouts: Vec<Rollout> = read(store, node.key, "rollouts.parquet")?;
         let right = rollouts.into_iter().map(|it| (it.prompt, it.correct)).collect();
-        Ok(Some((*prompts, right)))
+        Ok(Some(Outcomes { prompts: *prompts, right }))
     }
 }
 
@@ -219,12 +226,11 @@ impl Comparison {
     }
 }
 
-/// Members to compare: the only ones of either side, else those of one name. What only one side has
-/// comes apart.
-pub(crate) fn pairs<'a>(
-    a: &'a Side,
-    b: &'a Side,
-) -> Result<(Vec<[&'a SideMember; 2]>, [Vec<String>; 2]), Trouble> {
+/// Members to compare, and the names of those that only one side has.
+pub(crate) type Pairs<'a> = (Vec<[&'a SideMember; 2]>, [Vec<String>; 2]);
+
+/// The only members of either side, else those of one name.
+pub(crate) fn pairs<'a>(a: &'a Side, b: &'a Side) -> Result<Pairs<'a>, Trouble> {
     if let ([one], [other]) = (a.members.as_slice(), b.members.as_slice()) {
         return Ok((vec![[one, other]], Default::default()));
     }
@@ -322,11 +328,12 @@ fn difference_of(
     else {
         return Ok(bare);
     };
-    if let Some((prompts, left)) = a.outcomes(one, split, at_one)?
-        && let Some((same_prompts, right)) = b.outcomes(other, split, at_other)?
-        && prompts == same_prompts
-        && left.keys().eq(right.keys())
+    if let Some(first) = a.outcomes(one, split, at_one)?
+        && let Some(second) = b.outcomes(other, split, at_other)?
+        && first.prompts == second.prompts
+        && first.right.keys().eq(second.right.keys())
     {
+        let (left, right) = (&first.right, &second.right);
         let differences: Vec<i32> =
             left.values().zip(right.values()).map(|(l, r)| i32::from(*r) - i32::from(*l)).collect();
         if let Some((value, interval)) = paired_difference(&differences) {

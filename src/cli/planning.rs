@@ -182,12 +182,9 @@ pub(crate) fn find_named<'a, T>(
     }
     let pattern = name.contains(['*', '?', '[']).then(|| glob::Pattern::new(name).ok()).flatten();
     // A number is not begun by another: `tiny-1` does not stand for `tiny-12`.
-    let ends_in_digit = name.ends_with(|c: char| c.is_ascii_digit());
-    let begins = |full: &str| {
-        full.strip_prefix(name).is_some_and(|rest| {
-            !name.is_empty() && !(ends_in_digit && rest.starts_with(|c: char| c.is_ascii_digit()))
-        })
-    };
+    let is_digit = |c: char| c.is_ascii_digit();
+    let goes_on = |rest: &str| !(name.ends_with(is_digit) && rest.starts_with(is_digit));
+    let begins = |full: &str| full.strip_prefix(name).is_some_and(goes_on) && !name.is_empty();
     let is_meant = |it: &&T| match &pattern {
         Some(pattern) => pattern.matches(name_of(it)),
         None => begins(name_of(it)),

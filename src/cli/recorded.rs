@@ -196,8 +196,8 @@ pub(crate) fn metrics(study: &Study, member: &Member) -> Vec<IndexedMetric> {
             }
         }
     }
-    let monitors = member.monitors.iter().filter(|it| it.at.branch == Branch::Evolution);
-    if let Some(last) = monitors.last()
+    let last = member.monitors.iter().rfind(|it| it.at.branch == Branch::Evolution);
+    if let Some(last) = last
         && let Some(pass) = last.value.pass_at(last.value.k)
     {
         add("validation.pass".into(), pass, None, Some(last.value.count));

@@ -234,7 +234,7 @@ fn stamp(run: &Run) -> Result<String, Error> {
     let mut stamp = run.number().to_string();
     for name in ["events.jsonl", "graph.json", "resolved.toml"] {
         let path = run.folder().join(name);
-        stamp += &match fs::metadata(&path) {
+        let of_file = match fs::metadata(&path) {
             Ok(about) => {
                 let modified = about.modified().at("look at", &path)?;
                 let nanoseconds = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -243,6 +243,7 @@ fn stamp(run: &Run) -> Result<String, Error> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => " -".to_owned(),
             Err(error) => return Err(error).at("look at", &path),
         };
+        stamp.push_str(&of_file);
     }
     Ok(stamp)
 }

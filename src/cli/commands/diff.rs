@@ -36,24 +36,24 @@ pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<E
         printer.data(&format!("{} and {} are the same", a.name, b.name))?;
         return Ok(Exit::Done);
     }
-    let mut out = format!("A  {}\nB  {}\n", a.name, b.name);
+    let mut lines = vec![format!("A  {}", a.name), format!("B  {}", b.name)];
     for (side, names) in ["A", "B"].into_iter().zip(&alone) {
         if !names.is_empty() {
-            out += &format!("\nmembers only in {side}: {}\n", listed(names));
+            lines.push(format!("\nmembers only in {side}: {}", listed(names)));
         }
     }
     let many = comparisons.len() > 1;
     let different: Vec<&Comparison> = comparisons.iter().filter(|it| !it.is_same()).collect();
     for comparison in different.iter().take(LISTED) {
         if many {
-            out += &format!("\nmember {}\n", comparison.members[0]);
+            lines.push(format!("\nmember {}", comparison.members[0]));
         }
-        add(comparison, &mut out);
+        add(comparison, &mut lines);
     }
     if different.len() > LISTED {
-        out += &format!("\n{} more members differ\n", different.len() - LISTED);
+        lines.push(format!("\n{} more members differ", different.len() - LISTED));
     }
-    printer.data(&out)?;
+    printer.data(&lines.join("\n"))?;
     Ok(Exit::Done)
 }
 
@@ -63,29 +63,27 @@ fn listed(names: &[String]) -> String {
     if rest > 0 { format!("{first} and {rest} more") } else { first }
 }
 
-fn add(comparison: &Comparison, out: &mut String) {
+fn add(comparison: &Comparison, lines: &mut Vec<String>) {
     if !comparison.values.is_empty() {
         let mut rows = vec![["value", "A", "B", "written in A", "in B"].map(str::to_owned).into()];
         rows.extend(comparison.values.iter().map(value_row));
-        out.extend(["\n", &aligned(&rows)]);
+        lines.push(format!("\n{}", aligned(&rows).trim_end()));
     }
-    let [only_a, only_b] = &comparison.only;
+    let [only_a, only_b] = comparison.only.each_ref().map(Vec::len);
     let (equal, changed) = (comparison.equal_stages, comparison.changed.len());
-    *out += &format!(
-        "\nstages: {equal} equal, {changed} differ, {} only in A, {} only in B\n",
-        only_a.len(),
-        only_b.len()
-    );
-    add_stages(comparison, out);
+    lines.push(format!(
+        "\nstages: {equal} equal, {changed} differ, {only_a} only in A, {only_b} only in B"
+    ));
+    add_stages(comparison, lines);
     if !comparison.metrics.is_empty() {
         let mut rows = vec![["metric", "A", "B", "B - A"].map(str::to_owned).into()];
         rows.extend(comparison.metrics.iter().map(metric_row));
-        out.extend(["\n", &aligned(&rows)]);
+        lines.push(format!("\n{}", aligned(&rows).trim_end()));
     }
 }
 
 /// Stages with a reason of their own; the others only read what differs.
-fn add_stages(comparison: &Comparison, out: &mut String) {
+fn add_stages(comparison: &Comparison, lines: &mut Vec<String>) {
     let (followers, own): (Vec<_>, Vec<_>) =
         comparison.changed.iter().partition(|[_, _, why]| why.starts_with("reads `"));
     let mut rows: Vec<Vec<String>> =
@@ -95,12 +93,12 @@ fn add_stages(comparison: &Comparison, out: &mut String) {
         rows.extend(stages.iter().map(|[_, name]| vec![name.clone(), why.clone()]));
     }
     let listed = aligned(&rows[..rows.len().min(LISTED)]);
-    out.extend(listed.lines().map(|line| format!("  {line}\n")));
+    lines.extend(listed.lines().map(|line| format!("  {line}")));
     if rows.len() > LISTED {
-        *out += &format!("  {} more\n", rows.len() - LISTED);
+        lines.push(format!("  {} more", rows.len() - LISTED));
     }
     if !followers.is_empty() {
-        *out += &format!("  {} read what differs\n", followers.len());
+        lines.push(format!("  {} read what differs", followers.len()));
     }
 }
 

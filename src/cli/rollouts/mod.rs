@@ -4,7 +4,7 @@ mod picture;
 mod text;
 
 pub(crate) use picture::half_blocks;
-pub(crate) use text::{screen, to_json};
+pub(crate) use text::{in_words, screen, to_json};
 
 use super::exit::Trouble;
 use super::planning::{self, PlannedGraph, of_store};
@@ -12,7 +12,7 @@ use crate::data::{
     Reference, Sample, mini_vista,
     table::{self, Choice, Finish, Rollout},
 };
-use crate::plan::{Branch, Evaluate, Node, Port, Split, Stage};
+use crate::plan::{Branch, Evaluate, Graph, Node, Port, Split, Stage};
 use crate::store::{Artifact, Run, Store};
 use crate::{base::Key, base::Seed};
 use rand::seq::SliceRandom as _;
@@ -102,7 +102,7 @@ pub(crate) fn walk(store: &Store, run: &Run, wanted: &Wanted) -> Result<Walk, Tr
     let planned = planned(run)?;
     let member = member(run, &planned, wanted)?;
     let (node, split) = stage(store, run, &planned, &member, wanted)?;
-    let choices = choices(store, &planned, &member, node)?;
+    let choices = choices(store, &planned.graph, Some(&member), node)?;
     if wanted.kept.is_some() && choices.is_none() {
         let message = format!("no selection of `{}` is in the store", node.name);
         return Err(Trouble::wrong(
@@ -249,21 +249,22 @@ fn not_stored(what: &str) -> Trouble {
     )
 }
 
-type Choices = BTreeMap<(u64, u32), String>;
+/// What a selection said, by prompt and sample.
+pub(crate) type Choices = BTreeMap<(u64, u32), String>;
 
 /// What the selection that read a stage's responses said of each; `None` where there is none.
-fn choices(
+pub(crate) fn choices(
     store: &Store,
-    planned: &PlannedGraph,
-    member: &str,
+    graph: &Graph,
+    member: Option<&str>,
     drawn: &Node,
 ) -> Result<Option<Choices>, Trouble> {
     let is_of = |node: &&Node| {
         matches!(node.stage, Stage::Select(_))
-            && node.members.contains(member)
+            && member.is_none_or(|member| node.members.contains(member))
             && node.inputs.get(&Port::Rollouts) == Some(&drawn.key)
     };
-    let Some(select) = planned.graph.nodes().find(is_of) else { return Ok(None) };
+    let Some(select) = graph.nodes().find(is_of) else { return Ok(None) };
     let artifact = store.artifact(select.key).map_err(of_store)?;
     if !artifact.is_some_and(|artifact| artifact.contains("choices.parquet")) {
         return Ok(None);
@@ -273,7 +274,7 @@ fn choices(
 }
 
 /// Prompts by id, each with its reference where the source has one.
-fn pictured(
+pub(crate) fn pictured(
     store: &Store,
     prepared: Key,
     split: &str,

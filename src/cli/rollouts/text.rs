@@ -66,7 +66,7 @@ fn step_line(step: &Step) -> String {
 }
 
 /// Why something was or was not kept, as people say it.
-fn in_words(choice: &str) -> String {
+pub(crate) fn in_words(choice: &str) -> String {
     match choice {
         "kept" => "kept".to_owned(),
         "wrong-answer" => "not kept: wrong answer".to_owned(),
