@@ -72,7 +72,7 @@ fn samples_are_filtered_by_verdict_and_choice() {
         assert!(std::env::var_os("CI").is_none(), "chromium is not installed");
         return;
     };
-    let shown = "data-shown=\"all 6, right 4, wrong 2, kept 1, dropped 1\"";
+    let shown = "data-shown=\"all 6, right 5, wrong 1, kept 1, dropped 1\"";
     let at = document.find("data-shown").unwrap_or(0);
     assert!(document.contains(shown), "{}", &document[at..(at + 120).min(document.len())]);
 }
