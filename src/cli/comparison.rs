@@ -98,14 +98,15 @@ impl Side {
             Err(faults) => return Err(faults),
         };
         let mut members: Vec<SideMember> = summaries.iter().map(SideMember::planned).collect();
-        for measured in study.members.iter() {
+        let seconds = recorded::seconds_of_members(&study);
+        for measured in &study.members {
             let at = members.iter().position(|it| it.name == measured.name);
             let at = at.unwrap_or_else(|| {
                 let (name, values) = (measured.name.clone(), serde_json::Map::new());
                 members.push(SideMember::planned(&MemberSummary { name, values }));
                 members.len() - 1
             });
-            members[at].metrics = recorded::metrics(&study, measured);
+            members[at].metrics = recorded::metrics(measured, seconds[measured.name.as_str()]);
             members[at].measured = Some(measured.clone());
         }
         let mut name = run.id().to_owned();

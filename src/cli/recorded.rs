@@ -6,6 +6,7 @@ use crate::report::{Branch, Ending, Evaluated, Member, Study};
 use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run, text};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value of a recipe, as `resolved.toml` has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,21 +140,33 @@ fn outcome(study: &Study) -> &'static str {
 }
 
 fn indexed_members(study: &Study, planned: &[MemberSummary]) -> Vec<IndexedMember> {
-    let indexed = |name: &str| {
-        let member = study.members.iter().find(|member| member.name == name);
+    let seconds = seconds_of_members(study);
+    let measured: BTreeMap<&str, &Member> =
+        study.members.iter().map(|member| (member.name.as_str(), member)).collect();
+    let indexed = |name: &str, axes: &Map<String, Value>| {
+        let member = measured.get(name);
         IndexedMember {
             name: name.to_owned(),
-            state: member.map_or("waiting", state).to_owned(),
-            axes: Map::new(),
-            metrics: member.map(|member| metrics(study, member)).unwrap_or_default(),
+            state: member.map_or("waiting", |member| state(member)).to_owned(),
+            axes: axes.clone(),
+            metrics: member.map_or_else(Vec::new, |member| metrics(member, seconds[name])),
         }
     };
-    if planned.is_empty() {
-        return study.members.iter().map(|member| indexed(&member.name)).collect();
+    match planned.is_empty() {
+        true => study.members.iter().map(|member| indexed(&member.name, &Map::new())).collect(),
+        false => planned.iter().map(|member| indexed(&member.name, &member.values)).collect(),
     }
-    let with_axes =
-        |it: &MemberSummary| IndexedMember { axes: it.values.clone(), ..indexed(&it.name) };
-    planned.iter().map(with_axes).collect()
+}
+
+/// Wall seconds of the stages that each member uses, those that it shares with others in full.
+pub(crate) fn seconds_of_members(study: &Study) -> BTreeMap<&str, f64> {
+    let mut seconds = BTreeMap::new();
+    for stage in &study.stages {
+        for member in &stage.summary.members {
+            *seconds.entry(member.as_str()).or_default() += stage.seconds;
+        }
+    }
+    seconds
 }
 
 /// Words for what became of a member, the weightiest first.
@@ -169,14 +182,13 @@ pub(crate) fn state(member: &Member) -> &'static str {
 pub(crate) const OF_A_SPLIT: [&str; 5] = ["accuracy", "start", "gain", "control", "over_control"];
 
 /// The numbers of a member: the accuracy it ends with on each split, the one it starts from, the gain
-/// over that, the control's and the gain over it, Pass@K, optimizer steps, and seconds of work on its
-/// stages, shared ones in full.
-pub(crate) fn metrics(study: &Study, member: &Member) -> Vec<IndexedMetric> {
+/// over that, the control's and the gain over it, Pass@K, optimizer steps, and the seconds given.
+pub(crate) fn metrics(member: &Member, seconds: f64) -> Vec<IndexedMetric> {
     let mut metrics = Vec::new();
     let mut add = |name: String, value, interval, count| {
         metrics.push(IndexedMetric { name, value, interval, count });
     };
-    let splits: std::collections::BTreeSet<&str> =
+    let splits: BTreeSet<&str> =
         member.evaluations.iter().map(|it| it.value.split.as_str()).collect();
     for split in splits {
         let Some(comparison) = member.comparison(split) else { continue };
@@ -206,8 +218,7 @@ pub(crate) fn metrics(study: &Study, member: &Member) -> Vec<IndexedMetric> {
     if let Some(steps) = trainings.map(|it| it.value.step).max() {
         add("steps".into(), steps as f64, None, None);
     }
-    let stages = study.stages.iter().filter(|it| it.summary.members.contains(&member.name));
-    add("seconds".into(), stages.map(|it| it.seconds).sum(), None, None);
+    add("seconds".into(), seconds, None, None);
     metrics
 }
 

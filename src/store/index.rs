@@ -15,7 +15,7 @@ use super::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 use serde_json::{Map, Value};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
@@ -296,8 +296,8 @@ fn refresh(
         .map(|(run, stamp)| Ok((run, stamp.as_str(), read(run)?)))
         .collect::<Result<Vec<_>, Error>>()
         .map_err(Failure::Record)?;
-    let gone: Vec<&String> =
-        known.keys().filter(|id| !records.iter().any(|(run, _)| run.id() == id.as_str())).collect();
+    let there: BTreeSet<&str> = records.iter().map(|(run, _)| run.id()).collect();
+    let gone: Vec<&String> = known.keys().filter(|id| !there.contains(id.as_str())).collect();
     if entries.is_empty() && gone.is_empty() {
         return Ok(());
     }

@@ -71,9 +71,11 @@ fn wanted(arguments: &Rollouts) -> Wanted {
 
 /// One prompt a screen, until the last was left or the reader has enough.
 fn leaf_through(walk: &Walk, printer: Printer) -> Result<(), Trouble> {
+    let draws = printer.shows_pictures();
+    let clear = if draws { "\x1b[2J\x1b[H" } else { "" };
     let mut at = 0;
     while at < walk.prompts.len() {
-        printer.data(&screen(walk, at, printer.shows_pictures()))?;
+        printer.data(&format!("{clear}{}", screen(walk, at, draws)))?;
         let Some(key) = printer.ask(KEYS)? else { break };
         at = match key.as_str() {
             "q" => break,
