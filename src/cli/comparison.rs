@@ -50,7 +50,7 @@ pub(crate) struct SideMember {
 
 impl Side {
     /// Reads a recipe file, a run, or a member of one.
-    pub(crate) fn read(store: &Path, what: &str, member: Option<&str>) -> Result<Self, Trouble> {
+    pub(crate) fn read(store: &Path, what: &str) -> Result<Self, Trouble> {
         let path = Path::new(what);
         let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
         if path.is_file() && ["tar", "zst", "gz", "zip", "mstar"].contains(&extension) {
@@ -59,15 +59,25 @@ impl Side {
         if extension == "toml" || path.is_file() {
             return Self::of_recipe(path);
         }
-        let (run, own) = what.split_once('/').map_or((what, None), |(run, own)| (run, Some(own)));
-        if own.is_some() && member.is_some() {
-            let message = format!("`{what}` names a member, and so does `--member`");
-            return Err(Trouble::wrong(message, "name it once"));
-        }
-        match Self::of_run(store, run, own.or(member)) {
+        let (run, member) =
+            what.split_once('/').map_or((what, None), |(run, member)| (run, Some(member)));
+        let read = Self::of_run(store, run);
+        match read.and_then(|side| match member {
+            Some(member) => side.narrowed(member),
+            None => Ok(side),
+        }) {
             Err(_) if path.is_dir() => Err(no_bundles(what)),
-            read => read,
+            side => side,
         }
+    }
+
+    /// With one of its members alone.
+    pub(crate) fn narrowed(mut self, member: &str) -> Result<Self, Trouble> {
+        let what = format!("member of `{}`", self.name);
+        let found = find_named(&what, member, &self.members, |it| &it.name)?.name.clone();
+        self.members.retain(|it| it.name == found);
+        self.name = format!("{}/{found}", self.name);
+        Ok(self)
     }
 
     fn of_recipe(file: &Path) -> Result<Self, Trouble> {
@@ -85,16 +95,16 @@ impl Side {
         })
     }
 
-    fn of_run(store: &Path, name: &str, member: Option<&str>) -> Result<Self, Trouble> {
+    fn of_run(store: &Path, name: &str) -> Result<Self, Trouble> {
         let (store, run) = find_run(store, Some(name))?;
         let resolved = recorded::if_there(run.resolved()).map_err(of_store)?.unwrap_or_default();
         let records = Record::read_log(&run.events().map_err(of_store)?).unwrap_or_default();
         let study = Study::read(&records);
-        let (graph, stages, summaries, problem) = match planned(&run) {
-            Ok(it) => (it.graph, it.stages, it.members, None),
-            Err(Trouble::Said { message, .. }) => {
-                (Graph::default(), Vec::new(), Vec::new(), Some(message))
-            }
+        let text = recorded::if_there(run.graph()).map_err(of_store)?.unwrap_or_default();
+        let summaries = recorded::members_of_graph(&text).unwrap_or_default();
+        let (graph, stages, problem) = match planned(&run) {
+            Ok(it) => (it.graph, it.stages, None),
+            Err(Trouble::Said { message, .. }) => (Graph::default(), Vec::new(), Some(message)),
             Err(faults) => return Err(faults),
         };
         let mut members: Vec<SideMember> = summaries.iter().map(SideMember::planned).collect();
@@ -109,13 +119,7 @@ impl Side {
             members[at].metrics = recorded::metrics(measured, seconds[measured.name.as_str()]);
             members[at].measured = Some(measured.clone());
         }
-        let mut name = run.id().to_owned();
-        if let Some(member) = member {
-            let what = format!("member of `{}`", run.id());
-            let found = find_named(&what, member, &members, |it| &it.name)?.name.clone();
-            members.retain(|it| it.name == found);
-            name = format!("{name}/{found}");
-        }
+        let name = run.id().to_owned();
         let values = recorded::values(&resolved);
         Ok(Self { name, members, problem, values, graph, stages, store: Some(store) })
     }
@@ -182,14 +186,21 @@ pub(crate) struct Comparison {
     pub(crate) members: [String; 2],
     /// Values that differ; `None` for a key that one does not have.
     pub(crate) values: Vec<[Option<RecordedValue>; 2]>,
+    /// How their stages compare; `None` where those of one are not known.
+    pub(crate) stages: Option<Stages>,
+    /// What was measured of either.
+    pub(crate) metrics: Vec<MetricPair>,
+}
+
+/// How the stages of two members compare.
+#[derive(Default)]
+pub(crate) struct Stages {
     /// Stages with equal keys.
-    pub(crate) equal_stages: usize,
+    pub(crate) equal: usize,
     /// Stages of one place with other keys: kind, name and the first reason.
     pub(crate) changed: Vec<[String; 3]>,
     /// Kind and name of stages that only one has.
     pub(crate) only: [Vec<[String; 2]>; 2],
-    /// What was measured of either.
-    pub(crate) metrics: Vec<MetricPair>,
 }
 
 /// A metric of both.
@@ -220,10 +231,10 @@ impl Comparison {
         let differs = |it: &MetricPair| {
             it.name != "seconds" && it.difference.as_ref().is_some_and(|it| it.value != 0.0)
         };
-        self.values.is_empty()
-            && self.changed.is_empty()
-            && self.only.iter().all(Vec::is_empty)
-            && !self.metrics.iter().any(differs)
+        let same_stages = self.stages.as_ref().is_none_or(|stages| {
+            stages.changed.is_empty() && stages.only.iter().all(Vec::is_empty)
+        });
+        self.values.is_empty() && same_stages && !self.metrics.iter().any(differs)
     }
 }
 
@@ -259,33 +270,34 @@ pub(crate) fn compare(
     [a, b]: [&Side; 2],
     [one, other]: [&SideMember; 2],
 ) -> Result<Comparison, Trouble> {
-    let (mut equal_stages, mut changed, mut only) = (0, Vec::new(), [Vec::new(), Vec::new()]);
-    if a.problem.is_none() && b.problem.is_none() {
-        let before = a.stages_of(one);
-        let names: BTreeSet<String> = b.stages_of(other).into_iter().map(|it| it.name).collect();
-        let gone = before.iter().filter(|stage| !names.contains(&stage.name));
-        only[0] = gone.map(|stage| [stage.kind.clone(), stage.name.clone()]).collect();
-        // The second as if it were planned where the first is stored.
-        let stored = before.iter().map(|stage| stage.key).collect();
-        let known = Known { stored, earlier: before };
-        for (node, standing) in b.graph.nodes().zip(standings(&b.graph, &known)) {
-            let kind = node.stage.kind().to_owned();
-            match standing.state {
-                _ if !node.members.contains(&other.name) => {}
-                plan::State::Stored => equal_stages += 1,
-                plan::State::Stale => changed.push([kind, node.name.clone(), standing.why]),
-                plan::State::New => only[1].push([kind, node.name.clone()]),
-            }
-        }
-    }
+    let known = a.problem.is_none() && b.problem.is_none();
     Ok(Comparison {
         members: [one.name.clone(), other.name.clone()],
         values: different_values(a.values_of(one), b.values_of(other)),
-        equal_stages,
-        changed,
-        only,
+        stages: known.then(|| compare_stages([a, b], [one, other])),
         metrics: metric_pairs([a, b], [one, other])?,
     })
+}
+
+/// The second as if it were planned where the first is stored.
+fn compare_stages([a, b]: [&Side; 2], [one, other]: [&SideMember; 2]) -> Stages {
+    let mut stages = Stages::default();
+    let before = a.stages_of(one);
+    let names: BTreeSet<String> = b.stages_of(other).into_iter().map(|it| it.name).collect();
+    let gone = before.iter().filter(|stage| !names.contains(&stage.name));
+    stages.only[0] = gone.map(|stage| [stage.kind.clone(), stage.name.clone()]).collect();
+    let stored = before.iter().map(|stage| stage.key).collect();
+    let known = Known { stored, earlier: before };
+    for (node, standing) in b.graph.nodes().zip(standings(&b.graph, &known)) {
+        let kind = node.stage.kind().to_owned();
+        match standing.state {
+            _ if !node.members.contains(&other.name) => {}
+            plan::State::Stored => stages.equal += 1,
+            plan::State::Stale => stages.changed.push([kind, node.name.clone(), standing.why]),
+            plan::State::New => stages.only[1].push([kind, node.name.clone()]),
+        }
+    }
+    stages
 }
 
 fn different_values(

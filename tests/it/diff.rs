@@ -1,5 +1,6 @@
 //! What two recipes and two runs have and have not in common.
 
+use crate::index::four_runs;
 use crate::sandbox::{Sandbox, assert_told};
 use serde_json::json;
 use std::fs;
@@ -35,6 +36,26 @@ fn recipes_are_compared_by_value_and_by_stage() {
     let stages = &diff["members"][0]["stages"];
     assert!(stages["equal"].as_u64().unwrap() >= 3, "the ground is the same: {stages}");
     assert_eq!(diff["members"][0]["values"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn members_are_compared_by_name() {
+    let sandbox = four_runs();
+    let mut told = String::new();
+    for arguments in [
+        &["grid", "grid"][..],
+        &["grid/brief", "grid/long"],
+        &["grid", "mini-1"],
+        &["mini-1", "grid", "--member", "long"],
+        &["mini-1", "grid/long"],
+        &["grid/none", "mini-1"],
+        &["grid/long", "mini-1", "--member", "long"],
+        &["mini-1", "mini"],
+    ] {
+        let arguments = [&["diff"][..], arguments].concat();
+        told += &format!("# {}\n{}", arguments.join(" "), sandbox.mstar(&arguments).told());
+    }
+    assert_told("diff_members", &told);
 }
 
 #[cfg(feature = "torch")]

@@ -35,7 +35,7 @@ fn grid_graph() -> String {
 }
 
 /// A store with a run that is done, one that failed, one that was killed, and a grid.
-fn four_runs() -> Sandbox {
+pub(crate) fn four_runs() -> Sandbox {
     let sandbox = Sandbox::new();
     let store = Store::open(&sandbox.store()).unwrap();
     record(&store, "mini", RESOLVED, "{}", &log(End::Done));

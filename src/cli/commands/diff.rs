@@ -2,7 +2,7 @@
 
 use super::list::{aligned, shown};
 use crate::cli::arguments::{Diff, TextOrJson};
-use crate::cli::comparison::{Comparison, Difference, MetricPair, Side, compare, pairs};
+use crate::cli::comparison::{Comparison, Difference, MetricPair, Side, Stages, compare, pairs};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
 use crate::cli::recorded::RecordedValue;
@@ -14,8 +14,7 @@ use std::path::Path;
 const LISTED: usize = 20;
 
 pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    let a = Side::read(store, &arguments.before, arguments.member.as_deref())?;
-    let b = Side::read(store, &arguments.after, arguments.member.as_deref())?;
+    let [a, b] = sides(arguments, store)?;
     let (members, alone) = pairs(&a, &b)?;
     let comparisons: Vec<Comparison> =
         members.into_iter().map(|pair| compare([&a, &b], pair)).collect::<Result<_, _>>()?;
@@ -29,7 +28,7 @@ pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<E
         printer.data(&value.to_string())?;
         return Ok(Exit::Done);
     }
-    for problem in [&a.problem, &b.problem].into_iter().flatten() {
+    if let Some(problem) = a.problem.as_ref().or(b.problem.as_ref()) {
         printer.talk(&format!("stages are not compared: {problem}"));
     }
     if is_same {
@@ -57,6 +56,19 @@ pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<E
     Ok(Exit::Done)
 }
 
+/// Both sides. A member that is named is that of the sides with several, or else of both.
+fn sides(arguments: &Diff, store: &Path) -> Result<[Side; 2], Trouble> {
+    let a = Side::read(store, &arguments.before)?;
+    let b = Side::read(store, &arguments.after)?;
+    let Some(member) = &arguments.member else { return Ok([a, b]) };
+    let several = [&a, &b].map(|side| side.members.len() > 1);
+    let narrow = |side: Side, has_several: bool| match has_several || several == [false; 2] {
+        true => side.narrowed(member),
+        false => Ok(side),
+    };
+    Ok([narrow(a, several[0])?, narrow(b, several[1])?])
+}
+
 fn listed(names: &[String]) -> String {
     let rest = names.len().saturating_sub(LISTED);
     let first = names[..names.len() - rest].join(", ");
@@ -69,12 +81,9 @@ fn add(comparison: &Comparison, lines: &mut Vec<String>) {
         rows.extend(comparison.values.iter().map(value_row));
         lines.push(format!("\n{}", aligned(&rows).trim_end()));
     }
-    let [only_a, only_b] = comparison.only.each_ref().map(Vec::len);
-    let (equal, changed) = (comparison.equal_stages, comparison.changed.len());
-    lines.push(format!(
-        "\nstages: {equal} equal, {changed} differ, {only_a} only in A, {only_b} only in B"
-    ));
-    add_stages(comparison, lines);
+    if let Some(stages) = &comparison.stages {
+        add_stages(stages, lines);
+    }
     if !comparison.metrics.is_empty() {
         let mut rows = vec![["metric", "A", "B", "B - A"].map(str::to_owned).into()];
         rows.extend(comparison.metrics.iter().map(metric_row));
@@ -83,14 +92,19 @@ fn add(comparison: &Comparison, lines: &mut Vec<String>) {
 }
 
 /// Stages with a reason of their own; the others only read what differs.
-fn add_stages(comparison: &Comparison, lines: &mut Vec<String>) {
+fn add_stages(stages: &Stages, lines: &mut Vec<String>) {
+    let [only_a, only_b] = stages.only.each_ref().map(Vec::len);
+    let (equal, changed) = (stages.equal, stages.changed.len());
+    lines.push(format!(
+        "\nstages: {equal} equal, {changed} differ, {only_a} only in A, {only_b} only in B"
+    ));
     let (followers, own): (Vec<_>, Vec<_>) =
-        comparison.changed.iter().partition(|[_, _, why]| why.starts_with("reads `"));
+        stages.changed.iter().partition(|[_, _, why]| why.starts_with("reads `"));
     let mut rows: Vec<Vec<String>> =
         own.into_iter().map(|[_, name, why]| vec![name.clone(), why.clone()]).collect();
-    for (side, stages) in ["A", "B"].into_iter().zip(&comparison.only) {
+    for (side, only) in ["A", "B"].into_iter().zip(&stages.only) {
         let why = format!("only in {side}");
-        rows.extend(stages.iter().map(|[_, name]| vec![name.clone(), why.clone()]));
+        rows.extend(only.iter().map(|[_, name]| vec![name.clone(), why.clone()]));
     }
     let listed = aligned(&rows[..rows.len().min(LISTED)]);
     lines.extend(listed.lines().map(|line| format!("  {line}")));
@@ -148,25 +162,26 @@ fn to_json(comparison: &Comparison) -> Value {
             json!({ "key": key, "a": a, "b": b, "a_origin": from_a, "b_origin": from_b })
         })
         .collect();
-    let changed: Vec<Value> = comparison
-        .changed
-        .iter()
-        .map(|[kind, name, why]| json!({ "kind": kind, "name": name, "why": why }))
-        .collect();
-    let [only_a, only_b] = comparison.only.each_ref().map(|stages| {
-        let stages = stages.iter().map(|[kind, name]| json!({ "kind": kind, "name": name }));
-        stages.collect::<Vec<_>>()
-    });
     let metrics: Map<String, Value> =
         comparison.metrics.iter().map(|pair| (pair.name.clone(), metric_json(pair))).collect();
     json!({
         "a": comparison.members[0], "b": comparison.members[1], "same": comparison.is_same(),
         "values": values, "metrics": metrics,
-        "stages": {
-            "equal": comparison.equal_stages, "changed": changed,
-            "only_a": only_a, "only_b": only_b,
-        },
+        "stages": comparison.stages.as_ref().map(stages_json),
     })
+}
+
+fn stages_json(stages: &Stages) -> Value {
+    let changed: Vec<Value> = stages
+        .changed
+        .iter()
+        .map(|[kind, name, why]| json!({ "kind": kind, "name": name, "why": why }))
+        .collect();
+    let [only_a, only_b] = stages.only.each_ref().map(|only| {
+        let only = only.iter().map(|[kind, name]| json!({ "kind": kind, "name": name }));
+        only.collect::<Vec<_>>()
+    });
+    json!({ "equal": stages.equal, "changed": changed, "only_a": only_a, "only_b": only_b })
 }
 
 fn metric_json(pair: &MetricPair) -> Value {
