@@ -56,6 +56,26 @@ impl Printer {
         !self.quiet && io::stderr().is_terminal()
     }
 
+    /// Whether the terminal may be drawn in.
+    pub(crate) fn shows_pictures(self) -> bool {
+        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+    }
+
+    /// Whether somebody is there to answer.
+    pub(crate) fn asks(self) -> bool {
+        io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Asks for a line; `None` when there are no more.
+    pub(crate) fn ask(self, question: &str) -> io::Result<Option<String>> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(question.as_bytes())?;
+        stdout.flush()?;
+        let mut line = String::new();
+        let length = io::stdin().read_line(&mut line)?;
+        Ok((length > 0).then(|| line.trim().to_owned()))
+    }
+
     /// Whether plain lines tell of progress.
     pub(crate) fn quiet(self) -> bool {
         self.quiet

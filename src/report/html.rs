@@ -67,6 +67,8 @@ pub struct SampleView {
     pub answer: Answer,
     /// What the policy before the evolution answered.
     pub before: Option<Answer>,
+    /// Whether a selection kept the answer to train on, and how to say so; `None` where none looked.
+    pub choice: Option<(bool, String)>,
 }
 
 /// A response and what became of it.
@@ -134,6 +136,10 @@ struct Card<'a> {
     /// Whether the picture is so small that its pixels are to be seen.
     pixelated: bool,
     gold: &'a str,
+    /// Words that filters ask for, such as `right kept`.
+    words: String,
+    /// Whether it was trained on and why not.
+    choice: Option<&'a str>,
     answers: Vec<(String, &'static str, &'a Answer)>,
 }
 
@@ -304,10 +310,22 @@ fn samples<'a>(member: &Member, samples: &'a [SampleView]) -> Vec<Cards<'a>> {
             pixelated: image.as_ref().is_some_and(|(_, side)| *side <= 128),
             image: image.map(|(uri, _)| uri),
             gold: &sample.gold,
+            words: words(sample),
+            choice: sample.choice.as_ref().map(|(_, choice)| choice.as_str()),
             answers,
         });
     }
     groups.into_iter().filter(|group| !group.cards.is_empty()).collect()
+}
+
+/// What the filters of the page know a sample by.
+fn words(sample: &SampleView) -> String {
+    let verdict = if sample.answer.correct { "right" } else { "wrong" };
+    match sample.choice {
+        Some((true, _)) => format!("{verdict} kept"),
+        Some((false, _)) => format!("{verdict} dropped"),
+        None => verdict.to_owned(),
+    }
 }
 
 fn verdict(answer: &Answer) -> &'static str {

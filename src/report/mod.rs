@@ -5,6 +5,7 @@
 //! touches disk; what is not in the log is handed in by the caller.
 
 mod chart;
+mod diff;
 mod figures;
 mod html;
 mod json;
@@ -16,6 +17,7 @@ mod seeds;
 mod text;
 mod timeline;
 
+pub use diff::paired_difference;
 pub use html::{Answer, Extras, RecipeLine, SampleView, page};
 pub use json::to_json;
 pub use metrics::{
@@ -23,6 +25,7 @@ pub use metrics::{
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,
-    Worker,
+    Worker, difference,
 };
+pub use numbers::instant;
 pub use text::summary;

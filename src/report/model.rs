@@ -407,7 +407,7 @@ impl Comparison<'_> {
 
 /// Difference of two accuracies with its 95 % interval, as if the prompts were not the same; since
 /// they are, it is wider than it need be.
-fn difference(last: &Evaluated, first: &Evaluated) -> (f64, [f64; 2]) {
+pub fn difference(last: &Evaluated, first: &Evaluated) -> (f64, [f64; 2]) {
     let variance = |it: &Evaluated| it.accuracy * (1.0 - it.accuracy) / it.count.max(1) as f64;
     let half = 1.96 * (variance(last) + variance(first)).sqrt();
     let gain = last.accuracy - first.accuracy;

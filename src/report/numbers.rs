@@ -40,7 +40,7 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// Milliseconds since 1970 as `2026-07-14 09:41 UTC` (civil calendar from days, after Hinnant).
-pub(super) fn instant(time_ms: u64) -> String {
+pub fn instant(time_ms: u64) -> String {
     let minutes = time_ms / 60_000;
     let days = minutes / 1440 + 719_468;
     let era = days / 146_097;

@@ -59,6 +59,14 @@ pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, bytes, Sync::Later)
 }
 
+/// Makes the folder that a user asked for, and those above it.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_output_folder(path: &Path) -> Result<(), Error> {
+    make_folder(path)
+}
+
 /// Writes a file whose folder nobody reads yet.
 pub(super) fn write(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), Error> {
     use io::Write as _;

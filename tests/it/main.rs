@@ -9,9 +9,11 @@ mod book;
 mod command_line;
 #[cfg(feature = "torch")]
 mod determinism;
+mod diff;
 #[cfg(feature = "torch")]
 mod disk;
 mod experiments;
+mod index;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]
@@ -21,6 +23,8 @@ mod parity;
 mod recipe_properties;
 mod report_page;
 mod report_study;
+#[cfg(feature = "torch")]
+mod rollouts;
 #[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "for tests that run stages"))]
 mod sandbox;
 mod study_log;

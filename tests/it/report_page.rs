@@ -56,6 +56,28 @@ fn a_browser_finds_every_figure_and_no_error() {
 }
 
 #[test]
+fn samples_are_filtered_by_verdict_and_choice() {
+    let html = page(&Study::read(&log(End::Done)), &extras());
+    // Inside the script of the page, because no other may run.
+    let count = r##";document.body.dataset.shown = [...document.querySelectorAll(".filters input")]
+        .map((input) => {
+            input.click();
+            const seen = [...document.querySelectorAll("#samples .card")]
+                .filter((card) => card.offsetParent !== null);
+            return `${input.value} ${seen.length}`;
+        })
+        .join(", ");</script>"##;
+    let file = written("report-filters.html", &html.replace("</script>", count));
+    let Some((document, _)) = browse(&file) else {
+        assert!(std::env::var_os("CI").is_none(), "chromium is not installed");
+        return;
+    };
+    let shown = "data-shown=\"all 6, right 5, wrong 1, kept 1, dropped 1\"";
+    let at = document.find("data-shown").unwrap_or(0);
+    assert!(document.contains(shown), "{}", &document[at..(at + 120).min(document.len())]);
+}
+
+#[test]
 fn the_page_asks_nothing_of_the_network_and_runs_nothing_but_its_own_script() {
     let html = page(&Study::read(&log(End::Failed)), &extras());
     written("report-failed.html", &html);

@@ -363,11 +363,12 @@ pub(crate) fn extras() -> Extras {
                 gold: gold.into(),
                 answer,
                 before: Some(before),
+                choice: None,
             }
         };
     let wrong = "red 5 ; blue 6 ; 5 x 6 = 35 ; answer 35";
     let right = "red 5 ; blue 6 ; 5 x 6 = 30 ; answer 30";
-    let samples = vec![
+    let mut samples = vec![
         sample(
             "17",
             "FQA",
@@ -425,6 +426,15 @@ pub(crate) fn extras() -> Extras {
             ],
         ),
     ];
+    for (of, kept, words) in [(0, true, "kept"), (1, false, "not kept: others were drawn")] {
+        samples.push(SampleView {
+            id: format!("9{of}"),
+            split: "train".into(),
+            before: None,
+            choice: Some((kept, words.to_owned())),
+            ..samples[of].clone()
+        });
+    }
     let line = |key: &str, value: &str, origin: &str| RecipeLine {
         key: key.into(),
         value: value.into(),
