@@ -326,7 +326,7 @@ fn make(store: &Store, change: &Change) {
         }
         Change::Append(run, member, value) => {
             let Some(run) = pick(*run) else { return };
-            let text = run.events().unwrap() + &line((*member, *value)) + "\n";
+            let text = run.events().unwrap() + line((*member, *value)).as_str() + "\n";
             write(run, "events.jsonl", &text);
         }
         Change::Graph(run, value) => {
