@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 mod exit;
 mod files;
+mod outcomes;
 mod planning;
 mod printer;
 mod progress;

@@ -84,8 +84,13 @@ fn judge(rollout: &Rollout, reference: Option<&Reference>) -> Answer {
 }
 
 fn responses(store: &Store, key: Key) -> Result<BTreeMap<u64, Rollout>, Trouble> {
-    let rollouts: Vec<Rollout> = read(store, key, "rollouts.parquet")?;
+    let rollouts = rollouts(store, key)?;
     Ok(rollouts.into_iter().map(|rollout| (rollout.prompt, rollout)).collect())
+}
+
+/// The responses that a stage drew; none where they are no longer stored.
+pub(super) fn rollouts(store: &Store, key: Key) -> Result<Vec<Rollout>, Trouble> {
+    read(store, key, "rollouts.parquet")
 }
 
 /// The rows of a table in an artifact; none where artifact or table are not there.
