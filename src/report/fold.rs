@@ -6,6 +6,7 @@ use super::metrics::{
 use super::model::{
     At, Branch, Ending, Measured, Member, Note, StageRow, State, Study, Trouble, Worker,
 };
+use super::pivot::RUN;
 use crate::base::Key;
 use crate::event::{Event, Outcome, Record, StageSummary};
 use indexmap::IndexMap;
@@ -287,7 +288,7 @@ pub(super) fn join(studies: Vec<Study>) -> Study {
         };
         for member in study.members.iter_mut().filter(|_| several) {
             rename(&mut member.name);
-            member.values.insert("run".to_owned(), run.clone().into());
+            member.values.insert(RUN.to_owned(), run.clone().into());
         }
         for stage in study.stages.iter_mut().filter(|_| several) {
             stage.summary.members.iter_mut().for_each(rename);

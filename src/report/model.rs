@@ -258,6 +258,15 @@ impl Study {
         self
     }
 
+    /// Puts the members into the order of these names; the log has them as its stages come.
+    #[must_use]
+    pub fn in_order<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Self {
+        let places: BTreeMap<&str, usize> = names.zip(0..).collect();
+        let place = |member: &Member| places.get(member.name.as_str()).copied();
+        self.members.sort_by_key(|member| place(member).unwrap_or(usize::MAX));
+        self
+    }
+
     /// Wall seconds by kind, the longest first.
     pub fn time_by_kind(&self) -> Vec<TimeOfKind> {
         let mut kinds: IndexMap<&str, TimeOfKind> = IndexMap::new();

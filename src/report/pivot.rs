@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 
 /// The pseudo axis of members that no axis tells apart.
 const MEMBER: &str = "member";
+/// The pseudo axis of several runs.
+pub(super) const RUN: &str = "run";
 /// The axis that is averaged over when the table does not say otherwise.
 const SEED: &str = "seed";
 
@@ -412,15 +414,22 @@ fn seed(metric: &Metric, members: &[&Member]) -> Seed {
     members.iter().fold(Seed(0).named(&metric.to_string()), |seed, it| seed.named(&it.name))
 }
 
-/// Every axis, in the order of the members; `member` when there is none.
+/// Every axis, in the order in which names of members tell them; `member` when there is none.
 fn axes(members: &[Member]) -> Vec<String> {
-    let mut axes: Vec<String> = Vec::new();
+    let mut axes: BTreeMap<&String, usize> = BTreeMap::new();
     for member in members {
-        for key in member.values.keys() {
-            if !axes.iter().any(|axis| axis == key) {
-                axes.push(key.clone());
-            }
+        let parts = member.name.split(',').filter_map(|part| Some(part.split_once('=')?.0));
+        for key in member.values.keys().filter(|key| *key != RUN) {
+            let is_told = |part: &str| key == part || key.ends_with(&format!(".{part}"));
+            axes.entry(key)
+                .or_insert_with(|| parts.clone().position(is_told).unwrap_or(usize::MAX));
         }
+    }
+    let mut axes: Vec<(usize, &String)> = axes.into_iter().map(|(key, at)| (at, key)).collect();
+    axes.sort();
+    let mut axes: Vec<String> = axes.into_iter().map(|(_, key)| key.clone()).collect();
+    if members.iter().any(|member| member.values.contains_key(RUN)) {
+        axes.insert(0, RUN.to_owned());
     }
     if axes.is_empty() {
         axes.push(MEMBER.to_owned());

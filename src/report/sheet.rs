@@ -17,6 +17,8 @@ pub(super) struct Sheet {
     pub(super) spans: Vec<(String, usize)>,
     /// Names of the columns.
     pub(super) head: Vec<String>,
+    /// Columns that are read together, the keys apart: how many in each.
+    pub(super) blocks: Vec<usize>,
     /// Leading columns that name the row.
     pub(super) keys: usize,
     pub(super) rows: Vec<Vec<Word>>,
@@ -65,11 +67,14 @@ impl Sheet {
             if counts.is_none() {
                 sheet.head.push(pivot.of_members().to_owned());
             }
-            for metric in &pivot.values {
+            for (index, metric) in pivot.values.iter().enumerate() {
                 sheet.head.push(metric.to_string());
                 if pivot.compares() {
                     sheet.head.push("Δ".to_owned());
                 }
+                // The number of members stands with the first value.
+                let counted = usize::from(index == 0 && counts.is_none());
+                sheet.blocks.push(counted + 1 + usize::from(pivot.compares()));
             }
         }
         for line in &pivot.lines {
@@ -139,7 +144,8 @@ fn estimated(metric: &Metric, estimate: &Estimate, signed: bool) -> Word {
     let mut text = metric.written(estimate.mean, signed);
     if let Some([low, high]) = estimate.interval {
         let [low, high] = [low, high].map(|end| metric.written(end, signed || end < 0.0));
-        let to = if signed { " to " } else { "–" };
+        let to =
+            if signed || estimate.interval.is_some_and(|it| it[0] < 0.0) { " to " } else { "–" };
         text = format!("{text} [{low}{to}{high}]");
     }
     Word {
@@ -151,13 +157,15 @@ fn estimated(metric: &Metric, estimate: &Estimate, signed: bool) -> Word {
 }
 
 impl Group {
-    /// How many members count, such as `3`, or `2 of 3, 1 failed`.
+    /// How many members count, such as `3`, or what of them does not, such as `1 of 3 failed`.
     pub(super) fn counted(&self) -> String {
-        let (all, missing) = (self.members.len(), self.missing.values().sum::<usize>());
-        if missing == 0 {
-            return all.to_string();
+        let all = self.members.len();
+        match self.missing.iter().next() {
+            None => all.to_string(),
+            Some((word, _)) if all == 1 => (*word).to_owned(),
+            Some((word, count)) if self.missing.len() == 1 => format!("{count} of {all} {word}"),
+            Some(_) => format!("of {all} {}", self.became()),
         }
-        format!("{} of {all}, {}", all - missing, self.became())
     }
 
     /// What became of the members that do not count, such as `1 failed`; empty when all do.
@@ -184,7 +192,7 @@ fn notes(pivot: &Pivot, counts: Option<usize>) -> Vec<String> {
     if let Some(each) = counts.filter(|each| *each > 1) {
         notes.push(format!("Means over {each} {} each.", pivot.of_members()));
     } else if counts.is_none() {
-        notes.push(format!("Means over the {} that count.", pivot.of_members()));
+        notes.push(format!("Means over the {} that came to their end.", pivot.of_members()));
     }
     let values =
         pivot.groups().flat_map(|(_, _, group)| &group.cells).filter_map(|it| it.value.as_ref());
@@ -197,8 +205,10 @@ fn notes(pivot: &Pivot, counts: Option<usize>) -> Vec<String> {
             .flat_map(|(_, _, group)| &group.cells)
             .filter_map(|it| it.difference.as_ref());
         let methods = methods(pivot, differences).map_or_else(String::new, |it| format!(": {it}"));
-        let by =
-            if pivot.over.is_empty() { "" } else { ", in pairs that share what is averaged over" };
+        let by = match pivot.over.is_empty() {
+            true => String::new(),
+            false => format!(", paired by {}", pivot.over.join(" and ")),
+        };
         notes.push(format!("Δ: difference from `{baseline}`{by}{methods}."));
     }
     notes
@@ -237,12 +247,8 @@ fn troubles(pivot: &Pivot) -> Vec<String> {
     let groups = pivot.groups().filter(|(_, _, group)| !group.missing.is_empty());
     let mut told: Vec<String> = groups
         .map(|(_, _, group)| {
-            let became = match group.members.len() {
-                1 => group.missing.keys().next().copied().unwrap_or_default().to_owned(),
-                all => format!("of {all}, {}", group.became()),
-            };
             let reason = group.reason.as_deref().unwrap_or_default();
-            format!("{}: {became}: {reason}", group.label)
+            format!("{}: {}: {reason}.", group.label, group.counted())
         })
         .collect();
     let more = told.len().saturating_sub(TROUBLES_TOLD);

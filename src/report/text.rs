@@ -89,34 +89,12 @@ pub(super) fn pivot(table: &Pivot) -> String {
     text.0
 }
 
-/// A sheet, in parts side by side as far as the terminal goes, each with the names of the rows.
+/// Columns below a name that spans them.
+type Span<'a> = (Option<&'a String>, Range<usize>);
+
+/// A sheet, in parts below each other where the terminal ends, each with the names of the rows.
 fn sheet(text: &mut Text, sheet: &Sheet) {
-    let cells =
-        |column: usize| sheet.rows.iter().take(ROWS_SHOWN).map(move |row| &row[column].text);
-    let width = |column: usize| {
-        let widths = cells(column).chain([&sheet.head[column]]).map(|cell| cell.chars().count());
-        widths.max().unwrap_or(0) + 2
-    };
-    // Columns that belong together stay together.
-    let (mut at, mut blocks) = (sheet.keys, Vec::new());
-    for (name, columns) in &sheet.spans {
-        blocks.push((Some(name), at..at + columns));
-        at += columns;
-    }
-    blocks.extend((at..sheet.head.len()).map(|column| (None, column..column + 1)));
-    let keys: usize = (0..sheet.keys).map(width).sum();
-    let mut parts: Vec<Vec<(Option<&String>, Range<usize>)>> = vec![Vec::new()];
-    let mut used = keys;
-    for (name, columns) in blocks {
-        let named = name.map_or(0, |name| name.chars().count() + 2);
-        let wide = columns.clone().map(width).sum::<usize>().max(named);
-        if used + wide > WIDTH && used > keys {
-            parts.push(Vec::new());
-            used = keys;
-        }
-        used += wide;
-        parts.last_mut().expect("there is a first part").push((name, columns));
-    }
+    let parts = parts(sheet);
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
             text.line("");
@@ -127,9 +105,53 @@ fn sheet(text: &mut Text, sheet: &Sheet) {
         let more = sheet.rows.len() - ROWS_SHOWN;
         text.line(&format!("  and {more} more: `mstar report --format csv` has them all"));
     }
+    text.line("");
     for note in sheet.notes.iter().chain(&sheet.troubles) {
         text.wrapped(note);
     }
+}
+
+/// The columns by parts no wider than the terminal. Columns that are read together stay so, and
+/// those below one name too, if they fit.
+fn parts(sheet: &Sheet) -> Vec<Vec<Span<'_>>> {
+    let rows = || sheet.rows.iter().take(ROWS_SHOWN);
+    let width = |column: usize| {
+        let cells = rows().map(|row| &row[column].text).chain([&sheet.head[column]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0) + 2
+    };
+    let wide = |columns: &Range<usize>| columns.clone().map(width).sum::<usize>();
+    let whole = (None, sheet.head.len() - sheet.keys);
+    let spans = sheet.spans.iter().map(|(name, columns)| (Some(name), *columns));
+    let spans: Vec<_> = if sheet.spans.is_empty() { vec![whole] } else { spans.collect() };
+    let keys = wide(&(0..sheet.keys));
+    let mut sizes = sheet.blocks.iter();
+    let (mut at, mut used) = (sheet.keys, keys);
+    let mut parts: Vec<Vec<Span<'_>>> = vec![Vec::new()];
+    for (name, columns) in spans {
+        let end = at + columns;
+        let all = wide(&(at..end));
+        if used > keys && used + all > WIDTH {
+            parts.push(Vec::new());
+            used = keys;
+        }
+        while at < end {
+            let block = at..at + sizes.next().map_or(end - at, |size| *size);
+            at = block.end;
+            if used > keys && used + wide(&block) > WIDTH {
+                parts.push(Vec::new());
+                used = keys;
+            }
+            used += wide(&block);
+            let part = parts.last_mut().expect("there is a first part");
+            match part.last_mut() {
+                Some((before, columns)) if *before == name && columns.end == block.start => {
+                    columns.end = block.end;
+                }
+                _ => part.push((name, block)),
+            }
+        }
+    }
+    parts
 }
 
 fn unfinished(text: &mut Text, study: &Study) {
@@ -177,7 +199,7 @@ impl Text {
     }
 
     /// Some columns of a sheet behind those that name the row, below the names that span them.
-    fn part(&mut self, sheet: &Sheet, part: &[(Option<&String>, Range<usize>)]) {
+    fn part(&mut self, sheet: &Sheet, part: &[Span<'_>]) {
         let columns = (0..sheet.keys).chain(part.iter().flat_map(|(_, columns)| columns.clone()));
         let columns: Vec<usize> = columns.collect();
         let rows = sheet.rows.iter().take(ROWS_SHOWN);

@@ -11,6 +11,7 @@ mod command_line;
 mod determinism;
 #[cfg(feature = "torch")]
 mod disk;
+mod grid_log;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]
@@ -20,6 +21,7 @@ mod parity;
 mod recipe_properties;
 mod report_page;
 mod report_study;
+mod report_table;
 #[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "for tests that run stages"))]
 mod sandbox;
 mod study_log;

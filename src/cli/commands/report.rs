@@ -90,9 +90,10 @@ impl Told {
             let text = run.graph().map_err(of_store)?;
             // What an older version wrote differently tells no values and no table.
             let planned = serde_json::from_str::<PlannedGraph>(&text).ok();
-            let members = planned.iter().flat_map(|planned| &planned.members);
-            let values = members.map(|member| (member.name.clone(), member.values.clone()));
-            studies.push(read(run)?.with_values(&values.collect()));
+            let members: Vec<_> = planned.iter().flat_map(|planned| &planned.members).collect();
+            let values = members.iter().map(|it| (it.name.clone(), it.values.clone()));
+            let names = members.iter().map(|it| it.name.as_str());
+            studies.push(read(run)?.with_values(&values.collect()).in_order(names));
             graphs.push(planned);
         }
         let spec = graphs.iter().flatten().find_map(|planned| planned.table.clone());
