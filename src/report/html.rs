@@ -1,5 +1,6 @@
 //! The page: one file that asks nothing of the network, readable without its script.
 
+use super::chart::escape;
 use super::figures::{self, Figure};
 use super::model::{Member, State, Study};
 use super::numbers::{count, instant};
@@ -183,6 +184,7 @@ pub fn page(study: &Study, extras: &Extras) -> String {
 
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("code", |text: &str| Value::from_safe_string(code(text)));
     let template = environment
         .template_from_str(include_str!("page.html"))
         .expect("the template is compiled in and tested");
@@ -218,6 +220,15 @@ pub fn page(study: &Study, extras: &Extras) -> String {
     };
     let rendered = template.render(Value::from(Serde(&view)));
     rendered.expect("the template names only what it is given")
+}
+
+/// Text as markup, with what stands in backticks as code.
+fn code(text: &str) -> String {
+    let parts = text.split('`').enumerate().map(|(index, part)| {
+        let part = escape(part);
+        if index % 2 == 1 { format!("<code>{part}</code>") } else { part }
+    });
+    parts.collect()
 }
 
 /// The script; what belongs to several members is left out of the page of one.

@@ -4,9 +4,10 @@ use super::chart::{Chart, Point, Series, escape};
 use super::figures::Figure;
 use super::interval::student;
 use super::model::{Branch, Member, Study};
-use super::numbers::{percent, range};
+use super::numbers::{percent, plain, range};
 use super::pivot::{Group, Pivot};
 use super::sections::Table;
+use super::sheet::short;
 
 /// Lines that are named where they end and marked point by point; more are told by pointing.
 const NAMED: usize = 10;
@@ -39,7 +40,16 @@ pub(super) fn figure(study: &Study, pivot: &Pivot) -> Option<Figure> {
     if study.members.len() < 2 {
         return None;
     }
-    let groups: Vec<&Group> = pivot.groups().map(|(_, _, group)| group).collect();
+    let groups: Vec<(String, &Group)> = pivot
+        .groups()
+        .map(|(line, head, group)| {
+            let values: Vec<String> =
+                line.keys.iter().chain(&pivot.heads[head]).map(plain).collect();
+            (values.join(", "), group)
+        })
+        .collect();
+    let keys = pivot.rows.iter().chain(&pivot.columns).cloned().collect::<Vec<_>>();
+    let keys: Vec<String> = keys.iter().map(|key| short(key, &keys)).collect();
     let result = study.members.iter().map(Member::result_split).min()?;
     let mut splits = vec![result];
     splits.extend(Some("validation").filter(|split| *split != result));
@@ -58,23 +68,25 @@ pub(super) fn figure(study: &Study, pivot: &Pivot) -> Option<Figure> {
         id: "fig-curves".into(),
         title: "Accuracy by iteration".into(),
         caption: format!(
-            "Greedy accuracy on the {} prompts, one line a row of the table: the mean over its \
-             members; {bands}. Click a name to hide its line.",
-            splits.join(" and ")
+            "Greedy accuracy on the {} prompts; one line for each {}, the mean over its {}; {bands}. \
+             Click a name to hide its line.",
+            splits.join(" and "),
+            keys.join(" and "),
+            pivot.of_members()
         ),
         body: format!("{}<div{few}>{}</div>", legend(study, &groups, result), charts.concat()),
         table: Table::default(),
     })
 }
 
-fn chart(study: &Study, groups: &[&Group], split: &str) -> Option<String> {
+fn chart(study: &Study, groups: &[(String, &Group)], split: &str) -> Option<String> {
     let named = groups.len() <= NAMED;
-    let series = groups.iter().enumerate().map(|(index, group)| Series {
-        name: if named { group.label.clone() } else { String::new() },
+    let series = groups.iter().enumerate().map(|(index, (label, group))| Series {
+        name: if named { label.clone() } else { String::new() },
         class: CLASSES[index % CLASSES.len()],
-        points: points(study, group, split, groups.len() <= BANDED),
+        points: points(study, label, group, split, groups.len() <= BANDED),
         marked: named,
-        line: Some((index, group.label.clone())),
+        line: Some((index, label.clone())),
     });
     Chart {
         label: format!("{split} accuracy of every row of the table by iteration"),
@@ -90,7 +102,7 @@ fn chart(study: &Study, groups: &[&Group], split: &str) -> Option<String> {
 
 /// Means at the iterations that all members of a group reached that came to their end; of a group
 /// without such, at those that all its members reached.
-fn points(study: &Study, group: &Group, split: &str, banded: bool) -> Vec<Point> {
+fn points(study: &Study, label: &str, group: &Group, split: &str, banded: bool) -> Vec<Point> {
     let all = group.members.iter().map(|index| &study.members[*index]);
     let mut members: Vec<&Member> = all.clone().filter(|it| it.troubles.is_empty()).collect();
     if members.is_empty() {
@@ -109,7 +121,7 @@ fn points(study: &Study, group: &Group, split: &str, banded: bool) -> Vec<Point>
         let interval =
             estimate.and_then(|it| it.interval).map(|it| it.map(|end| end.clamp(0.0, 1.0)));
         let said = interval.map_or_else(String::new, |it| format!(" [{}]", range(it)));
-        let tip = format!("{}, iteration {iteration}: {} %{said}", group.label, percent(mean));
+        let tip = format!("{label}, iteration {iteration}: {} %{said}", percent(mean));
         Some(Point {
             x: f64::from(*iteration),
             y: mean,
@@ -121,13 +133,15 @@ fn points(study: &Study, group: &Group, split: &str, banded: bool) -> Vec<Point>
 }
 
 /// Names of the lines, which the script turns into switches.
-fn legend(study: &Study, groups: &[&Group], split: &str) -> String {
-    let entries = groups.iter().enumerate().map(|(index, group)| {
-        let last = points(study, group, split, false).pop();
+fn legend(study: &Study, groups: &[(String, &Group)], split: &str) -> String {
+    let entries = groups.iter().enumerate().map(|(index, (label, group))| {
+        let last = points(study, label, group, split, false).pop();
         let last = last.map_or_else(|| "–".to_owned(), |point| percent(point.y));
-        let (class, name) = (CLASSES[index % CLASSES.len()], escape(&group.label));
+        let missing = group.missing.values().sum::<usize>() == group.members.len();
+        let said = if missing { group.counted() } else { last };
+        let (class, name) = (CLASSES[index % CLASSES.len()], escape(label));
         format!(
-            r#"<li data-line="{index}" class="{class}"><span class="stroke"></span>{name} <span class="soft">{last}</span></li>"#
+            r#"<li data-line="{index}" class="{class}"><span class="stroke"></span>{name} <span class="soft">{said}</span></li>"#
         )
     });
     format!(r#"<ul class="legend switches">{}</ul>"#, entries.collect::<String>())
