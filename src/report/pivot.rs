@@ -250,21 +250,29 @@ impl Pivot {
         let Some(name) = self.baseline.clone() else { return Ok(()) };
         let axes = axes(&study.members);
         let row_name = |group: &Group| without(&group.label, &self.columns, &axes);
-        let names = |group: &Group| {
-            let is_member = |index: &usize| study.members[*index].name == name;
-            group.label == name || group.members.iter().any(is_member)
+        // Of several runs, each before its members' names, the first one is meant.
+        let is_called = |group: &Group, called: &str| {
+            let run =
+                group.members.first().and_then(|it| study.members[*it].values.get(RUN)?.as_str());
+            let bare = run.and_then(|run| called.strip_prefix(run)?.strip_prefix('/'));
+            called == name || bare == Some(name.as_str())
         };
-        let groups = |line: &Line| line.groups.iter().flatten().cloned().collect::<Vec<Group>>();
-        let row = self
-            .lines
-            .iter()
-            .position(|line| groups(line).first().is_some_and(|group| row_name(group) == name));
-        let single = self.lines.iter().find_map(|line| groups(line).into_iter().find(names));
+        let is_row = |line: &&Line| {
+            let first = line.groups.iter().flatten().next();
+            first.is_some_and(|group| is_called(group, &row_name(group)))
+        };
+        let is_meant = |group: &&Group| {
+            let is_member = |index: &usize| study.members[*index].name == name;
+            is_called(group, &group.label) || group.members.iter().any(is_member)
+        };
+        let row = self.lines.iter().find(is_row);
+        let single = self.groups().map(|(_, _, group)| group).find(is_meant);
         let bases: Vec<Option<Group>> = match (row, single) {
-            (Some(row), _) => self.lines[row].groups.clone(),
-            (None, Some(group)) => vec![Some(group); self.heads.len()],
+            (Some(row), _) => row.groups.clone(),
+            (None, Some(group)) => vec![Some(group.clone()); self.heads.len()],
             (None, None) => {
-                let known = self.lines.iter().filter_map(|line| groups(line).first().map(row_name));
+                let first = |line: &Line| line.groups.iter().flatten().next().map(row_name);
+                let known = self.lines.iter().filter_map(first);
                 return Err(TableFault::Baseline { name, known: known.collect() });
             }
         };

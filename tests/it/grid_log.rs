@@ -48,7 +48,12 @@ fn evaluate(split: &str, count: u64, accuracy: f64, step: u64) -> Value {
 }
 
 impl Grid<'_> {
-    /// Names and values of the members, in their order.
+    /// Names of the members, in their order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.members().into_iter().map(|member| member.0).collect()
+    }
+
+    /// Values of the members.
     pub(crate) fn values(&self) -> Values {
         self.members().into_iter().map(|(name, _, _, _, values)| (name, values)).collect()
     }
@@ -72,7 +77,7 @@ impl Grid<'_> {
 
     fn stages(&self) -> Vec<Stage> {
         let members = self.members();
-        let all: Vec<String> = members.iter().map(|member| member.0.clone()).collect();
+        let all = self.names();
         let import = summary("import", "import", ("ground", 0), &all);
         let mut stages = vec![Stage(import, false, json!({"parameters": 235_392}))];
         for seed in 1..=self.seeds {

@@ -19,6 +19,7 @@ mod main_path;
 #[cfg(feature = "torch")]
 mod parity;
 mod recipe_properties;
+mod report_forms;
 mod report_page;
 mod report_study;
 mod report_table;

@@ -28,7 +28,7 @@ fn written(name: &str, html: &str) -> PathBuf {
 /// Calls the browser on a page; `None` when it is not installed.
 fn chromium(file: &Path, arguments: &[&str]) -> Option<Output> {
     let profile = tempfile::tempdir().expect("there is a folder for temporary files");
-    let output = Command::new("chromium")
+    let output = Command::new(std::env::var_os("MSTAR_TEST_BROWSER").unwrap_or("chromium".into()))
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
         .args(["--hide-scrollbars", "--window-size=1000,1600"])

@@ -111,12 +111,18 @@ impl Told {
         let default = Pivot::default_spec(&self.study);
         let wrong = |fault: &TableFault| Trouble::from_hint(fault, Exit::Wrong);
         if said.lays_out() {
-            let spec = said.over(self.spec.as_ref().unwrap_or(&default));
+            let mut spec = said.over(self.spec.as_ref().unwrap_or(&default));
             for name in said.values.iter().flatten() {
                 let known = Metric::parse_in(name, &self.study);
                 known.map_err(|fault| wrong(&TableFault::from(fault)))?;
             }
-            return make(&spec).map_err(|fault| wrong(&fault));
+            let made = make(&spec);
+            if let (Err(fault @ TableFault::Baseline { .. }), None) = (&made, &said.baseline) {
+                printer.talk(&format!("laid out so, the table has no baseline: {fault}"));
+                spec.baseline = None;
+                return make(&spec).map_err(|fault| wrong(&fault));
+            }
+            return made.map_err(|fault| wrong(&fault));
         }
         let declared = self.spec.as_ref().map(make);
         if let Some(Err(fault)) = &declared {
@@ -154,7 +160,10 @@ impl Table {
             columns: side(&self.columns, &spec.columns),
             over: side(&self.over, &spec.over),
             values: if self.values.is_some() { named(&self.values) } else { spec.values.clone() },
-            baseline: self.baseline.clone().or_else(|| spec.baseline.clone()),
+            baseline: match &self.baseline {
+                Some(name) => Some(name.clone()).filter(|name| !name.is_empty()),
+                None => spec.baseline.clone(),
+            },
         }
     }
 }
