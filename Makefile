@@ -19,7 +19,7 @@ test: ## run every test, setting up what it needs
 
 bench: ## print the ratios of the book's performance page
 	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch \
-	  cargo bench --locked --bench generation --bench packing
+	  cargo bench --locked --bench generation --bench packing --bench report
 
 base: ## train the shipped base checkpoint again (recipes/base.toml)
 	@$(BUILD)

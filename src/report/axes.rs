@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Axes that heat maps are drawn of; every two of them in both orders.
 const MAPPED: usize = 6;
 /// Values of an axis that a heat map has room for.
-const MOST_VALUES: usize = 40;
+const MOST_VALUES: usize = 64;
 /// Width of a drawing in its own units.
 const WIDTH: f64 = 720.0;
 
@@ -212,12 +212,12 @@ pub(super) fn parallel(study: &Study, pivot: &Pivot) -> Option<Figure> {
     if axes.len() < 2 {
         return None;
     }
-    let means = pivot.groups().filter_map(|(_, _, group)| {
+    let means = pivot.groups().enumerate().filter_map(|(index, (_, _, group))| {
         let mean = group.cells.first()?.value.as_ref()?.mean;
-        Some((group, mean))
+        Some((index, group, mean))
     });
     let means: Vec<_> = means.collect();
-    let scale = Scale::of(means.iter().map(|(_, mean)| *mean))?;
+    let scale = Scale::of(means.iter().map(|(.., mean)| *mean))?;
     let (height, top, left, right) = (360.0, 48.0, 60.0, WIDTH - 84.0);
     let bottom = height - 16.0;
     let x = |axis: usize| left + (right - left) * axis as f64 / axes.len() as f64;
@@ -227,7 +227,7 @@ pub(super) fn parallel(study: &Study, pivot: &Pivot) -> Option<Figure> {
     let label = format!("{metric} of every row of the table by all axes");
     let mut svg = Svg::open(WIDTH, height, &label);
     let y = |mean: f64| bottom - (bottom - top) * scale.share(mean) / 100.0;
-    for (group, mean) in &means {
+    for (index, group, mean) in &means {
         let member = group.members.first().map(|index| &study.members[*index])?;
         let places = axes.iter().map(|axis| axis.place(member.values.get(&axis.key)));
         let places: Vec<usize> = places.collect();
@@ -236,7 +236,7 @@ pub(super) fn parallel(study: &Study, pivot: &Pivot) -> Option<Figure> {
         let points: Vec<_> = points.chain([(x(axes.len()), y(*mean))]).collect();
         let value = metric.written(*mean, metric.is_difference());
         let text = format!("{}: {value}", group.label);
-        svg.thread(&points, scale.share(*mean), &places, &text);
+        svg.thread(*index, &points, scale.share(*mean), &places, &text);
     }
     for (index, axis) in axes.iter().enumerate() {
         svg.line((x(index), top), (x(index), bottom), "axis");

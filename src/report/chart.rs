@@ -69,9 +69,10 @@ impl Svg {
         ));
     }
 
-    /// A line of parallel coordinates: its shade, its places on the axes and what it is.
+    /// A line of parallel coordinates: its number, its shade, its places on the axes and what it is.
     pub(super) fn thread(
         &mut self,
+        number: usize,
         points: &[(f64, f64)],
         share: f64,
         places: &[usize],
@@ -81,7 +82,7 @@ impl Svg {
         let places: Vec<String> = places.iter().map(usize::to_string).collect();
         let (points, places, text) = (points.join("L"), places.join(","), escape(text));
         self.add(format_args!(
-            r#"<path d="M{points}" class="thread" style="--p:{share:.0}" data-at="{places}" data-label="{text}"/>"#
+            r#"<path d="M{points}" class="thread" style="--p:{share:.0}" data-line="{number}" data-at="{places}" data-label="{text}"/>"#
         ));
     }
 

@@ -46,10 +46,17 @@
   filter.addEventListener("input", () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter((word) => word !== "");
     let count = 0;
+    const lines = new Set();
     for (const row of body.rows) {
       const text = row.textContent.toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
-      if (!row.hidden) count += 1;
+      if (row.hidden) continue;
+      count += 1;
+      row.dataset.lines.split(" ").forEach((line) => lines.add(line));
+    }
+    // The figures follow the table.
+    for (const mark of document.querySelectorAll("figure [data-line]")) {
+      mark.classList.toggle("left-out", !lines.has(mark.dataset.line));
     }
     shown.textContent = words.length === 0 ? "" : `${count} of ${body.rows.length}`;
   });
@@ -126,7 +133,7 @@
       let best = null;
       let least = 16;
       for (const line of lines) {
-        if (line.path.matches(".off, .dim")) continue;
+        if (line.path.matches(".off, .dim, .left-out")) continue;
         const distance = Math.abs(height(line.points, at.x) - at.y);
         if (distance < least) [best, least] = [line, distance];
       }

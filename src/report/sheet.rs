@@ -22,6 +22,8 @@ pub(super) struct Sheet {
     /// Leading columns that name the row.
     pub(super) keys: usize,
     pub(super) rows: Vec<Vec<Word>>,
+    /// Numbers of the groups in each row, by which figures know them.
+    pub(super) groups: Vec<Vec<usize>>,
     /// What is to be known about the numbers, a sentence each.
     pub(super) notes: Vec<String>,
     /// What kept members from their place in the means, a sentence each.
@@ -77,7 +79,10 @@ impl Sheet {
                 sheet.blocks.push(counted + 1 + usize::from(pivot.compares()));
             }
         }
+        let mut groups = 0..;
         for line in &pivot.lines {
+            let there = line.groups.iter().flatten().count();
+            sheet.groups.push(groups.by_ref().take(there).collect());
             let keys = line
                 .keys
                 .iter()

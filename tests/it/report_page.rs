@@ -2,8 +2,7 @@
 
 use crate::grid_log::Grid;
 use crate::study_log::{End, extras, grid, grid_values, log};
-use mstar::event::{Event, Record};
-use mstar::report::{Extras, Study, page};
+use mstar::report::{Extras, Pivot, Study, page};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -88,44 +87,27 @@ fn figures_of_a_grid_have_names_of_their_own() {
 
 #[test]
 fn the_page_of_a_large_grid_stays_light() {
-    let one = log(End::Done);
-    let (first, last) = (&one[0], &one[one.len() - 1]);
-    let (mut planned, mut rest) = (Vec::new(), Vec::new());
-    for member in 0..120 {
-        for record in &one[1..one.len() - 1] {
-            let mut line = record.to_line();
-            // Another member has other keys; the first digits tell them apart.
-            for stage in planned_keys(&one) {
-                let other = format!("{member:04x}{}", &stage[4..]);
-                line = line.replace(&stage, &other);
-            }
-            let line = line.replace("mini-mstar", &format!("member-{member}"));
-            let record: Record = serde_json::from_str(&line).unwrap();
-            match record.event {
-                Event::Planned { stages } => planned.extend(stages),
-                _ => rest.push(record),
-            }
-        }
-    }
-    let planned = Record { time_ms: first.time_ms, event: Event::Planned { stages: planned } };
-    let mut records = vec![first.clone(), planned];
-    records.extend(rest);
-    records.push(last.clone());
-    let study = Study::read(&records);
-    assert_eq!((study.members.len(), study.stages.len()), (120, 120 * 62));
-    let html = page(&study, &extras());
-    assert!(html.len() < 2 << 20, "{} bytes", html.len());
-    assert!(html.contains("shortest are not drawn"));
-}
-
-/// Keys of all stages of a log, as text.
-fn planned_keys(records: &[Record]) -> Vec<String> {
-    let stages = records.iter().find_map(|record| match &record.event {
-        Event::Planned { stages } => Some(stages),
-        _ => None,
-    });
-    let stages = stages.expect("every log has a plan");
-    stages.iter().map(|stage| stage.key.to_string()).collect()
+    let intervals: Vec<f64> = (1..=50).map(|step| f64::from(step) / 50.0).collect();
+    let grid = Grid {
+        methods: &["sft", "iterative-rft", "rest-em", "continuous"],
+        intervals: &intervals,
+        seeds: 2,
+        iterations: 8,
+        failing: &["method=sft,interval=1,seed=1"],
+    };
+    let study = Study::read(&grid.log()).with_values(&grid.values());
+    assert_eq!(study.members.len(), 400);
+    let mut table = Pivot::default_spec(&study);
+    table.over.clear();
+    let table = Pivot::new(&study, &table, &|_, _, _| None).unwrap();
+    let html = page(&study, &Extras { table: Some(table), ..Extras::default() });
+    assert!(html.len() < 1 << 20, "{} bytes", html.len());
+    assert!(html.contains("shortest are not drawn") && html.contains("many-lines"));
+    let Some((document, talk)) = browse(&written("report-large.html", &html)) else { return };
+    assert!(document.contains("data-ready") && !talk.contains("CONSOLE"), "{talk}");
+    let lines = document.matches("class=\"line ").count();
+    // On test and on validation, and those of the member that leads.
+    assert!(lines > 2 * 400, "{lines}");
 }
 
 #[test]
@@ -181,6 +163,10 @@ fn in_a_browser_the_table_sorts_and_lines_hide() {
          filter.value = 'continuous';
          filter.dispatchEvent(new Event('input'));
          said.push(rows().filter((it) => !it.hidden).length, document.getElementById('shown').textContent);
+         const threads = () => [...document.querySelectorAll('.thread')].filter((it) => getComputedStyle(it).display !== 'none');
+         said.push(threads().length);
+         filter.value = '';
+         filter.dispatchEvent(new Event('input'));
          const line = document.querySelector('#fig-curves svg path.line[data-line=\"2\"]');
          const seen = () => getComputedStyle(line).display;
          said.push(seen());
@@ -213,6 +199,7 @@ fn in_a_browser_the_table_sorts_and_lines_hide() {
             "sft 1.0",
             3,
             "3 of 9",
+            3,
             "inline",
             "none",
             "1,0",
