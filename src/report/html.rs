@@ -202,7 +202,7 @@ pub fn page(study: &Study, extras: &Extras) -> String {
         members,
         member_table: by_member(study.members.iter().take(MEMBERS_LISTED)),
         members_left_out: study.members.len().saturating_sub(MEMBERS_LISTED),
-        sheet: table.as_ref().map(|table| Sheet::of(table)),
+        sheet: table.as_ref().map(Sheet::of),
         grid_figures: table.as_ref().map_or_else(Vec::new, |table| {
             let drawn = [lines::figure, axes::heat, axes::parallel].map(|draw| draw(study, table));
             drawn.into_iter().flatten().collect()

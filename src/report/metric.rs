@@ -200,9 +200,8 @@ impl Metric {
                 first.pass_at(first.k).map(|share| Estimate::bare(share, 1))
             }
             Self::Steps => {
-                let evolution =
-                    member.trainings.iter().filter(|it| it.at.branch == Branch::Evolution);
-                let last = evolution.last().filter(|it| at_end(it.at.iteration))?;
+                let evolution = |at: &At| at.branch == Branch::Evolution && at_end(at.iteration);
+                let last = member.trainings.iter().rfind(|it| evolution(&it.at))?;
                 Some(Estimate::bare(last.value.step as f64, 1))
             }
             Self::Seconds => member.trouble.is_none().then(|| Estimate::bare(member.seconds, 1)),

@@ -482,5 +482,45 @@ fn without(name: &str, dropped: &[String], axes: &[String]) -> String {
 }
 
 #[cfg(test)]
-#[path = "pivot/tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_loses_the_parts_of_axes_that_are_averaged_over() {
+        let owned = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
+        let axes = owned(&["training.method", "data.seed", "seed"]);
+        let name = "method=sft,data.seed=7,seed=1";
+        assert_eq!(without(name, &owned(&["seed"]), &axes), "method=sft,data.seed=7");
+        assert_eq!(without(name, &owned(&["data.seed"]), &axes), "method=sft,seed=1");
+        assert_eq!(without(name, &owned(&["training.method"]), &axes), "data.seed=7,seed=1");
+        assert_eq!(without("b-star,seed=1", &owned(&["seed"]), &axes), "b-star");
+        assert_eq!(without("b-star", &[], &axes), "b-star");
+    }
+
+    #[test]
+    fn axes_come_in_the_order_of_names() {
+        let member = |name: &str, keys: &[&str]| Member {
+            name: name.to_owned(),
+            values: keys.iter().map(|&key| (key.to_owned(), Value::from(1))).collect(),
+            ..Member::default()
+        };
+        let members = [member("seed=1,method=1", &["training.method", "seed", "run"])];
+        assert_eq!(axes(&members), ["run", "seed", "training.method"]);
+        assert_eq!(axes(&[member("alone", &[])]), ["member"]);
+    }
+
+    #[test]
+    fn a_difference_of_strangers_adds_their_widths() {
+        let of = |mean, half| Estimate {
+            mean,
+            interval: Some([mean - half, mean + half]),
+            method: Method::Wilson,
+            count: 1,
+        };
+        let difference = unpaired(&of(0.7, 0.03), &of(0.5, 0.04));
+        let [low, high] = difference.interval.unwrap();
+        assert!((difference.mean - 0.2).abs() < 1e-12);
+        assert!((low - 0.15).abs() < 1e-12 && (high - 0.25).abs() < 1e-12, "{low} {high}");
+        assert!(difference.excludes_zero());
+    }
+}

@@ -19,6 +19,15 @@ pub(crate) struct Grid<'a> {
 /// Values of a member by the keys of its axes.
 pub(crate) type Values = BTreeMap<String, Map<String, Value>>;
 
+/// A member: its name, where its method stands, and what it varies.
+struct Varied {
+    name: String,
+    place: usize,
+    interval: f64,
+    seed: u64,
+    values: Map<String, Value>,
+}
+
 /// A stage: itself, the member it fails for, and what it measures.
 struct Stage(StageSummary, bool, Value);
 
@@ -50,15 +59,15 @@ fn evaluate(split: &str, count: u64, accuracy: f64, step: u64) -> Value {
 impl Grid<'_> {
     /// Names of the members, in their order.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.members().into_iter().map(|member| member.0).collect()
+        self.members().into_iter().map(|member| member.name).collect()
     }
 
     /// Values of the members.
     pub(crate) fn values(&self) -> Values {
-        self.members().into_iter().map(|(name, _, _, _, values)| (name, values)).collect()
+        self.members().into_iter().map(|member| (member.name, member.values)).collect()
     }
 
-    fn members(&self) -> Vec<(String, usize, f64, u64, Map<String, Value>)> {
+    fn members(&self) -> Vec<Varied> {
         let mut members = Vec::new();
         for (place, method) in self.methods.iter().enumerate() {
             for interval in self.intervals {
@@ -68,7 +77,7 @@ impl Grid<'_> {
                     });
                     let Value::Object(values) = values else { unreachable!("it is an object") };
                     let name = format!("method={method},interval={interval},seed={seed}");
-                    members.push((name, place, *interval, seed, values));
+                    members.push(Varied { name, place, interval: *interval, seed, values });
                 }
             }
         }
@@ -81,8 +90,8 @@ impl Grid<'_> {
         let import = summary("import", "import", ("ground", 0), &all);
         let mut stages = vec![Stage(import, false, json!({"parameters": 235_392}))];
         for seed in 1..=self.seeds {
-            let mine = members.iter().filter(|member| member.3 == seed);
-            let mine: Vec<String> = mine.map(|member| member.0.clone()).collect();
+            let mine = members.iter().filter(|member| member.seed == seed);
+            let mine: Vec<String> = mine.map(|member| member.name.clone()).collect();
             let start = 0.32 + 0.01 * wobble(&format!("start {seed}"));
             let prompts = json!({"prompts": {"train": 800, "validation": 400, "test": 1000}});
             for (kind, metrics) in [
@@ -94,7 +103,7 @@ impl Grid<'_> {
                 stages.push(Stage(summary(&name, kind, ("ground", 0), &mine), false, metrics));
             }
         }
-        for (name, place, interval, seed, _) in &members {
+        for Varied { name, place, interval, seed, .. } in &members {
             let fails = self.failing.contains(&name.as_str());
             for iteration in 1..=self.iterations {
                 let own = [name.clone()];
