@@ -327,8 +327,9 @@ pub(crate) enum TextOrJson {
 /// Arguments of `report`.
 #[derive(Args, Debug)]
 pub(crate) struct Report {
-    /// The run (default: the latest).
-    pub(crate) run: Option<String>,
+    /// The runs (default: the latest). Members of several lie side by side.
+    #[arg(value_name = "RUN")]
+    pub(crate) runs: Vec<String>,
     /// In which form.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
@@ -336,6 +337,28 @@ pub(crate) struct Report {
     /// output).
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) table: Table,
+}
+
+/// What of the table an experiment declares is laid out otherwise.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Table {
+    /// Axes of which each combination is a row; those named nowhere are rows too.
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
+    pub(crate) rows: Option<Vec<String>>,
+    /// Axes of which each combination is a column.
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Metrics, such as `test.accuracy` and `test.gain`.
+    #[arg(long, value_name = "METRIC,…", value_delimiter = ',')]
+    pub(crate) values: Option<Vec<String>>,
+    /// Axes to average over; by default `seed`.
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
+    pub(crate) over: Option<Vec<String>>,
+    /// The row that the others are compared with.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) baseline: Option<String>,
 }
 
 /// Forms of a report.
@@ -345,7 +368,15 @@ pub(crate) enum ReportFormat {
     Html,
     /// Tables for the terminal.
     Text,
-    /// For programs.
+    /// The table of members, for Markdown.
+    Markdown,
+    /// The table of members, for LaTeX with booktabs.
+    Latex,
+    /// The table of members, for spreadsheets.
+    Csv,
+    /// The table of members, for data frames.
+    Parquet,
+    /// Everything, for programs.
     Json,
 }
 

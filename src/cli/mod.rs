@@ -11,6 +11,7 @@ mod comparison;
 mod conditions;
 mod exit;
 mod files;
+mod outcomes;
 mod planning;
 mod printer;
 mod progress;

@@ -18,10 +18,14 @@ impl Printer {
 
     /// Prints data. A reader that went away (`mstar … | head`) is no failure.
     pub(crate) fn data(self, text: &str) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
         let newline = if text.ends_with('\n') { "" } else { "\n" };
-        match stdout.write_all(format!("{text}{newline}").as_bytes()).and_then(|()| stdout.flush())
-        {
+        self.bytes(format!("{text}{newline}").as_bytes())
+    }
+
+    /// Prints data that may be no text.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
         }
@@ -49,6 +53,11 @@ impl Printer {
     /// Says what went wrong.
     pub(crate) fn complain(self, text: &str) {
         eprintln!("{text}");
+    }
+
+    /// Whether data goes before somebody's eyes.
+    pub(crate) fn shows_data(self) -> bool {
+        io::stdout().is_terminal()
     }
 
     /// Whether progress is redrawn in place.

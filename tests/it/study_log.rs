@@ -459,6 +459,7 @@ pub(crate) fn extras() -> Extras {
             "mstar run recipes/mini.toml --set training.iterations=6".into(),
             "mstar report 2026-07-14-mini-mstar".into(),
         ],
+        table: None,
         graph_svg: Some(
             r#"<svg viewBox="0 0 1400 90" width="1400" height="90"><rect class="band" x="4" y="4" width="1392" height="80" fill="silver"/><text x="20" y="50">a stand-in for the planner's drawing</text></svg>"#
                 .into()),

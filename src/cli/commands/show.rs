@@ -40,7 +40,7 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
     printer.data(&format!(
         "{}\n{}",
         run.folder().display(),
-        summary(&Study::read(&records), None)
+        summary(&Study::read(&records), None, None)
     ))?;
     Ok(Exit::Done)
 }
