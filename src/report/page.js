@@ -58,7 +58,7 @@
   }
 
   window.addEventListener("beforeprint", () => {
-    document.querySelectorAll("details").forEach((details) => {
+    document.querySelectorAll("details:not(.long)").forEach((details) => {
       details.open = true;
     });
   });

@@ -129,7 +129,15 @@ fn words(pivot: &Pivot, group: &Group, counted: bool) -> Vec<Word> {
 
 fn value(metric: &Metric, cell: &Cell, group: &Group) -> Word {
     match &cell.value {
-        Some(estimate) => estimated(metric, estimate, metric.is_difference()),
+        Some(estimate) => {
+            let mut word = estimated(metric, estimate, metric.is_difference());
+            // Some members may have been measured otherwise, or failed only after this.
+            if estimate.count + group.missing.values().sum::<usize>() != group.members.len() {
+                let (some, all) = (estimate.count, group.members.len());
+                word.text = format!("{} ({some} of {all})", word.text);
+            }
+            word
+        }
         None => match group.missing.keys().next() {
             Some(word) => Word { trouble: true, ..Word::new(*word) },
             None => Word::new("–"),
