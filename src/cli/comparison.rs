@@ -6,13 +6,13 @@ use super::exit::Trouble;
 use super::planning::{find_named, find_run, of_store};
 use super::recorded::{self, RecordedValue};
 use super::rollouts::{planned, read};
-use crate::base::Key;
+use crate::base::{Key, Seed};
 use crate::data::table::Rollout;
 use crate::event::Record;
 use crate::plan::{
     self, EarlierStage, Evaluate, Graph, Known, MemberSummary, Node, Port, Split, Stage, standings,
 };
-use crate::report::{At, Branch, Evaluated, Member, Study, difference, paired_difference};
+use crate::report::{At, Branch, Member, Metric, Study, bootstrap, difference};
 use crate::store::{IndexedMetric, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -37,6 +37,13 @@ struct Outcomes {
     prompts: Key,
     /// Whether each was answered right.
     right: BTreeMap<u64, bool>,
+}
+
+/// What each prompt adds to a metric.
+struct Shares {
+    /// The stage that made the prompts.
+    prompts: Key,
+    of_prompt: BTreeMap<u64, i32>,
 }
 
 /// A member of one of the two.
@@ -109,7 +116,6 @@ impl Side {
             Err(faults) => return Err(faults),
         };
         let mut members: Vec<SideMember> = summaries.iter().map(SideMember::planned).collect();
-        let seconds = recorded::seconds_of_members(&study);
         for measured in &study.members {
             let at = members.iter().position(|it| it.name == measured.name);
             let at = at.unwrap_or_else(|| {
@@ -117,7 +123,7 @@ impl Side {
                 members.push(SideMember::planned(&MemberSummary { name, values }));
                 members.len() - 1
             });
-            members[at].metrics = recorded::metrics(measured, seconds[measured.name.as_str()]);
+            members[at].metrics = recorded::metrics(measured);
             members[at].measured = Some(measured.clone());
         }
         let name = run.id().to_owned();
@@ -164,6 +170,26 @@ impl Side {
         let rollouts: Vec<Rollout> = read(store, node.key, "rollouts.parquet")?;
         let right = rollouts.into_iter().map(|it| (it.prompt, it.correct)).collect();
         Ok(Some(Outcomes { prompts: *prompts, right }))
+    }
+}
+
+impl Side {
+    /// What each prompt adds to a metric; `None` where its responses are not stored, or no prompt has
+    /// a share in it.
+    fn shares(&self, member: &SideMember, metric: &Metric) -> Result<Option<Shares>, Trouble> {
+        let Some((split, terms)) = member.measured.as_ref().and_then(|it| metric.terms(it)) else {
+            return Ok(None);
+        };
+        let mut shares: Option<Shares> = None;
+        for (at, sign) in terms {
+            let Some(outcomes) = self.outcomes(member, split, at)? else { return Ok(None) };
+            let prompts = outcomes.prompts;
+            let all = shares.get_or_insert_with(|| Shares { prompts, of_prompt: BTreeMap::new() });
+            for (prompt, right) in outcomes.right {
+                *all.of_prompt.entry(prompt).or_default() += sign * i32::from(right);
+            }
+        }
+        Ok(shares)
     }
 }
 
@@ -340,42 +366,31 @@ fn difference_of(
     [one, other]: [&SideMember; 2],
 ) -> Result<Difference, Trouble> {
     let bare = Difference { value, interval: None, method: None, prompts: None };
-    let (Some((split, at_one, before)), Some((_, at_other, after))) =
-        (evaluation(one, name), evaluation(other, name))
-    else {
-        return Ok(bare);
-    };
-    if let Some(first) = a.outcomes(one, split, at_one)?
-        && let Some(second) = b.outcomes(other, split, at_other)?
+    let Ok(metric) = Metric::parse(name) else { return Ok(bare) };
+    if let Some(first) = a.shares(one, &metric)?
+        && let Some(second) = b.shares(other, &metric)?
         && first.prompts == second.prompts
-        && first.right.keys().eq(second.right.keys())
+        && first.of_prompt.keys().eq(second.of_prompt.keys())
     {
-        let (left, right) = (&first.right, &second.right);
-        let differences: Vec<i32> =
-            left.values().zip(right.values()).map(|(l, r)| i32::from(*r) - i32::from(*l)).collect();
-        if let Some((value, interval)) = paired_difference(&differences) {
+        let pairs = first.of_prompt.values().zip(second.of_prompt.values());
+        let differences: Vec<i32> = pairs.map(|(left, right)| right - left).collect();
+        if let Some(estimate) = bootstrap(&differences, Seed(0).named(name)) {
             let (method, prompts) = (Some("paired"), Some(differences.len()));
-            return Ok(Difference { value, interval: Some(interval), method, prompts });
+            let (value, interval) = (estimate.mean, estimate.interval);
+            return Ok(Difference { value, interval, method, prompts });
         }
     }
-    let (_, interval) = difference(after, before);
-    Ok(Difference { interval: Some(interval), method: Some("unpaired"), ..bare })
-}
-
-/// The evaluation that a metric is, and where it was made.
-fn evaluation<'a, 'b>(
-    member: &'a SideMember,
-    name: &'b str,
-) -> Option<(&'b str, At, &'a Evaluated)> {
-    let measured = member.measured.as_ref()?;
-    let (split, part) = name.rsplit_once('.')?;
-    let last = measured.comparison(split)?.iteration;
-    let (iteration, branch) = match part {
-        "accuracy" => (last, Branch::Evolution),
-        "start" => (0, Branch::Evolution),
-        "control" => (last, Branch::Control),
-        _ => return None,
+    let single = |member: &SideMember| {
+        let measured = member.measured.as_ref()?;
+        let (split, terms) = metric.terms(measured)?;
+        let [(at, 1)] = terms[..] else { return None };
+        measured.evaluation(split, at.branch, at.iteration).cloned()
     };
-    let evaluated = measured.evaluation(split, branch, iteration)?;
-    Some((split, At { iteration, branch }, evaluated))
+    Ok(match (single(one), single(other)) {
+        (Some(before), Some(after)) => {
+            let (_, interval) = difference(&after, &before);
+            Difference { interval: Some(interval), method: Some("unpaired"), ..bare }
+        }
+        _ => bare,
+    })
 }

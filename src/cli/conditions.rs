@@ -1,8 +1,9 @@
 //! Conditions and orders as people type them: `training.method=continuous`, `test.accuracy>0.7`.
 
 use super::exit::Trouble;
-use super::recorded::{OF_A_SPLIT, OUTCOMES, STATES, toml_value};
+use super::recorded::{OUTCOMES, STATES, toml_value};
 use crate::recipe;
+use crate::report::Metric;
 use crate::store::{Condition, Names, Relation, Subject, text};
 
 /// Signs of relations; of two that begin alike the longer one first.
@@ -84,7 +85,7 @@ impl Vocabulary<'_> {
         }
         let mut known: Vec<String> =
             ["run", "name", "outcome", "member", "state", "seconds"].map(str::to_owned).into();
-        known.extend(metric_names());
+        known.extend(Metric::parse(name).err().into_iter().flat_map(|unknown| unknown.known));
         known.extend(names.metrics);
         known.extend(names.keys);
         add_keys("", &mut known);
@@ -133,15 +134,11 @@ fn check_operand(
     Ok(())
 }
 
-fn metric_names() -> Vec<String> {
-    let of_splits = ["validation", "test"]
-        .into_iter()
-        .flat_map(|split| OF_A_SPLIT.map(|part| format!("{split}.{part}")));
-    of_splits.chain(["validation.pass", "steps", "seconds"].map(str::to_owned)).collect()
-}
-
+/// Whether it is the name of a metric of the splits that every recipe may have; those of benchmarks
+/// are known from the runs that measured them.
 fn is_metric(name: &str) -> bool {
-    metric_names().iter().any(|known| known == name)
+    let of_a_split = ["validation.", "test."].iter().any(|split| name.starts_with(split));
+    (of_a_split || !name.contains('.')) && Metric::parse(name).is_ok()
 }
 
 /// All keys of the recipe language below a table.

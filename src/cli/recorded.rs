@@ -2,11 +2,11 @@
 
 use crate::event::{Event, Outcome, Record};
 use crate::plan::MemberSummary;
-use crate::report::{Branch, Ending, Evaluated, Member, Study};
+use crate::report::{Ending, Estimate, Member, Metric, Study};
 use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run, text};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A value of a recipe, as `resolved.toml` has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +127,9 @@ pub(crate) fn entry(run: &Run) -> Result<Entry, Error> {
     })
 }
 
+/// Words for what became of a member.
+pub(crate) const STATES: [&str; 5] = ["failed", "unfinished", "skipped", "waiting", "done"];
+
 /// Words for how a run ended.
 pub(crate) const OUTCOMES: [&str; 5] = ["done", "failed", "interrupted", "open", "unreadable"];
 
@@ -140,16 +143,15 @@ fn outcome(study: &Study) -> &'static str {
 }
 
 fn indexed_members(study: &Study, planned: &[MemberSummary]) -> Vec<IndexedMember> {
-    let seconds = seconds_of_members(study);
     let measured: BTreeMap<&str, &Member> =
         study.members.iter().map(|member| (member.name.as_str(), member)).collect();
     let indexed = |name: &str, axes: &Map<String, Value>| {
         let member = measured.get(name);
         IndexedMember {
             name: name.to_owned(),
-            state: member.map_or("waiting", |member| state(member)).to_owned(),
+            state: member.map_or("waiting", |member| member.state()).to_owned(),
             axes: axes.clone(),
-            metrics: member.map_or_else(Vec::new, |member| metrics(member, seconds[name])),
+            metrics: member.map_or_else(Vec::new, |member| metrics(member)),
         }
     };
     match planned.is_empty() {
@@ -158,68 +160,15 @@ fn indexed_members(study: &Study, planned: &[MemberSummary]) -> Vec<IndexedMembe
     }
 }
 
-/// Wall seconds of the stages that each member uses, those that it shares with others in full.
-pub(crate) fn seconds_of_members(study: &Study) -> BTreeMap<&str, f64> {
-    let mut seconds = BTreeMap::new();
-    for stage in &study.stages {
-        for member in &stage.summary.members {
-            *seconds.entry(member.as_str()).or_default() += stage.seconds;
-        }
-    }
-    seconds
-}
-
-/// Words for what became of a member, the weightiest first.
-pub(crate) const STATES: [&str; 5] = ["failed", "unfinished", "skipped", "waiting", "done"];
-
-/// What became of a member, in the word that says most.
-pub(crate) fn state(member: &Member) -> &'static str {
-    let has = |word: &&&str| member.troubles.values().any(|trouble| trouble == *word);
-    STATES.iter().find(has).copied().unwrap_or("done")
-}
-
-/// Parts of a metric's name that come after the split.
-pub(crate) const OF_A_SPLIT: [&str; 5] = ["accuracy", "start", "gain", "control", "over_control"];
-
-/// The numbers of a member: the accuracy it ends with on each split, the one it starts from, the gain
-/// over that, the control's and the gain over it, Pass@K, optimizer steps, and the seconds given.
-pub(crate) fn metrics(member: &Member, seconds: f64) -> Vec<IndexedMetric> {
-    let mut metrics = Vec::new();
-    let mut add = |name: String, value, interval, count| {
-        metrics.push(IndexedMetric { name, value, interval, count });
-    };
-    let splits: BTreeSet<&str> =
-        member.evaluations.iter().map(|it| it.value.split.as_str()).collect();
-    for split in splits {
-        let Some(comparison) = member.comparison(split) else { continue };
-        let first = member.evaluation(split, Branch::Evolution, 0);
-        let of = |it: &Evaluated| (it.accuracy, Some(it.interval), Some(it.count));
-        let gain = |it: Option<(f64, [f64; 2])>| it.map(|(gain, it)| (gain, Some(it), None));
-        let found = [
-            Some(of(comparison.last)),
-            first.map(of),
-            gain(comparison.gain()),
-            comparison.control.map(of),
-            gain(comparison.gain_over_control()),
-        ];
-        for (name, found) in OF_A_SPLIT.into_iter().zip(found) {
-            if let Some((value, interval, count)) = found {
-                add(format!("{split}.{name}"), value, interval, count);
-            }
-        }
-    }
-    let last = member.monitors.iter().rfind(|it| it.at.branch == Branch::Evolution);
-    if let Some(last) = last
-        && let Some(pass) = last.value.pass_at(last.value.k)
-    {
-        add("validation.pass".into(), pass, None, Some(last.value.count));
-    }
-    let trainings = member.trainings.iter().filter(|it| it.at.branch == Branch::Evolution);
-    if let Some(steps) = trainings.map(|it| it.value.step).max() {
-        add("steps".into(), steps as f64, None, None);
-    }
-    add("seconds".into(), seconds, None, None);
-    metrics
+/// The numbers of a member, by the names that tables and conditions use.
+pub(crate) fn metrics(member: &Member) -> Vec<IndexedMetric> {
+    let measured = Metric::measured_of(member).into_iter();
+    let found = measured.filter_map(|metric| {
+        let Estimate { mean, interval, .. } = metric.of(member)?;
+        let (name, count) = (metric.to_string(), metric.prompts(member));
+        Some(IndexedMetric { name, value: mean, interval, count })
+    });
+    found.collect()
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ fn quantile(freedom: usize) -> f64 {
 
 /// The mean over prompts with the percentile interval of the bootstrap; `None` without prompts.
 /// Values are small whole numbers: 1 for a right answer, differences of such.
-pub(super) fn bootstrap(values: &[i32], seed: Seed) -> Option<Estimate> {
+pub fn bootstrap(values: &[i32], seed: Seed) -> Option<Estimate> {
     let n = u32::try_from(values.len()).ok().filter(|n| *n > 0)?;
     let mut counts: BTreeMap<i32, u32> = BTreeMap::new();
     for value in values {

@@ -117,32 +117,43 @@ impl Metric {
 
     /// Everything that some member of a study has.
     pub fn measured_in(study: &Study) -> BTreeSet<Self> {
+        let always = [Self::Steps, Self::Seconds];
+        always.into_iter().chain(study.members.iter().flat_map(Self::measured_of)).collect()
+    }
+
+    /// Everything that was measured of a member, or would have been, had it come to its end.
+    pub fn measured_of(member: &Member) -> BTreeSet<Self> {
         let mut there = BTreeSet::from([Self::Steps, Self::Seconds]);
-        for member in &study.members {
-            for it in &member.evaluations {
-                let split = || it.value.split.clone();
-                match (it.at.branch, it.at.iteration) {
-                    (Branch::Control, _) => {
-                        there.extend([Self::Control(split()), Self::OverControl(split())]);
-                    }
-                    (_, 0) => there.extend([Self::Start(split()), Self::Gain(split())]),
-                    _ => {}
+        for it in &member.evaluations {
+            let split = || it.value.split.clone();
+            match (it.at.branch, it.at.iteration) {
+                (Branch::Control, _) => {
+                    there.extend([Self::Control(split()), Self::OverControl(split())]);
                 }
-                there.insert(Self::Accuracy(split()));
-                if it.value.steps_right.is_some() {
-                    there.insert(Self::StepsRight(split()));
-                }
-                let categories = it.value.categories.keys();
-                there.extend(categories.map(|name| Self::Category(split(), name.clone())));
+                (_, 0) => there.extend([Self::Start(split()), Self::Gain(split())]),
+                _ => {}
             }
-            if !member.monitors.is_empty() {
-                there.extend([Self::Pass, Self::PassStart]);
+            there.insert(Self::Accuracy(split()));
+            if it.value.steps_right.is_some() {
+                there.insert(Self::StepsRight(split()));
             }
-            if member.monitors.iter().any(|it| it.value.reward_pass.is_some()) {
-                there.insert(Self::RewardPass);
-            }
+            let categories = it.value.categories.keys();
+            there.extend(categories.map(|name| Self::Category(split(), name.clone())));
+        }
+        if !member.monitors.is_empty() {
+            there.extend([Self::Pass, Self::PassStart]);
+        }
+        if member.monitors.iter().any(|it| it.value.reward_pass.is_some()) {
+            there.insert(Self::RewardPass);
         }
         there
+    }
+
+    /// Prompts that it was measured on, where a split's prompts are what it is a share of.
+    pub fn prompts(&self, member: &Member) -> Option<u64> {
+        let (split, terms) = self.terms(member)?;
+        let (at, _) = terms.first()?;
+        member.evaluation(split, at.branch, at.iteration).map(|it| it.count)
     }
 
     /// The value of a member, with the interval that the measurement itself has; `None` when it was
@@ -210,7 +221,7 @@ impl Metric {
 
     /// The evaluations that it is read from, each with the sign it enters with, so that the sum over
     /// them of a prompt's outcomes is the prompt's share; `None` for what no prompt has a share in.
-    pub(super) fn terms(&self, member: &Member) -> Option<(&str, Vec<(At, i32)>)> {
+    pub fn terms(&self, member: &Member) -> Option<(&str, Vec<(At, i32)>)> {
         let at = |iteration, branch| At { iteration, branch };
         let first = at(0, Branch::Evolution);
         let (Self::Accuracy(split)

@@ -6,7 +6,6 @@
 
 mod axes;
 mod chart;
-mod diff;
 mod figures;
 mod flat;
 mod fold;
@@ -26,9 +25,8 @@ mod sheet;
 mod text;
 mod timeline;
 
-pub use diff::paired_difference;
 pub use html::{Answer, Extras, RecipeLine, SampleView, page};
-pub use interval::{Estimate, Method};
+pub use interval::{Estimate, Method, bootstrap};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{

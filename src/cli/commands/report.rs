@@ -6,6 +6,7 @@ use crate::cli::exit::{Exit, Trouble};
 use crate::cli::outcomes::Outcomes;
 use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
+use crate::cli::recorded::{self, RecordedValue};
 use crate::cli::samples::samples;
 use crate::event::Record;
 use crate::recipe::TableSpec;
@@ -229,26 +230,17 @@ fn put_page(
     crate::store::write_beside(path, html.as_bytes()).map_err(of_store)
 }
 
-/// The resolved recipe, line by line: `key = value  # origin` under its table's header.
+/// The resolved recipe, but for what has no effect.
 fn recipe_lines(resolved: &str) -> Vec<RecipeLine> {
-    let mut table = String::new();
-    let mut lines = Vec::new();
-    for line in resolved.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            table = format!("{name}.");
-        } else if let Some((key, rest)) = line.split_once(" = ")
-            && !key.starts_with('#')
-        {
-            let (value, origin) = rest.rsplit_once("# ").unwrap_or((rest, "default"));
-            lines.push(RecipeLine {
-                key: format!("{table}{}", key.trim()),
-                value: value.trim().to_owned(),
-                origin: origin.trim().to_owned(),
-            });
-        }
-    }
-    lines
+    let has_effect = |it: &RecordedValue| !it.value.is_null() && !it.origin.ends_with(INERT);
+    let values = recorded::values(resolved).into_iter().filter(has_effect);
+    let line =
+        |it: RecordedValue| RecipeLine { value: it.in_words(), key: it.key, origin: it.origin };
+    values.map(line).collect()
 }
+
+/// What the origin of a value without effect ends with.
+const INERT: &str = "without effect";
 
 /// The graph with the seconds that each stage took.
 fn graph_svg(study: &Study, planned: &PlannedGraph) -> String {
