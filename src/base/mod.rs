@@ -6,10 +6,12 @@
 
 mod digest;
 mod fault;
+mod nearest;
 mod seed;
 mod units;
 
 pub use digest::{Digest, Key, digest_of_json};
 pub use fault::{Failure, Fault, Faults, Hint, Place, Source};
+pub use nearest::did_you_mean;
 pub use seed::Seed;
 pub use units::{Bytes, Duration, Rate};

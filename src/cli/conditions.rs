@@ -2,6 +2,7 @@
 
 use super::exit::Trouble;
 use super::recorded::{OUTCOMES, STATES, toml_value};
+use crate::base::did_you_mean;
 use crate::recipe;
 use crate::report::Metric;
 use crate::store::{Condition, Names, Relation, Subject, text};
@@ -89,7 +90,7 @@ impl Vocabulary<'_> {
         known.extend(names.metrics);
         known.extend(names.keys);
         add_keys("", &mut known);
-        let hint = nearest(name, known.iter().map(String::as_str)).map_or_else(
+        let hint = did_you_mean(name, known.iter().map(String::as_str)).map_or_else(
             || "keys of a recipe: `mstar explain`; metrics: such as `test.accuracy`".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
@@ -152,11 +153,4 @@ fn add_keys(table: &str, keys: &mut Vec<String>) {
         let key = if table.is_empty() { part.clone() } else { format!("{table}.{part}") };
         add_keys(&key, keys);
     }
-}
-
-/// The word that a user may have meant.
-pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.map(|name| (strsim::jaro_winkler(typed, name), name));
-    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 > 0.8).then_some(best.1)
 }

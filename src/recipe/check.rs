@@ -1,7 +1,7 @@
 //! One layer against the schema: every fault, each with its place and a way out.
 
 use crate::{
-    base::{Fault, Source},
+    base::{Fault, Source, did_you_mean},
     recipe::{
         schema::{EXTENDS, Form, Key, Range, Shape, key_at, listed, shape},
         tree::{Entry, Node, Tree},
@@ -276,26 +276,6 @@ fn key_names(keys: &IndexMap<String, Key>) -> String {
     listed(keys.keys().filter(|name| *name != EXTENDS).map(|name| format!("`{name}`")), "and")
 }
 
-/// The nearest of several names, if it is near: a few letters changed, swapped, left out or added,
-/// or the beginning of the right one.
-pub(super) fn did_you_mean<'n>(
-    written: &str,
-    names: impl IntoIterator<Item = &'n str>,
-) -> Option<&'n str> {
-    let plain = |name: &str| name.to_lowercase().replace('-', "_");
-    let written: String = plain(&written.chars().take(64).collect::<String>());
-    names
-        .into_iter()
-        .map(|name| {
-            let distance = strsim::damerau_levenshtein(&written, &plain(name));
-            let shortened = written.len() >= 3 && plain(name).starts_with(&written);
-            (if shortened { 1 } else { distance }, name)
-        })
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 5)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
 /// A stranger's word, made short and harmless for a message.
 pub(super) fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
@@ -313,23 +293,6 @@ pub(super) fn join(path: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slips_are_recognised_and_other_words_are_not() {
-        let names = ["interval", "iterations", "batch_size", "rest-em", "fp32"];
-        for (written, meant) in [
-            ("intervall", Some("interval")),
-            ("iteration", Some("iterations")),
-            ("batch-size", Some("batch_size")),
-            ("rest_em", Some("rest-em")),
-            ("inter", Some("interval")),
-            ("FP32", Some("fp32")),
-            ("momentum", None),
-            ("", None),
-        ] {
-            assert_eq!(did_you_mean(written, names), meant, "{written}");
-        }
-    }
 
     #[test]
     fn a_key_in_the_wrong_table_is_found() {

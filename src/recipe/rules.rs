@@ -2,13 +2,11 @@
 //! change.
 
 use crate::{
-    base::Fault,
+    base::{Fault, did_you_mean},
     recipe::{
         ControlData, Maximise, Method, OptimizerKind, Origin, PseudoAnswer, Recipe, Resolved,
-        RewardModel, ScheduleKind, Select, Supervision, TemperatureMode, Variation,
-        check::{did_you_mean, quoted},
-        schema::listed,
-        without_effect,
+        RewardModel, ScheduleKind, Select, Supervision, TemperatureMode, Variation, check::quoted,
+        schema::listed, without_effect,
     },
 };
 use std::collections::BTreeSet;

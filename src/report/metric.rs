@@ -2,7 +2,7 @@
 
 use super::interval::{Estimate, Method};
 use super::model::{At, Branch, Member, Study};
-use crate::base::{Duration, Hint};
+use crate::base::{Duration, Hint, did_you_mean};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -305,14 +305,8 @@ fn known(splits: &[&str]) -> Vec<String> {
 }
 
 fn unknown(name: &str, known: Vec<String>) -> UnknownMetric {
-    UnknownMetric { name: name.to_owned(), near: nearest(name, &known), known }
-}
-
-/// The nearest of some names, when it is near enough to be meant.
-pub(super) fn nearest(name: &str, known: &[String]) -> Option<String> {
-    let distances = known.iter().map(|other| (strsim::damerau_levenshtein(name, other), other));
-    let near = distances.filter(|(distance, other)| *distance <= 1 + other.chars().count() / 5);
-    near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other.clone())
+    let near = did_you_mean(name, known.iter().map(String::as_str)).map(str::to_owned);
+    UnknownMetric { name: name.to_owned(), near, known }
 }
 
 #[cfg(test)]

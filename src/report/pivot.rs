@@ -4,10 +4,10 @@
 //! A member without its last result is counted and named in its row, and takes part in no mean.
 
 use super::interval::{Estimate, Method, bootstrap, student};
-use super::metric::{Metric, UnknownMetric, nearest};
+use super::metric::{Metric, UnknownMetric};
 use super::model::{At, Member, Study};
 use super::sheet::Sheet;
-use crate::base::{Hint, Seed};
+use crate::base::{Hint, Seed, did_you_mean};
 use crate::recipe::TableSpec;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -55,7 +55,10 @@ pub enum TableFault {
 
 impl Hint for TableFault {
     fn hint(&self) -> Option<String> {
-        let suggest = |name: &str, known: &[String], what: &str| match nearest(name, known) {
+        let near = |name: &str, known: &[String]| {
+            did_you_mean(name, known.iter().map(String::as_str)).map(str::to_owned)
+        };
+        let suggest = |name: &str, known: &[String], what: &str| match near(name, known) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("there are no {what}"),
             None if known.len() > 12 => format!("{what}: `{}`, …", known[..12].join("`, `")),

@@ -78,8 +78,8 @@ fn runs_are_found_by_name_value_and_metric() {
     );
     assert_eq!(
         found(&["--sort", "test.accuracy"]),
-        ["other-3", "mini-2", "grid-4", "mini-1"],
-        "a grid stands where the least of its members stands"
+        ["grid-4", "mini-1", "mini-2", "other-3"],
+        "a grid stands where the least of its members stands, and last what came to no end"
     );
     assert_eq!(found(&["--sort", "run", "--descending", "--limit", "1"]), ["grid-4"]);
     assert_eq!(found(&["--where", "seed=8", "--name", "other*"]), Vec::<String>::new());

@@ -6,10 +6,10 @@ use super::{
     value,
 };
 use crate::{
-    base::{Fault, Faults, Source},
+    base::{Fault, Faults, Source, did_you_mean},
     recipe::{
         assignment,
-        check::{self, did_you_mean, join, quoted},
+        check::{self, join, quoted},
         schema::{Shape, key_at, leaf_keys, listed},
         tree::{Entry, Node, Tree, parse},
     },

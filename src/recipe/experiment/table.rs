@@ -2,11 +2,8 @@
 
 use super::{Experiment, MEMBER, metrics};
 use crate::{
-    base::Fault,
-    recipe::{
-        check::{did_you_mean, quoted},
-        schema::listed,
-    },
+    base::{Fault, did_you_mean},
+    recipe::{check::quoted, schema::listed},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, ops::Range};
