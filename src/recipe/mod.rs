@@ -23,5 +23,5 @@ pub use experiment::{
 pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};
 pub use resolved::Resolved;
-pub use schema::{KeyDoc, explain, schema};
+pub use schema::{KeyDoc, explain, nearest_key, schema};
 pub use tree::{Entry, LARGEST_FILE_BYTES, Node, Tree, parse};

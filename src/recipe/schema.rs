@@ -3,6 +3,7 @@
 //! Both are made of the types in `keys.rs`, once. A recipe that begins with the line
 //! `#:schema ../schemas/recipe.json` is completed and checked by editors that know Taplo.
 
+use crate::base::did_you_mean;
 use crate::recipe::{Lora, Policy, Pretraining, Recipe};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de};
@@ -83,7 +84,7 @@ pub(super) fn key_at(path: &str) -> Option<&'static Key> {
 }
 
 /// Every dotted key that has a value.
-pub(super) fn leaf_keys() -> &'static [String] {
+fn leaf_keys() -> &'static [String] {
     fn visit(keys: &IndexMap<String, Key>, path: &str, found: &mut Vec<String>) {
         for (name, key) in keys.iter().filter(|(name, _)| *name != EXTENDS) {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -98,6 +99,16 @@ pub(super) fn leaf_keys() -> &'static [String] {
         let mut found = Vec::new();
         visit(shape(), "", &mut found);
         found
+    })
+}
+
+/// The dotted key that somebody may have meant: one that is spelt like it, or ends like it.
+pub fn nearest_key(written: &str) -> Option<&'static str> {
+    let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
+    let keys = || leaf_keys().iter().map(String::as_str);
+    did_you_mean(written, keys()).or_else(|| {
+        let ending = did_you_mean(written.rsplit('.').next()?, keys().map(last))?;
+        keys().find(|key| last(key) == ending)
     })
 }
 

@@ -8,7 +8,10 @@ use crate::recipe;
 pub(crate) fn explain(arguments: &Explain, printer: Printer) -> Result<Exit, Trouble> {
     let key = arguments.key.as_deref().unwrap_or("");
     let Some(doc) = recipe::explain(key) else {
-        let hint = "`mstar explain` without a key lists them all";
+        let hint = match recipe::nearest_key(key) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`mstar explain` without a key lists them all".to_owned(),
+        };
         return Err(Trouble::wrong(format!("`{key}` is no key of a recipe"), hint));
     };
     let mut lines = Vec::new();

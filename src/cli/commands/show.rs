@@ -1,12 +1,14 @@
 //! `mstar show`: a recipe with every value and its origin, a run, or a member of one.
 
 use super::list::{aligned, metrics_json, shown};
-use crate::cli::arguments::{Show, TextOrJson};
+use crate::cli::arguments::{Over, Show, TextOrJson};
+use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::{self, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::recorded::{self, RecordedValue, entry};
 use crate::event::Record;
+use crate::plan::MemberSummary;
 use crate::report::{Study, summary};
 use crate::store::{IndexedMetric, Run};
 use serde_json::{Map, json};
@@ -16,14 +18,11 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
     if let Some(file) = arguments.what.as_deref().map(Path::new)
         && (file.extension().is_some_and(|extension| extension == "toml") || file.is_file())
     {
-        let resolved = planning::resolve_parts(file, &arguments.set)?;
-        if arguments.resolved {
-            printer.data(&resolved.to_toml())?;
-        } else {
-            let text = std::fs::read_to_string(file).map_err(|error| {
-                Trouble::wrong(format!("`{}`: {error}", file.display()), "check the path")
-            })?;
-            printer.data(&text)?;
+        let over = Over { set: arguments.set.clone(), ..Over::default() };
+        let asked = Asked::read(file, &over)?;
+        match arguments.resolved {
+            true => printer.data(&(asked.resolved.to_toml() + members(&asked).as_str()))?,
+            false => printer.data(asked.text())?,
         }
         return Ok(Exit::Done);
     }
@@ -43,6 +42,20 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
         summary(&Study::read(&records), None, None)
     ))?;
     Ok(Exit::Done)
+}
+
+/// The members of an experiment with what each sets over what they have in common, as comments.
+fn members(asked: &Asked) -> String {
+    let [first, ..] = asked.summaries.as_slice() else { return String::new() };
+    if first.values.is_empty() {
+        return String::new();
+    }
+    let member = |member: &MemberSummary| {
+        let set = member.values.iter().map(|(key, value)| format!("#   {key} = {value}\n"));
+        format!("# {}\n{}", member.name, set.collect::<String>())
+    };
+    let members: String = asked.summaries.iter().map(member).collect();
+    format!("\n# {} members:\n{members}", asked.summaries.len())
 }
 
 fn show_member(run: &Run, name: &str, format: TextOrJson) -> Result<String, Trouble> {

@@ -10,7 +10,7 @@ use crate::{
     recipe::{
         assignment,
         check::{self, join, quoted},
-        schema::{Shape, key_at, leaf_keys, listed},
+        schema::{Shape, key_at, listed, nearest_key},
         tree::{Entry, Node, Tree, parse},
     },
 };
@@ -214,15 +214,7 @@ impl Reader<'_> {
                 }
                 (_, Some(_)) => found.push((key, entry)),
                 (_, None) => {
-                    let keys = leaf_keys();
-                    let near = did_you_mean(&key, keys.iter().map(String::as_str));
-                    let last = |known: &'static str| known.rsplit('.').next().unwrap_or(known);
-                    let home = || {
-                        let written = key.rsplit('.').next().unwrap_or(&key);
-                        let near = did_you_mean(written, keys.iter().map(|known| last(known)))?;
-                        keys.iter().find(|known| last(known) == near).map(String::as_str)
-                    };
-                    let hint = match near.or_else(home) {
+                    let hint = match nearest_key(&key) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => "`mstar explain` lists the keys of a recipe".to_owned(),
                     };
