@@ -14,6 +14,7 @@ mod value;
 
 pub use expand::{Expanded, MemberRecipe};
 pub use metrics::metrics;
+pub use name::axis_labels;
 pub use schema::experiment_schema;
 pub use table::TableSpec;
 

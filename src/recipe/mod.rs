@@ -17,8 +17,8 @@ mod unbuilt;
 mod without_effect;
 
 pub use experiment::{
-    Expanded, Experiment, MEMBER, MemberRecipe, TableSpec, experiment_schema, is_experiment,
-    metrics,
+    Expanded, Experiment, MEMBER, MemberRecipe, TableSpec, axis_labels, experiment_schema,
+    is_experiment, metrics,
 };
 pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};

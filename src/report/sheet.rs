@@ -4,6 +4,7 @@ use super::interval::{Estimate, Method, RESAMPLES};
 use super::metric::Metric;
 use super::numbers::{count, plain};
 use super::pivot::{Cell, Group, Pivot};
+use crate::recipe::axis_labels;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -188,11 +189,10 @@ impl Group {
     }
 }
 
-/// A key as short as it still names one of some keys: its last part, as in names of members.
+/// A key as short as it still names one of some keys, as in names of members.
 pub(super) fn short(key: &str, keys: &[String]) -> String {
-    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let alike = keys.iter().filter(|other| last(other) == last(key)).count();
-    if alike > 1 { key.to_owned() } else { last(key) }
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    axis_labels(&keys).get(key).map_or(key, |label| *label).to_owned()
 }
 
 fn notes(pivot: &Pivot, counts: Option<usize>) -> Vec<String> {

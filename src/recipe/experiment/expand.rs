@@ -77,7 +77,7 @@ impl Experiment {
         };
         let axes = self.axes();
         let keys: Vec<&str> = axes.iter().copied().filter(|axis| *axis != MEMBER).collect();
-        expansion.labels = name::labels(&keys);
+        expansion.labels = name::axis_labels(&keys);
         match self.members.as_slice() {
             [] => expansion.cross(None),
             members => members.iter().for_each(|member| expansion.cross(Some(member))),

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The shortest ending of each key that no other key shares, such as `method` for
-/// `training.method`.
-pub(super) fn labels<'k>(keys: &[&'k str]) -> BTreeMap<&'k str, &'k str> {
+/// Last segments of keys that say nothing without what stands before them.
+const VAGUE: [&str; 11] =
+    ["enabled", "every", "from", "kind", "mode", "model", "over", "script", "step", "to", "value"];
+
+/// The shortest ending of each key that no other key shares and that says something, such as
+/// `method` for `training.method` and `temperature.value`.
+pub fn axis_labels<'k>(keys: &[&'k str]) -> BTreeMap<&'k str, &'k str> {
     let ending = |key: &'k str, segments: usize| {
         let mut dots = key.rmatch_indices('.').map(|(at, _)| at + 1);
         dots.nth(segments - 1).map_or(key, |start| &key[start..])
@@ -17,7 +21,7 @@ pub(super) fn labels<'k>(keys: &[&'k str]) -> BTreeMap<&'k str, &'k str> {
     };
     let label = |key: &'k str| {
         let mut endings = (1..=key.split('.').count()).map(|segments| ending(key, segments));
-        endings.find(|label| is_alone(key, label)).unwrap_or(key)
+        endings.find(|label| is_alone(key, label) && !VAGUE.contains(label)).unwrap_or(key)
     };
     keys.iter().map(|key| (*key, label(key))).collect()
 }
@@ -67,13 +71,16 @@ mod tests {
     #[test]
     fn labels_are_as_short_as_they_can_be() {
         let keys = ["training.learning_rate", "reward.training.learning_rate", "seed", "data.seed"];
-        let labels = labels(&keys);
+        let labels = axis_labels(&keys);
         let of = |key: &str| labels[key];
         assert_eq!(of("training.learning_rate"), "training.learning_rate");
         assert_eq!(of("reward.training.learning_rate"), "reward.training.learning_rate");
         assert_eq!(of("seed"), "seed");
         assert_eq!(of("data.seed"), "data.seed");
-        assert_eq!(super::labels(&["training.method"])["training.method"], "method");
+        let one = |key: &'static str| axis_labels(&[key])[key];
+        assert_eq!(one("training.method"), "method");
+        assert_eq!(one("temperature.value"), "temperature.value");
+        assert_eq!(one("training.optimizer.kind"), "optimizer.kind");
     }
 
     #[test]
