@@ -60,6 +60,7 @@ impl Asked {
             }
         };
         asked.choose(&over.only)?;
+        asked.notes.extend(recipe::misspelt_variables(&planning::environment()));
         Ok(asked)
     }
 

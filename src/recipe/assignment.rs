@@ -4,8 +4,9 @@
 //! `--set reward.select=all` needs no quotes within quotes.
 
 use crate::{
-    base::{Fault, Source},
+    base::{Fault, Source, did_you_mean},
     recipe::{
+        check::quoted,
         schema::{EXTENDS, Shape, key_at, shape},
         tree::{Entry, Node, Tree, parse_value},
     },
@@ -76,6 +77,24 @@ pub(super) fn variable(name: &str, content: &str) -> Option<Result<(Source, Tree
     }
     let value = value(&source, name.len() + 1, &segments);
     Some(value.map(|value| (source, nest(segments, value))))
+}
+
+/// Variables that nobody reads and that are spelt much like one of a top-level key: a slip there would
+/// change nothing and say nothing.
+pub fn misspelt_variables(environment: &[(String, String)]) -> Vec<Fault> {
+    let keys = || shape().keys().filter(|key| *key != EXTENDS).map(String::as_str);
+    let misspelt = environment.iter().filter_map(|(name, _)| {
+        let key = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
+        let is_read = key.contains("__") || shape().contains_key(&key);
+        let near = did_you_mean(&key, keys()).filter(|_| !is_read)?.to_uppercase();
+        Some(Fault {
+            code: "unread-variable",
+            message: format!("the variable `{}` of the environment is not read", quoted(name)),
+            hint: Some(format!("did you mean `{PREFIX}{near}`?")),
+            place: None,
+        })
+    });
+    misspelt.collect()
 }
 
 /// Segments of a key at most, several more than any has: nothing is nested without end.

@@ -16,6 +16,7 @@ mod tree;
 mod unbuilt;
 mod without_effect;
 
+pub use assignment::misspelt_variables;
 pub use experiment::{
     Expanded, Experiment, MEMBER, MemberRecipe, TableSpec, axis_labels, experiment_schema,
     is_experiment, metrics,

@@ -1,6 +1,6 @@
 //! What the shipped recipes plan, and files that are made by a command and must not be stale.
 
-use crate::sandbox::{assert_told, entries, mstar_at_home};
+use crate::sandbox::{Sandbox, assert_told, entries, mstar_at_home};
 use std::fs;
 use std::path::Path;
 
@@ -41,6 +41,20 @@ fn shipped_experiments_are_good() {
     for file in files {
         mstar_at_home(&["check", &file.display().to_string()]).exits(0);
     }
+}
+
+#[test]
+fn a_misspelt_variable_is_told() {
+    let sandbox = Sandbox::new();
+    let check = |name: &str| {
+        let mut command = sandbox.command(&["check", "tiny.toml"]);
+        let output = command.env(name, "3").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(check("MSTAR_SEDE").contains("did you mean `MSTAR_SEED`?"));
+    assert!(!check("MSTAR_SEED").contains("not read"));
+    assert!(!check("MSTAR_ELSEWHERE").contains("not read"));
 }
 
 #[test]
