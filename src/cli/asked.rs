@@ -148,6 +148,14 @@ impl Asked {
         &self.file.text
     }
 
+    /// Every value with where it came from, as TOML; of an experiment what its members have in common.
+    pub(crate) fn to_toml(&self) -> String {
+        match &self.experiment {
+            Some((experiment, _)) => self.resolved.to_toml_of_many(&experiment.axes()),
+            None => self.resolved.to_toml(),
+        }
+    }
+
     /// The graph of all members.
     ///
     /// # Errors

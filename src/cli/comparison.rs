@@ -94,7 +94,7 @@ impl Side {
         let graph = asked.graph()?;
         Ok(Self {
             name: file.display().to_string(),
-            values: recorded::values(&asked.resolved.to_toml()),
+            values: recorded::values(&asked.to_toml()),
             stages: graph.nodes().map(EarlierStage::from).collect(),
             graph,
             members: asked.summaries.iter().map(SideMember::planned).collect(),

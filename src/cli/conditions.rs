@@ -7,6 +7,9 @@ use crate::recipe;
 use crate::report::Metric;
 use crate::store::{Condition, Names, Relation, Subject, text};
 
+/// What the `[[member]]` of an experiment is called here, where `member` is a member's whole name.
+pub(crate) const NAMED: &str = "named";
+
 /// Signs of relations; of two that begin alike the longer one first.
 const SIGNS: [(&str, Relation); 7] = [
     ("==", Relation::Equal),
@@ -55,6 +58,7 @@ impl Vocabulary<'_> {
             "name" => Some(Subject::Name),
             "outcome" => Some(Subject::Outcome),
             "member" => Some(Subject::Member),
+            NAMED => Some(Subject::Value(recipe::MEMBER.to_owned())),
             "state" => Some(Subject::State),
             "seconds" if !self.of_members => Some(Subject::RunSeconds),
             _ => None,

@@ -89,10 +89,15 @@ impl PlannedGraph {
 impl PlannedGraph {
     /// What a run froze.
     pub(crate) fn read(run: &Run) -> Result<Self, Trouble> {
-        serde_json::from_str(&run.graph().map_err(of_store)?).map_err(|error| {
-            let message = format!("the graph of `{}` cannot be read: {error}", run.id());
-            Trouble::wrong(message, "another version of mstar wrote it; run the file again")
-        })
+        let unreadable = |why: &dyn std::fmt::Display| {
+            let message = format!("the graph of `{}` cannot be read: {why}", run.id());
+            Trouble::wrong(
+                message,
+                "it was altered, or another version wrote it: run the file again",
+            )
+        };
+        let text = run.graph().map_err(|error| unreadable(&error))?;
+        serde_json::from_str(&text).map_err(|error| unreadable(&error))
     }
 }
 
@@ -113,9 +118,9 @@ pub(crate) fn look_back(
     let runs = store.runs().map_err(of_store)?;
     let mut solved = (0.0, 0.0);
     for run in &runs[runs.len().saturating_sub(RUNS_LOOKED_AT)..] {
-        // What an older version wrote differently is no reason to stop: it explains nothing then.
-        let text = run.graph().map_err(of_store)?;
-        if let Ok(planned) = serde_json::from_str::<PlannedGraph>(&text) {
+        // What is gone, or an older version wrote differently, is no reason to stop: it explains
+        // nothing then.
+        if let Ok(planned) = PlannedGraph::read(run) {
             known.earlier.extend(planned.stages);
         }
         add_measurements(run, &mut measured, &mut solved)?;
@@ -162,6 +167,15 @@ fn add_measurements(
 pub(crate) fn of_store(error: store::Error) -> Trouble {
     let exit = if error.is_of_its_path() { Exit::Wrong } else { Exit::StageFailed };
     Trouble::from_hint(&error as &dyn Hint, exit)
+}
+
+/// What was said in a run.
+pub(crate) fn log_of(run: &Run) -> Result<Vec<Record>, Trouble> {
+    let text = run.events().map_err(of_store)?;
+    Record::read_log(&text).map_err(|(line, error)| {
+        let message = format!("line {line} of the log of `{}` cannot be read: {error}", run.id());
+        Trouble::wrong(message, "it was altered, or written by a newer mstar: run the file again")
+    })
 }
 
 /// The run that was named, or the latest.

@@ -1,6 +1,6 @@
 //! What a recorded run says of itself: its values with their origins, and what the index keeps of it.
 
-use crate::event::{Event, Outcome, Record};
+use crate::event::{Outcome, Record};
 use crate::plan::MemberSummary;
 use crate::report::{Ending, Estimate, Member, Metric, Study};
 use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run, text};
@@ -114,10 +114,7 @@ pub(crate) fn entry(run: &Run) -> Result<Entry, Error> {
         recipe_file: study.recipe_file.clone(),
         started_ms: study.started_ms,
         outcome: if problem.is_some() { "unreadable" } else { outcome(&study) }.to_owned(),
-        seconds: records.iter().rev().find_map(|record| match record.event {
-            Event::RunFinished { seconds, .. } => Some(seconds),
-            _ => None,
-        }),
+        seconds: (study.ending != Ending::Open).then_some(study.seconds),
         accuracy: study
             .leader()
             .and_then(|leader| Some(leader.comparison(leader.result_split())?.last.accuracy)),

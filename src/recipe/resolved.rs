@@ -11,7 +11,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A recipe that passed every check.
 #[derive(Clone, Debug)]
@@ -59,9 +59,15 @@ impl Resolved {
     /// effect is a comment altogether, so that the text passes the checks: read again, it is the
     /// same recipe, but for values without effect.
     pub fn to_toml(&self) -> String {
-        let inert = without_effect::find(self).map(|finding| finding.key).collect();
+        self.to_toml_of_many(&[])
+    }
+
+    /// The same for what members of an experiment have in common: what varies is a comment too.
+    pub fn to_toml_of_many(&self, varying: &[&str]) -> String {
+        let inert = without_effect::find(self).map(|finding| (finding.key, "without effect"));
+        let varying = varying.iter().map(|key| (*key, "varies"));
         let mut text = String::new();
-        self.write_table("", shape(), &inert, &mut text);
+        self.write_table("", shape(), &inert.chain(varying).collect(), &mut text);
         text
     }
 
@@ -69,7 +75,7 @@ impl Resolved {
         &self,
         path: &str,
         keys: &IndexMap<String, Key>,
-        inert: &BTreeSet<&str>,
+        inert: &BTreeMap<&str, &str>,
         text: &mut String,
     ) {
         let mut lines = Vec::new();
@@ -80,9 +86,9 @@ impl Resolved {
             let origin: String = origin.chars().flat_map(char::escape_debug).collect();
             match (self.leaves.get(&path), &key.shape) {
                 (Some(Value::Null), _) => lines.push((format!("# {name} is not set"), origin)),
-                (Some(value), _) if inert.contains(&*path) => {
+                (Some(value), _) if inert.contains_key(&*path) => {
                     let line = format!("# {name} = {}", to_toml(value));
-                    lines.push((line, format!("{origin}, without effect")));
+                    lines.push((line, format!("{origin}, {}", inert[&*path])));
                 }
                 (Some(value), _) => lines.push((format!("{name} = {}", to_toml(value)), origin)),
                 (None, Shape::Table(keys)) => tables.push((path, keys)),

@@ -157,7 +157,8 @@ fn map(metric: &Metric, down: &Axis, across: &Axis, cells: &Cells) -> Option<Str
     let means = cells.iter().flatten().filter_map(mean);
     let scale = Scale::of(means.collect::<Vec<_>>().into_iter())?;
     let longest = |axis: &Axis| axis.values.iter().map(|it| plain(it).chars().count()).max();
-    let left = (longest(down)? as f64 * 7.6 + 16.0).clamp(56.0, 220.0);
+    let names = longest(down)?.max(down.name.chars().count() + 2);
+    let left = (names as f64 * 7.6 + 16.0).clamp(56.0, 220.0);
     let width = ((WIDTH - left) / across.values.len() as f64).min(112.0);
     let (height, top) = (34.0, 46.0);
     let bottom = top + height * down.values.len() as f64;

@@ -208,9 +208,11 @@ impl Pivot {
 
     /// Sorts members into rows and columns, each in the order in which it first appears.
     fn group(&mut self, study: &Study, axes: &[String]) {
+        // What tells members without axes apart is their names.
+        let is_plain = |member: &Member| member.values.keys().all(|key| key == RUN);
         let keys = |member: &Member, of: &[String]| -> Vec<Value> {
             let value = |key: &String| match member.values.get(key) {
-                None if key == MEMBER => Value::from(member.name.as_str()),
+                None if key == MEMBER && is_plain(member) => Value::from(member.name.as_str()),
                 other => other.cloned().unwrap_or_default(),
             };
             of.iter().map(value).collect()
@@ -279,6 +281,9 @@ impl Pivot {
                 return Err(TableFault::Baseline { name, known: known.collect() });
             }
         };
+        if let (None, Some(cell)) = (row, single) {
+            self.baseline = Some(cell.label.clone());
+        }
         let reading = Reading { study, outcomes, over: &self.over };
         for line in &mut self.lines {
             for (group, base) in line.groups.iter_mut().zip(&bases) {

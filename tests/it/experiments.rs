@@ -117,6 +117,13 @@ fn the_table_fills_its_gaps() {
     assert_eq!(table.baseline.as_deref(), Some("method=rest-em,data.seed=1"));
 }
 
+#[test]
+fn an_empty_list_averages_over_nothing() {
+    let text = "[axis]\nseed = [1, 2]\n[table]\nover = []\nbaseline = 'seed=1'\n";
+    let table = expand(text).table.expect("a table is declared");
+    assert_eq!((table.rows, table.over), (vec!["seed".to_owned()], vec![]));
+}
+
 /// Keys of an axis with values that any combination of the others allows.
 const AXES: &[(&str, &[&str])] = &[
     ("training.method", &["'continuous'", "'rest-em'", "'iterative-rft'"]),
@@ -260,10 +267,34 @@ mod running {
         assert!(measured(0) > 0 && measured(0) == measured(1), "{members:#?}");
         assert_eq!(members[1]["values"]["training.method"], "rest-em");
 
-        sandbox.write("grid.toml", GRID);
+        let with_baseline = "values = [\"steps\"]\nbaseline = \"method=continuous\"\n";
+        sandbox.write("grid.toml", GRID.replace("values = [\"test.accuracy\"]\n", with_baseline));
         sandbox.write("tiny.toml", RECIPE);
-        sandbox.mstar(&["run", "grid.toml"]).exits(0);
+        let said = sandbox.mstar(&["run", "grid.toml", "--only", "*rest-em"]).exits(0);
+        assert!(said.stderr.contains("has no baseline"), "{}", said.stderr);
+        let csv = sandbox.mstar(&["report", "--format", "csv"]).exits(0).stdout;
+        assert!(csv.contains("steps") && !csv.contains("test.accuracy"), "{csv}");
         let (done, stored) = outcomes(&sandbox.records());
         assert!(done == 0 && stored > 20, "{done} done, {stored} stored");
+
+        // A record without its graph, or with a torn log, stops nobody else.
+        let record = sandbox.store().join("run-v1/grid-3");
+        std::fs::remove_file(record.join("graph.json")).unwrap();
+        sandbox.mstar(&["plan", "grid.toml"]).exits(0);
+        let said = sandbox.mstar(&["run", "--resume", "grid-3"]).exits(2);
+        assert!(said.stderr.contains("the graph of `grid-3` cannot be read"), "{}", said.stderr);
+        let log = sandbox.store().join("run-v1/grid-2/events.jsonl");
+        let text = std::fs::read_to_string(&log).unwrap();
+        std::fs::write(&log, text.replacen("stage-finished", "stage", 1)).unwrap();
+        for command in
+            [&["run", "--resume", "grid-2"][..], &["show", "grid-2"], &["report", "grid-2"]]
+        {
+            let said = sandbox.mstar(command).exits(2);
+            assert!(
+                said.stderr.contains("of the log of `grid-2` cannot be read"),
+                "{}",
+                said.stderr
+            );
+        }
     }
 }

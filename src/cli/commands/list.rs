@@ -2,12 +2,14 @@
 
 use crate::base::Duration;
 use crate::cli::arguments::{List, TableFormat};
+use crate::cli::conditions::NAMED;
 use crate::cli::conditions::Vocabulary;
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::of_store;
 use crate::cli::printer::Printer;
 use crate::cli::recorded::entry;
 use crate::cli::records;
+use crate::recipe;
 use crate::report::instant;
 use crate::store::{Entry, Found, IndexedMember, Query, Store, Subject, text};
 use serde_json::{Map, Value, json};
@@ -201,8 +203,11 @@ fn member_rows(found: &[Found], asked: &[String], format: TableFormat) -> Vec<Ve
             || asked.iter().any(|asked| asked == name)
     };
     let metrics: Vec<&str> = all.into_iter().filter(is_shown).collect();
-    let mut head = vec!["run", "member", "state"];
-    head.extend(axes.iter().copied().chain(metrics.iter().copied()));
+    let mut head: Vec<String> = ["run", "member", "state"].map(str::to_owned).into();
+    let column =
+        |axis: &str| if axis == recipe::MEMBER { NAMED.to_owned() } else { axis.to_owned() };
+    head.extend(axes.iter().map(|axis| column(axis)));
+    head.extend(metrics.iter().map(|metric| (*metric).to_owned()));
     let row = |(found, member): (&Found, &IndexedMember)| {
         let mut row = vec![found.run.clone(), member.name.clone(), member.state.clone()];
         row.extend(axes.iter().map(|axis| member.axes.get(*axis).map_or(String::new(), text)));
@@ -216,7 +221,6 @@ fn member_rows(found: &[Found], asked: &[String], format: TableFormat) -> Vec<Ve
         }));
         row
     };
-    let head = head.into_iter().map(str::to_owned).collect();
     std::iter::once(head).chain(members().map(row)).collect()
 }
 

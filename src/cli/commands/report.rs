@@ -8,7 +8,6 @@ use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::recorded::{self, RecordedValue};
 use crate::cli::samples::samples;
-use crate::event::Record;
 use crate::recipe::TableSpec;
 use crate::report::{Extras, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json};
 use crate::store::{Run, Store};
@@ -28,7 +27,7 @@ struct Told {
 
 pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let (store, runs) = runs(store, &arguments.runs)?;
-    let told = Told::of(&runs)?;
+    let told = Told::of(&runs, printer)?;
     let table = told.table(&store, &arguments.table, printer)?;
     let title = &told.study.name;
     let bytes = match arguments.format {
@@ -43,7 +42,7 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
         ReportFormat::Parquet => parquet(&table, arguments.output.is_none(), printer)?,
         ReportFormat::Html => {
             let path = page_path(&runs, arguments.output.as_deref())?;
-            put_page(told, table, &store, &runs, &path)?;
+            put_page(told, table, (&store, &runs), &path, printer)?;
             printer.data(&path.display().to_string())?;
             return Ok(Exit::Done);
         }
@@ -58,11 +57,11 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
 /// Writes the page of a run into its folder; returns the terminal's summary, which names the page.
 pub(super) fn conclude(store: &Store, run: &Run, printer: Printer) -> Result<String, Trouble> {
     let runs = std::slice::from_ref(run);
-    let told = Told::of(runs)?;
+    let told = Told::of(runs, printer)?;
     let table = told.table(store, &Table::default(), printer)?;
     let path = page_path(runs, None)?;
     let text = summary(&told.study, Some(&table), Some(&path.display().to_string()));
-    put_page(told, table, store, runs, &path)?;
+    put_page(told, table, (store, runs), &path, printer)?;
     Ok(text)
 }
 
@@ -84,17 +83,23 @@ fn runs(store: &Path, names: &[String]) -> Result<(Store, Vec<Run>), Trouble> {
 }
 
 impl Told {
-    fn of(runs: &[Run]) -> Result<Self, Trouble> {
+    fn of(runs: &[Run], printer: Printer) -> Result<Self, Trouble> {
         let mut studies = Vec::new();
         let mut graphs = Vec::new();
         for run in runs {
-            let text = run.graph().map_err(of_store)?;
-            // What an older version wrote differently tells no values and no table.
-            let planned = serde_json::from_str::<PlannedGraph>(&text).ok();
+            let planned = match PlannedGraph::read(run) {
+                Ok(planned) => Some(planned),
+                Err(trouble) => {
+                    printer.talk(&format!("values and table are not known: {trouble}"));
+                    None
+                }
+            };
             let members: Vec<_> = planned.iter().flat_map(|planned| &planned.members).collect();
             let values = members.iter().map(|it| (it.name.clone(), it.values.clone()));
             let names = members.iter().map(|it| it.name.as_str());
-            studies.push(read(run)?.with_values(&values.collect()).in_order(names));
+            studies.push(
+                Study::read(&planning::log_of(run)?).with_values(&values.collect()).in_order(names),
+            );
             graphs.push(planned);
         }
         let spec = graphs.iter().flatten().find_map(|planned| planned.table.clone());
@@ -125,7 +130,13 @@ impl Told {
             }
             return made.map_err(|fault| wrong(&fault));
         }
-        let declared = self.spec.as_ref().map(make);
+        let mut declared = self.spec.as_ref().map(make);
+        if let (Some(Err(fault @ TableFault::Baseline { .. })), Some(spec)) =
+            (&declared, &self.spec)
+        {
+            printer.talk(&format!("the table has no baseline: {fault}"));
+            declared = Some(make(&TableSpec { baseline: None, ..spec.clone() }));
+        }
         if let Some(Err(fault)) = &declared {
             let hint = fault.hint().map_or_else(String::new, |hint| format!("; {hint}"));
             printer.talk(&format!("the table that was declared cannot be shown: {fault}{hint}"));
@@ -177,17 +188,6 @@ fn parquet(table: &Pivot, to_stdout: bool, printer: Printer) -> Result<Vec<u8>, 
     Ok(table.to_parquet())
 }
 
-fn read(run: &Run) -> Result<Study, Trouble> {
-    let text = run.events().map_err(of_store)?;
-    let records = Record::read_log(&text).map_err(|(line, error)| {
-        Trouble::wrong(
-            format!("line {line} of the log of `{}` cannot be read: {error}", run.id()),
-            "it was altered, or written by a newer mstar",
-        )
-    })?;
-    Ok(Study::read(&records))
-}
-
 fn page_path(runs: &[Run], output: Option<&Path>) -> Result<PathBuf, Trouble> {
     match (output, runs) {
         (Some(path), _) => Ok(path.to_owned()),
@@ -202,9 +202,9 @@ fn page_path(runs: &[Run], output: Option<&Path>) -> Result<PathBuf, Trouble> {
 fn put_page(
     told: Told,
     table: Pivot,
-    store: &Store,
-    runs: &[Run],
+    (store, runs): (&Store, &[Run]),
     path: &Path,
+    printer: Printer,
 ) -> Result<(), Trouble> {
     let drawn = told.planned.as_ref().filter(|planned| planned.graph.len() <= STAGES_DRAWN);
     let names: Vec<&str> = runs.iter().map(Run::id).collect();
@@ -217,10 +217,12 @@ fn put_page(
         _ => Vec::new(),
     };
     let extras = Extras {
-        samples: match &told.planned {
-            Some(planned) => samples(store, &planned.graph)?,
-            None => Vec::new(),
-        },
+        samples: told.planned.as_ref().map_or_else(Vec::new, |planned| {
+            samples(store, &planned.graph).unwrap_or_else(|trouble| {
+                printer.talk(&format!("the page shows no samples: {trouble}"));
+                Vec::new()
+            })
+        }),
         recipe,
         commands,
         graph_svg: drawn.map(|planned| graph_svg(&told.study, planned)),
@@ -232,15 +234,17 @@ fn put_page(
 
 /// The resolved recipe, but for what has no effect.
 fn recipe_lines(resolved: &str) -> Vec<RecipeLine> {
-    let has_effect = |it: &RecordedValue| !it.value.is_null() && !it.origin.ends_with(INERT);
+    let has_effect = |it: &RecordedValue| {
+        !it.value.is_null() && !INERT.iter().any(|words| it.origin.ends_with(words))
+    };
     let values = recorded::values(resolved).into_iter().filter(has_effect);
     let line =
         |it: RecordedValue| RecipeLine { value: it.in_words(), key: it.key, origin: it.origin };
     values.map(line).collect()
 }
 
-/// What the origin of a value without effect ends with.
-const INERT: &str = "without effect";
+/// What the origin of a value ends with that is not what ran.
+const INERT: [&str; 2] = ["without effect", ", varies"];
 
 /// The graph with the seconds that each stage took.
 fn graph_svg(study: &Study, planned: &PlannedGraph) -> String {

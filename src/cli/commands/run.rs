@@ -89,7 +89,7 @@ impl Job {
         let asked = Asked::read(file, &arguments.over)?;
         let planned = PlannedGraph::of(&asked, asked.graph()?);
         printer.notes(&asked.notes);
-        let (text, resolved) = (asked.text().to_owned(), asked.resolved.to_toml());
+        let (text, resolved) = (asked.text().to_owned(), asked.to_toml());
         Ok(Self { planned, record: Recorded::New { text, resolved } })
     }
 
@@ -97,6 +97,7 @@ impl Job {
     fn frozen(name: &str, store: &Path) -> Result<Self, Trouble> {
         let (_, run) = planning::find_run(store, Some(name).filter(|name| !name.is_empty()))?;
         let planned = PlannedGraph::read(&run)?;
+        planning::log_of(&run)?;
         Ok(Self { planned, record: Recorded::Old(run.id().to_owned()) })
     }
 

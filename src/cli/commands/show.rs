@@ -7,7 +7,6 @@ use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::{self, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::recorded::{self, RecordedValue, entry};
-use crate::event::Record;
 use crate::plan::MemberSummary;
 use crate::report::{Study, summary};
 use crate::store::{IndexedMetric, Run};
@@ -21,7 +20,7 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
         let over = Over { set: arguments.set.clone(), ..Over::default() };
         let asked = Asked::read(file, &over)?;
         match arguments.resolved {
-            true => printer.data(&(asked.resolved.to_toml() + members(&asked).as_str()))?,
+            true => printer.data(&(asked.to_toml() + members(&asked).as_str()))?,
             false => printer.data(asked.text())?,
         }
         return Ok(Exit::Done);
@@ -35,7 +34,7 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
         printer.data(&run.resolved().map_err(of_store)?)?;
         return Ok(Exit::Done);
     }
-    let records = Record::read_log(&run.events().map_err(of_store)?).unwrap_or_default();
+    let records = planning::log_of(&run)?;
     printer.data(&format!(
         "{}\n{}",
         run.folder().display(),

@@ -401,7 +401,7 @@ impl Reader<'_> {
                 "rows" => &mut written.rows,
                 "columns" => &mut written.columns,
                 "values" => &mut written.values,
-                "over" => &mut written.over,
+                "over" => written.over.get_or_insert_default(),
                 "baseline" => {
                     written.baseline = self.text(inner, "baseline");
                     continue;

@@ -39,7 +39,8 @@ pub(super) struct WrittenTable {
     pub(super) rows: Vec<Word>,
     pub(super) columns: Vec<Word>,
     pub(super) values: Vec<Word>,
-    pub(super) over: Vec<Word>,
+    /// None when it is not written: then seeds are averaged over.
+    pub(super) over: Option<Vec<Word>>,
     pub(super) baseline: Option<Word>,
 }
 
@@ -48,10 +49,10 @@ impl WrittenTable {
     pub(super) fn complete(&self, axes: &[&str]) -> Option<TableSpec> {
         self.span.as_ref()?;
         let words = |words: &[Word]| words.iter().map(|word| word.0.clone()).collect::<Vec<_>>();
-        let mut over = words(&self.over);
+        let mut over = words(self.over.as_deref().unwrap_or_default());
         let columns = words(&self.columns);
         let mut rows = words(&self.rows);
-        if self.over.is_empty()
+        if self.over.is_none()
             && axes.contains(&"seed")
             && ![&rows, &columns].iter().any(|it| it.iter().any(|key| key == "seed"))
         {
@@ -81,7 +82,7 @@ impl WrittenTable {
         };
         let axes = experiment.axes();
         let mut seen = BTreeSet::new();
-        for (key, span) in self.rows.iter().chain(&self.columns).chain(&self.over) {
+        for (key, span) in self.rows.iter().chain(&self.columns).chain(self.over.iter().flatten()) {
             if !axes.contains(&key.as_str()) {
                 let known = listed(axes.iter().map(|axis| format!("`{axis}`")), "and");
                 let hint = match did_you_mean(key, axes.iter().copied()) {
