@@ -36,7 +36,7 @@ const INERT: &[Inert] = &[
     Inert {
         keys: &["temperature.value"],
         decider: "temperature.mode",
-        when: |recipe| recipe.temperature.mode != TemperatureMode::Fixed,
+        when: |recipe| recipe.temperature.mode == TemperatureMode::Schedule,
         hint: "leave it out, or write `temperature.mode = \"fixed\"`",
     },
     Inert {
