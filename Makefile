@@ -19,8 +19,8 @@ test: ## run every test, setting up what it needs
 
 bench: ## print the ratios of the book's performance page
 	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch \
-	  cargo bench --locked --bench generation --bench packing --bench planning \
-	  --bench scheduling
+	  cargo bench --locked --bench expanding --bench generation --bench packing \
+	  --bench planning --bench report --bench scheduling
 
 base: ## train the shipped base checkpoint again (recipes/base.toml)
 	@$(BUILD)

@@ -31,6 +31,12 @@ pub(crate) enum Command {
     Show(Show),
     /// List the runs in the store.
     List(List),
+    /// Compare two recipes, runs or members: values, stages, metrics.
+    Diff(Diff),
+    /// Walk through samples: picture, question, responses, what was kept and why.
+    Rollouts(Rollouts),
+    /// Bring the index of runs up to date.
+    Index(Index),
     /// Show what happened in a run (default: the latest).
     Report(Report),
     /// Ask a model one question about one image.
@@ -175,14 +181,131 @@ pub(crate) struct Show {
     /// Set a key first.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Show values and metrics of this member of the run.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["resolved", "set"])]
+    pub(crate) member: Option<String>,
+    /// In which form a member is shown.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text, requires = "member")]
+    pub(crate) format: TextOrJson,
 }
 
 /// Arguments of `list`.
 #[derive(Args, Debug)]
 pub(crate) struct List {
+    /// Only runs with such a name, `*` for anything.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) name: Option<String>,
+    /// Only what this holds for, such as `training.method=continuous` or `test.accuracy>0.7`.
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) conditions: Vec<String>,
+    /// Sort by a key or a metric (default: as they began).
+    #[arg(long, value_name = "KEY")]
+    pub(crate) sort: Option<String>,
+    /// The largest, or the latest, first.
+    #[arg(long)]
+    pub(crate) descending: bool,
+    /// Only the first so many.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) limit: Option<usize>,
+    /// Members, not runs.
+    #[arg(long)]
+    pub(crate) members: bool,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = TableFormat::Text)]
+    pub(crate) format: TableFormat,
+}
+
+/// Forms of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// Arguments of `index`.
+#[derive(Args, Debug)]
+pub(crate) struct Index {
+    /// Make it anew from the records.
+    #[arg(long)]
+    pub(crate) rebuild: bool,
     /// In which form.
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     pub(crate) format: TextOrJson,
+}
+
+/// Arguments of `diff`.
+#[derive(Args, Debug)]
+pub(crate) struct Diff {
+    /// A recipe file, a run, or a member of one as `RUN/MEMBER`.
+    #[arg(value_name = "A")]
+    pub(crate) before: String,
+    /// What it is compared with.
+    #[arg(value_name = "B")]
+    pub(crate) after: String,
+    /// The member to compare where a run has several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member: Option<String>,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) format: TextOrJson,
+}
+
+/// Arguments of `rollouts`.
+#[derive(Args, Debug)]
+pub(crate) struct Rollouts {
+    /// The run (default: the latest).
+    pub(crate) run: Option<String>,
+    /// The member, where the run has several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member: Option<String>,
+    /// The iteration; 0 before the first (default: the last that has samples).
+    #[arg(long, value_name = "N")]
+    pub(crate) iteration: Option<u32>,
+    /// The stage whose responses are shown, such as `explore 2`.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["iteration", "split"])]
+    pub(crate) stage: Option<String>,
+    /// Which prompts: what was explored, or a held-out split.
+    #[arg(long, value_enum)]
+    pub(crate) split: Option<SampleSplit>,
+    /// Only right responses.
+    #[arg(long, conflicts_with = "wrong")]
+    pub(crate) right: bool,
+    /// Only wrong responses.
+    #[arg(long)]
+    pub(crate) wrong: bool,
+    /// Only what was kept to train on.
+    #[arg(long, conflicts_with = "dropped")]
+    pub(crate) kept: bool,
+    /// Only what was not kept to train on.
+    #[arg(long)]
+    pub(crate) dropped: bool,
+    /// At most so many prompts.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Draw the prompts with this seed (default: the first ones).
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) format: TextOrJson,
+    /// Write the pictures into this folder, as PNG.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+}
+
+/// Prompts that a policy answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SampleSplit {
+    /// What was explored.
+    Train,
+    /// What choices are made on.
+    Validation,
+    /// What is read at the end.
+    Test,
 }
 
 /// A temperature as recipes take it.
@@ -204,8 +327,9 @@ pub(crate) enum TextOrJson {
 /// Arguments of `report`.
 #[derive(Args, Debug)]
 pub(crate) struct Report {
-    /// The run (default: the latest).
-    pub(crate) run: Option<String>,
+    /// The runs (default: the latest). Members of several lie side by side.
+    #[arg(value_name = "RUN")]
+    pub(crate) runs: Vec<String>,
     /// In which form.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
@@ -213,6 +337,28 @@ pub(crate) struct Report {
     /// output).
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) table: Table,
+}
+
+/// What of the table an experiment declares is laid out otherwise.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Table {
+    /// Axes of which each combination is a row; those named nowhere are rows too.
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
+    pub(crate) rows: Option<Vec<String>>,
+    /// Axes of which each combination is a column.
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Metrics, such as `test.accuracy` and `test.gain`.
+    #[arg(long, value_name = "METRIC,…", value_delimiter = ',')]
+    pub(crate) values: Option<Vec<String>>,
+    /// Axes to average over; by default `seed`.
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
+    pub(crate) over: Option<Vec<String>>,
+    /// The row that the others are compared with.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) baseline: Option<String>,
 }
 
 /// Forms of a report.
@@ -222,7 +368,15 @@ pub(crate) enum ReportFormat {
     Html,
     /// Tables for the terminal.
     Text,
-    /// For programs.
+    /// The table of members, for Markdown.
+    Markdown,
+    /// The table of members, for LaTeX with booktabs.
+    Latex,
+    /// The table of members, for spreadsheets.
+    Csv,
+    /// The table of members, for data frames.
+    Parquet,
+    /// Everything, for programs.
     Json,
 }
 

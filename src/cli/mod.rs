@@ -7,12 +7,17 @@
 mod arguments;
 mod asked;
 mod commands;
+mod comparison;
+mod conditions;
 mod exit;
 mod files;
+mod outcomes;
 mod planning;
 mod printer;
 mod progress;
+mod recorded;
 mod records;
+mod rollouts;
 mod samples;
 
 use arguments::{Arguments, Command};
@@ -66,6 +71,9 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Run(run) => commands::run(run, store, printer),
         Command::Show(show) => commands::show(show, store, printer),
         Command::List(list) => commands::list(list, store, printer),
+        Command::Diff(diff) => commands::diff(diff, store, printer),
+        Command::Rollouts(rollouts) => commands::rollouts(rollouts, store, printer),
+        Command::Index(index) => commands::index(index, store, printer),
         Command::Report(report) => commands::report(report, store, printer),
         Command::Data(data) => commands::data(data, printer),
         Command::Gc(gc) => commands::gc(gc, store, printer),

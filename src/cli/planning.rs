@@ -175,18 +175,60 @@ pub(crate) fn find_run(store: &Path, name: Option<&str>) -> Result<(Store, Run),
         None => opened.latest_run().map_err(of_store)?.ok_or_else(nothing)?,
         Some(name) => {
             let runs = opened.runs().map_err(of_store)?;
-            let known: Vec<&str> = runs.iter().map(Run::id).collect();
-            let found = runs.iter().find(|run| run.id() == name);
-            found.cloned().ok_or_else(|| {
-                let hint = match known.is_empty() {
-                    true => "start one: `mstar run recipes/quickstart.toml`".to_owned(),
-                    false => format!("runs in the store: {}", known.join(", ")),
-                };
-                Trouble::wrong(format!("no run is called `{name}`"), hint)
-            })?
+            find_named("run", name, &runs, Run::id)?.clone()
         }
     };
     Ok((opened, run))
+}
+
+/// Names that a message lists.
+const LISTED: usize = 12;
+
+/// The one of its name, or else the only one that the name begins or is a pattern for.
+pub(crate) fn find_named<'a, T>(
+    what: &str,
+    name: &str,
+    all: &'a [T],
+    name_of: fn(&T) -> &str,
+) -> Result<&'a T, Trouble> {
+    if let Some(found) = all.iter().find(|it| name_of(it) == name) {
+        return Ok(found);
+    }
+    let pattern = name.contains(['*', '?', '[']).then(|| glob::Pattern::new(name).ok()).flatten();
+    // A number is not begun by another: `tiny-1` does not stand for `tiny-12`.
+    let is_digit = |c: char| c.is_ascii_digit();
+    let goes_on = |rest: &str| !(name.ends_with(is_digit) && rest.starts_with(is_digit));
+    let begins = |full: &str| full.strip_prefix(name).is_some_and(goes_on) && !name.is_empty();
+    let is_meant = |it: &&T| match &pattern {
+        Some(pattern) => pattern.matches(name_of(it)),
+        None => begins(name_of(it)),
+    };
+    let meant: Vec<&T> = all.iter().filter(is_meant).collect();
+    let list = |names: &mut dyn Iterator<Item = &T>, count: usize| {
+        let mut names: Vec<&str> = names.take(LISTED).map(name_of).collect();
+        if count > LISTED {
+            names.push("…");
+        }
+        names.join(", ")
+    };
+    match meant.as_slice() {
+        [one] => Ok(one),
+        [] => {
+            let hint = match (all.is_empty(), what) {
+                (true, "run") => "start one: `mstar run recipes/quickstart.toml`".to_owned(),
+                (true, _) => "there is none".to_owned(),
+                (false, "run") => {
+                    format!("runs in the store: {}", list(&mut all.iter(), all.len()))
+                }
+                (false, _) => format!("there are: {}", list(&mut all.iter(), all.len())),
+            };
+            Err(Trouble::wrong(format!("no {what} is called `{name}`"), hint))
+        }
+        several => {
+            let hint = format!("name one: {}", list(&mut several.iter().copied(), several.len()));
+            Err(Trouble::wrong(format!("`{name}` could be any of {}", several.len()), hint))
+        }
+    }
 }
 
 /// The folder of the policy that a run ended with.

@@ -18,10 +18,14 @@ impl Printer {
 
     /// Prints data. A reader that went away (`mstar … | head`) is no failure.
     pub(crate) fn data(self, text: &str) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
         let newline = if text.ends_with('\n') { "" } else { "\n" };
-        match stdout.write_all(format!("{text}{newline}").as_bytes()).and_then(|()| stdout.flush())
-        {
+        self.bytes(format!("{text}{newline}").as_bytes())
+    }
+
+    /// Prints data that may be no text.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
         }
@@ -51,9 +55,34 @@ impl Printer {
         eprintln!("{text}");
     }
 
+    /// Whether data goes before somebody's eyes.
+    pub(crate) fn shows_data(self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Whether progress is redrawn in place.
     pub(crate) fn redraws(self) -> bool {
         !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Whether the terminal may be drawn in.
+    pub(crate) fn shows_pictures(self) -> bool {
+        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+    }
+
+    /// Whether somebody is there to answer.
+    pub(crate) fn asks(self) -> bool {
+        io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Asks for a line; `None` when there are no more.
+    pub(crate) fn ask(self, question: &str) -> io::Result<Option<String>> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(question.as_bytes())?;
+        stdout.flush()?;
+        let mut line = String::new();
+        let length = io::stdin().read_line(&mut line)?;
+        Ok((length > 0).then(|| line.trim().to_owned()))
     }
 
     /// Whether plain lines tell of progress.

@@ -1,19 +1,82 @@
 //! Some prompts with what the policy answered before and after, for the report.
 
 use super::exit::Trouble;
-use super::planning::of_store;
+use super::rollouts::{choices, in_words, pictured, read};
 use crate::base::{Hint, Key};
-use crate::data::{Reference, Sample, mini_vista, preview::png, table, table::Rollout};
+use crate::data::{Reference, Sample, mini_vista, preview::png, table::Rollout};
 use crate::plan::{Branch, Evaluate, Graph, Node, Port, Split, Stage};
 use crate::report::{Answer, SampleView};
-use crate::store::{Artifact, Store};
+use crate::store::Store;
 use std::collections::BTreeMap;
 
 /// Samples of each sort: right, right with a wrong step, wrong.
 const OF_EACH: usize = 6;
 
-/// Samples from the last evaluation whose responses are in the store, preferably on test.
+/// Samples from the last evaluation whose responses are in the store, preferably on test, and from
+/// the last exploration that was selected from.
 pub(crate) fn samples(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, Trouble> {
+    let mut views = evaluated(store, graph)?;
+    views.extend(explored(store, graph)?);
+    Ok(views)
+}
+
+/// Right responses that were explored: some that were kept to train on, and some that were not.
+fn explored(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, Trouble> {
+    let explorations = graph.nodes().filter(|node| matches!(node.stage, Stage::Explore(_)));
+    let mut last = None;
+    for node in explorations {
+        if let Some(choices) = choices(store, graph, None, node)? {
+            last = Some((node, choices));
+        }
+    }
+    let Some((node, choices)) = last else { return Ok(Vec::new()) };
+    let Some(prompts) = node.inputs.get(&Port::Prompts) else { return Ok(Vec::new()) };
+    let rollouts: Vec<Rollout> = read(store, node.key, "rollouts.parquet")?;
+    let mut counts = [0; 2];
+    let mut chosen: BTreeMap<u64, (Rollout, &String)> = BTreeMap::new();
+    for rollout in rollouts.into_iter().filter(|rollout| rollout.correct) {
+        let Some(choice) = choices.get(&(rollout.prompt, rollout.sample)) else { continue };
+        let count = &mut counts[usize::from(choice == "kept")];
+        if *count < OF_EACH && !chosen.contains_key(&rollout.prompt) {
+            *count += 1;
+            chosen.insert(rollout.prompt, (rollout, choice));
+        }
+    }
+    let ids: Vec<u64> = chosen.keys().copied().collect();
+    let pictured = pictured(store, *prompts, "train", &ids)?;
+    let view = |(id, (sample, reference)): (u64, (Sample, Option<Reference>))| {
+        let (rollout, choice) = &chosen[&id];
+        let answer = judge(rollout, reference.as_ref());
+        let choice = Some((*choice == "kept", in_words(choice)));
+        view_of(&sample, node.role.iteration, "train", answer, choice)
+    };
+    pictured.into_iter().map(view).collect()
+}
+
+fn view_of(
+    sample: &Sample,
+    iteration: u32,
+    split: &str,
+    answer: Answer,
+    choice: Option<(bool, String)>,
+) -> Result<SampleView, Trouble> {
+    let image = png(&sample.image)
+        .map_err(|error| Trouble::wrong(error.to_string(), error.hint().unwrap_or_default()))?;
+    Ok(SampleView {
+        iteration,
+        split: split.to_owned(),
+        id: sample.id.to_string(),
+        category: sample.category.clone(),
+        question: sample.question.clone(),
+        image,
+        gold: sample.answer.clone(),
+        answer,
+        before: None,
+        choice,
+    })
+}
+
+fn evaluated(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, Trouble> {
     let evaluations: Vec<&Node> = graph
         .nodes()
         .filter(|node| node.role.branch != Branch::Control && split_of(node).is_some())
@@ -48,18 +111,9 @@ pub(crate) fn samples(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, T
             continue;
         }
         *count += 1;
-        let image = png(&sample.image)
-            .map_err(|error| Trouble::wrong(error.to_string(), error.hint().unwrap_or_default()))?;
         views.push(SampleView {
-            iteration: last.role.iteration,
-            split: split.to_owned(),
-            id: sample.id.to_string(),
-            category: sample.category.clone(),
-            question: sample.question.clone(),
-            image,
-            gold: sample.answer.clone(),
-            answer,
             before: before.get(&sample.id).map(|rollout| judge(rollout, reference)),
+            ..view_of(sample, last.role.iteration, split, answer, None)?
         });
     }
     Ok(views)
@@ -86,14 +140,4 @@ fn judge(rollout: &Rollout, reference: Option<&Reference>) -> Answer {
 fn responses(store: &Store, key: Key) -> Result<BTreeMap<u64, Rollout>, Trouble> {
     let rollouts: Vec<Rollout> = read(store, key, "rollouts.parquet")?;
     Ok(rollouts.into_iter().map(|rollout| (rollout.prompt, rollout)).collect())
-}
-
-/// The rows of a table in an artifact; none where artifact or table are not there.
-fn read<R: table::Row>(store: &Store, key: Key, name: &str) -> Result<Vec<R>, Trouble> {
-    let artifact: Option<Artifact> = store.artifact(key).map_err(of_store)?;
-    let Some(artifact) = artifact.filter(|artifact| artifact.contains(name)) else {
-        return Ok(Vec::new());
-    };
-    let bytes = artifact.read(name).map_err(of_store)?;
-    table::decode(&bytes).map_err(|error| Trouble::wrong(error.to_string(), "run it again"))
 }

@@ -1,7 +1,7 @@
 //! Line charts as SVG, drawn by hand: colours are classes of the page's style sheet, so that one
 //! drawing serves light, dark and paper, which a plotting library's fixed colours cannot.
 
-use super::numbers::ticks;
+use super::numbers::{ticks, whole_ticks};
 use std::fmt::{Arguments, Write as _};
 
 /// Width of every chart in its own units; the page scales it.
@@ -50,6 +50,52 @@ impl Svg {
         ));
     }
 
+    /// A tile of a heat map, shaded by a share in per cent; without one it says that nothing is
+    /// known.
+    pub(super) fn tile(
+        &mut self,
+        (x, y): (f64, f64),
+        (w, h): (f64, f64),
+        share: Option<f64>,
+        tip: &str,
+    ) {
+        let tip = escape(tip);
+        let (class, style) = match share {
+            Some(share) => ("tile", format!(r#" style="--p:{share:.0}""#)),
+            None => ("tile unknown", String::new()),
+        };
+        self.add(format_args!(
+            r#"<rect x="{x:.1}" y="{y:.1}" width="{w:.1}" height="{h:.1}" class="{class}"{style} data-tip="{tip}"><title>{tip}</title></rect>"#
+        ));
+    }
+
+    /// A line of parallel coordinates: its number, its shade, its places on the axes and what it is.
+    pub(super) fn thread(
+        &mut self,
+        number: usize,
+        points: &[(f64, f64)],
+        share: f64,
+        places: &[usize],
+        text: &str,
+    ) {
+        let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.0} {y:.1}")).collect();
+        let places: Vec<String> = places.iter().map(usize::to_string).collect();
+        let (points, places, text) = (points.join("L"), places.join(","), escape(text));
+        self.add(format_args!(
+            r#"<path d="M{points}" class="thread" style="--p:{share:.0}" data-line="{number}" data-at="{places}" data-label="{text}"/>"#
+        ));
+    }
+
+    /// A value on an axis of parallel coordinates.
+    pub(super) fn value(&mut self, (x, y): (f64, f64), (axis, place): (usize, usize), text: &str) {
+        let text = escape(text);
+        self.add(format_args!(
+            r#"<g class="value" data-value="{axis},{place}"><circle cx="{x:.0}" cy="{y:.1}" r="3.5"/><text x="{:.0}" y="{:.1}">{text}</text></g>"#,
+            x + 8.0,
+            y + 4.5
+        ));
+    }
+
     pub(super) fn close(mut self) -> String {
         self.0.push_str("</svg>");
         self.0
@@ -91,6 +137,18 @@ pub(super) struct Series {
     pub(super) points: Vec<Point>,
     /// Whether points are marked and answer to the pointer.
     pub(super) marked: bool,
+    /// Its number and name where lines can be hidden one by one.
+    pub(super) line: Option<(usize, String)>,
+}
+
+impl Series {
+    /// Attributes by which the script finds everything of the line.
+    fn attributes(&self) -> String {
+        match &self.line {
+            Some((number, _)) => format!(r#" data-line="{number}""#),
+            None => String::new(),
+        }
+    }
 }
 
 /// A line chart.
@@ -168,7 +226,7 @@ impl Chart {
             y = y.max(1e-9);
             ticks(y, 4)
         };
-        let mut x_ticks = ticks(x, 7);
+        let mut x_ticks = whole_ticks(x, 7);
         // The axis ends with the data, not with the next round number.
         if x_ticks.last().is_some_and(|last| *last > x * 1.02) {
             x_ticks.pop();
@@ -179,7 +237,10 @@ impl Chart {
         debug_assert!(x > 0.0);
         Some(Frame {
             left: 46.0,
-            right: WIDTH - (longest as f64 * 9.0 + 14.0).clamp(132.0, 260.0),
+            right: match longest {
+                0 => WIDTH - 16.0,
+                longest => WIDTH - (longest as f64 * 9.0 + 14.0).clamp(132.0, 260.0),
+            },
             top: 30.0,
             bottom: self.height - 44.0,
             x: x_ticks,
@@ -228,8 +289,11 @@ impl Chart {
         }
         let overflow = places.last().map_or(0.0, |last| (last - frame.bottom + 4.0).max(0.0));
         for ((x, _, series), place) in names.iter().zip(places) {
-            let class = format!("name {}", series.class);
-            svg.text(x.min(frame.right) + 10.0, place - overflow + 4.5, &class, &series.name);
+            let (x, y) = (x.min(frame.right) + 10.0, place - overflow + 4.5);
+            let (class, name, own) = (series.class, escape(&series.name), series.attributes());
+            svg.add(format_args!(
+                r#"<text x="{x:.1}" y="{y:.1}" class="name {class}"{own}>{name}</text>"#
+            ));
         }
     }
 }
@@ -253,20 +317,26 @@ fn band(svg: &mut Svg, frame: &Frame, series: &Series) {
     let there = with_interval().map(|(x, interval)| (x, interval[1]));
     let back: Vec<_> = with_interval().map(|(x, interval)| (x, interval[0])).collect();
     let path = path(frame, there.chain(back.into_iter().rev()));
-    svg.add(format_args!(r#"<path d="{path}Z" class="band {}"/>"#, series.class));
+    let (class, own) = (series.class, series.attributes());
+    svg.add(format_args!(r#"<path d="{path}Z" class="band {class}"{own}/>"#));
 }
 
 fn line(svg: &mut Svg, frame: &Frame, series: &Series) {
     let class = series.class;
     let path = path(frame, series.points.iter().map(|point| (point.x, point.y)));
-    svg.add(format_args!(r#"<path d="{path}" class="line {class}"/>"#));
+    let own = series.attributes();
+    let label = match &series.line {
+        Some((_, name)) if !series.marked => format!(r#" data-label="{}""#, escape(name)),
+        _ => String::new(),
+    };
+    svg.add(format_args!(r#"<path d="{path}" class="line {class}"{own}{label}/>"#));
     if !series.marked {
         return;
     }
     for point in series.points.iter().filter(|point| point.y.is_finite()) {
         let (x, y, tip) = (frame.x_at(point.x), frame.y_at(point.y), escape(&point.tip));
         svg.add(format_args!(
-            r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" class="point {class}" data-tip="{tip}"><title>{tip}</title></circle>"#
+            r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" class="point {class}"{own} data-tip="{tip}"><title>{tip}</title></circle>"#
         ));
     }
 }

@@ -2,15 +2,13 @@
 
 use super::chart::{Chart, Point, Series, Svg, small_multiple};
 use super::metrics::Evaluated;
-use super::model::{Branch, Measured, Member, Study};
-use super::numbers::{count, percent, percent_or_dash, points, range, ticks};
+use super::model::{Branch, Measured, Member};
+use super::numbers::{count, percent, percent_or_dash, points, range, whole_ticks};
 use super::sections::{Table, by_category};
 use serde::Serialize;
 
 /// Categories drawn before the figure would fill the page; the table has them all.
 const CATEGORIES_DRAWN: usize = 24;
-/// Lines in a figure of members before none can be told from another.
-const MEMBERS_DRAWN: usize = 12;
 
 /// A figure: an identifier, a title, what was measured on what, the drawing, the numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,45 +26,6 @@ pub(super) fn of_member(member: &Member, suffix: &str) -> Vec<Figure> {
     let figures = [accuracy, categories, dynamics, wrong_steps, selected, loss];
     let drawn = figures.into_iter().filter_map(|draw| draw(member));
     drawn.map(|figure| Figure { id: format!("{}{suffix}", figure.id), ..figure }).collect()
-}
-
-/// Accuracy of every member of a grid on one chart; `None` for a single one or too many.
-pub(super) fn of_members(study: &Study) -> Option<Figure> {
-    if !(2..=MEMBERS_DRAWN).contains(&study.members.len()) {
-        return None;
-    }
-    const CLASSES: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
-    let split = study.members.first()?.result_split();
-    let lines = study.members.iter().enumerate().map(|(index, member)| Series {
-        name: member.name.clone(),
-        class: CLASSES[index % CLASSES.len()],
-        points: evaluation_points(
-            member,
-            &member.name,
-            member.curve(split, Branch::Evolution),
-            false,
-        ),
-        marked: true,
-    });
-    let chart = Chart {
-        label: format!("{split} accuracy of every member against optimizer steps"),
-        x_label: "optimizer steps".into(),
-        y_label: format!("{split} accuracy, %"),
-        height: 360.0,
-        percent: true,
-        shade: false,
-        series: lines.collect(),
-    };
-    Some(Figure {
-        id: "fig-members".into(),
-        title: "Members side by side".into(),
-        caption: format!(
-            "Greedy accuracy on the {split} prompts against optimizer steps, one line a member. \
-             Intervals are in the table of members."
-        ),
-        body: chart.svg()?,
-        table: Table::default(),
-    })
 }
 
 fn evaluation_points(
@@ -100,6 +59,7 @@ fn accuracy(member: &Member) -> Option<Figure> {
         class,
         points: evaluation_points(member, name, curve, true),
         marked: true,
+        line: None,
     };
     let mut series = vec![line(split, "c1", result)];
     if split == "test" {
@@ -147,6 +107,7 @@ fn categories(member: &Member) -> Option<Figure> {
         name: String::new(),
         class,
         marked: banded,
+        line: None,
         points: curve
             .iter()
             .filter_map(|(iteration, it)| {
@@ -196,6 +157,7 @@ fn dynamics(member: &Member) -> Option<Figure> {
     let line = |name: String, class, values: Vec<(u32, u64, Option<f64>)>| Series {
         class,
         marked: true,
+        line: None,
         points: values
             .into_iter()
             .filter_map(|(iteration, step, share)| {
@@ -299,7 +261,13 @@ fn wrong_steps(member: &Member) -> Option<Figure> {
     let series: Vec<Series> = [(answers, "c1", answered), (kept, "c6", selected)]
         .into_iter()
         .filter(|(_, _, points)| !points.is_empty())
-        .map(|(name, class, points)| Series { name: name.into(), class, points, marked: true })
+        .map(|(name, class, points)| Series {
+            name: name.into(),
+            class,
+            points,
+            marked: true,
+            line: None,
+        })
         .collect();
     let mut table = Table::new(&[
         "iteration",
@@ -343,7 +311,7 @@ fn selected(member: &Member) -> Option<Figure> {
         member.selections.iter().filter(|it| it.at.branch == Branch::Evolution).collect();
     let most = rows.iter().map(|it| it.value.rollouts).max()? as f64;
     let (width, height, left, top, bottom) = (720.0, 280.0, 76.0, 30.0, 236.0);
-    let scale = ticks(most, 4);
+    let scale = whole_ticks(most, 4);
     let last = scale.last().copied().unwrap_or(1.0);
     let y = |value: f64| bottom - (bottom - top) * value / last;
     let mut svg = Svg::open(width, height, "responses sampled, right and kept by iteration");
@@ -450,7 +418,13 @@ fn loss(member: &Member) -> Option<Figure> {
         [("control", "control faint", control), ("evolution", "c1", evolution)]
             .into_iter()
             .filter(|(_, _, points)| !points.is_empty())
-            .map(|(name, class, points)| Series { name: name.into(), class, points, marked: false })
+            .map(|(name, class, points)| Series {
+                name: name.into(),
+                class,
+                points,
+                marked: false,
+                line: None,
+            })
             .collect();
     let chart = Chart {
         label: "training loss against optimizer steps".into(),

@@ -1,19 +1,22 @@
 //! The page: one file that asks nothing of the network, readable without its script.
 
+use super::chart::escape;
 use super::figures::{self, Figure};
 use super::model::{Member, State, Study};
 use super::numbers::{count, instant};
+use super::pivot::Pivot;
 use super::sections::{
     Headline, Table, by_category, by_iteration, by_member, device, devices, ending, headline,
 };
-use super::{seeds, timeline};
+use super::sheet::Sheet;
+use super::{axes, lines, timeline};
 use crate::base::Digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use image::ImageFormat;
 use minijinja::{AutoEscape, Environment, Value, value::Serde};
 use serde::Serialize;
 
-/// Members shown with all their figures; of the others the table and the JSON say enough.
+/// Members shown with all their figures; of more, only the one that leads.
 const MEMBERS_SHOWN: usize = 4;
 /// Rows of the table of members.
 const MEMBERS_LISTED: usize = 400;
@@ -33,6 +36,8 @@ pub struct Extras {
     pub commands: Vec<String>,
     /// A drawing of the graph, trusted as markup: only from our own planner.
     pub graph_svg: Option<String>,
+    /// How several members are laid out; when absent, as the log alone allows.
+    pub table: Option<Pivot>,
 }
 
 /// A key of the resolved recipe.
@@ -67,6 +72,8 @@ pub struct SampleView {
     pub answer: Answer,
     /// What the policy before the evolution answered.
     pub before: Option<Answer>,
+    /// Whether a selection kept the answer to train on, and how to say so; `None` where none looked.
+    pub choice: Option<(bool, String)>,
 }
 
 /// A response and what became of it.
@@ -87,7 +94,7 @@ pub struct Answer {
 struct Page<'a> {
     nonce: &'a str,
     style: &'static str,
-    script: &'static str,
+    script: String,
     run: &'a str,
     name: &'a str,
     started: String,
@@ -98,8 +105,8 @@ struct Page<'a> {
     members: Vec<MemberView>,
     member_table: Table,
     members_left_out: usize,
-    seed_table: Option<Table>,
-    member_figure: Option<Figure>,
+    sheet: Option<Sheet>,
+    grid_figures: Vec<Figure>,
     problems: Vec<Problem>,
     stage_count: usize,
     notes: Vec<(Option<&'a str>, &'a str)>,
@@ -134,6 +141,10 @@ struct Card<'a> {
     /// Whether the picture is so small that its pixels are to be seen.
     pixelated: bool,
     gold: &'a str,
+    /// Words that filters ask for, such as `right kept`.
+    words: String,
+    /// Whether it was trained on and why not.
+    choice: Option<&'a str>,
     answers: Vec<(String, &'static str, &'a Answer)>,
 }
 
@@ -156,6 +167,8 @@ struct Problem {
 /// The page of a study.
 pub fn page(study: &Study, extras: &Extras) -> String {
     let shown = shown(study);
+    let table = (study.members.len() > 1)
+        .then(|| extras.table.clone().unwrap_or_else(|| Pivot::plain(study)));
     let members: Vec<MemberView> = shown
         .iter()
         .enumerate()
@@ -173,17 +186,18 @@ pub fn page(study: &Study, extras: &Extras) -> String {
     };
     // A nonce that nobody can know before the page is written: what a response smuggles in past
     // the escaping would still not run.
-    let nonce = Digest::of(format!("{study:?}{extras:?}").as_bytes()).to_string();
+    let nonce = nonce(study, extras);
 
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("code", |text: &str| Value::from_safe_string(code(text)));
     let template = environment
         .template_from_str(include_str!("page.html"))
         .expect("the template is compiled in and tested");
     let view = Page {
         nonce: &nonce[..24],
         style: include_str!("page.css"),
-        script: include_str!("page.js"),
+        script: script(study.members.len() > 1),
         run: &study.run,
         name: &study.name,
         started: instant(study.started_ms),
@@ -194,8 +208,11 @@ pub fn page(study: &Study, extras: &Extras) -> String {
         members,
         member_table: by_member(study.members.iter().take(MEMBERS_LISTED)),
         members_left_out: study.members.len().saturating_sub(MEMBERS_LISTED),
-        seed_table: seeds::over(&study.members, "seed", MEMBERS_LISTED),
-        member_figure: figures::of_members(study),
+        sheet: table.as_ref().map(Sheet::of),
+        grid_figures: table.as_ref().map_or_else(Vec::new, |table| {
+            let drawn = [lines::figure, axes::heat, axes::parallel].map(|draw| draw(study, table));
+            drawn.into_iter().flatten().collect()
+        }),
         problems: problems(study),
         stage_count: study.stages.len(),
         notes: study.notes.iter().map(|it| (it.stage.as_deref(), it.message.as_str())).collect(),
@@ -211,11 +228,36 @@ pub fn page(study: &Study, extras: &Extras) -> String {
     rendered.expect("the template names only what it is given")
 }
 
+/// Text as markup, with what stands in backticks as code.
+fn code(text: &str) -> String {
+    let parts = text.split('`').enumerate().map(|(index, part)| {
+        let part = escape(part);
+        if index % 2 == 1 { format!("<code>{part}</code>") } else { part }
+    });
+    parts.collect()
+}
+
+/// The script; what belongs to several members is left out of the page of one.
+fn script(many: bool) -> String {
+    let members = if many { include_str!("members.js") } else { "" };
+    [include_str!("page.js"), members].concat()
+}
+
+/// A digest of everything in the page that is not ours.
+fn nonce(study: &Study, extras: &Extras) -> String {
+    let states = study.stages.iter().map(|row| (row.summary.key, &row.state));
+    let told = (&study.run, study.started_ms, &study.notes, states.collect::<Vec<_>>());
+    Digest::of(format!("{told:?}{:?}{:?}", extras.samples, extras.recipe).as_bytes()).to_string()
+}
+
 /// The members shown in full: the one that ends highest on validation, then the others in order.
 fn shown(study: &Study) -> Vec<&Member> {
     let Some(leader) = study.leader() else { return Vec::new() };
+    if study.members.len() > MEMBERS_SHOWN {
+        return vec![leader];
+    }
     let others = study.members.iter().filter(|member| member.name != leader.name);
-    std::iter::once(leader).chain(others).take(MEMBERS_SHOWN).collect()
+    std::iter::once(leader).chain(others).collect()
 }
 
 fn view(member: &Member, suffix: &str) -> MemberView {
@@ -304,10 +346,22 @@ fn samples<'a>(member: &Member, samples: &'a [SampleView]) -> Vec<Cards<'a>> {
             pixelated: image.as_ref().is_some_and(|(_, side)| *side <= 128),
             image: image.map(|(uri, _)| uri),
             gold: &sample.gold,
+            words: words(sample),
+            choice: sample.choice.as_ref().map(|(_, choice)| choice.as_str()),
             answers,
         });
     }
     groups.into_iter().filter(|group| !group.cards.is_empty()).collect()
+}
+
+/// What the filters of the page know a sample by.
+fn words(sample: &SampleView) -> String {
+    let verdict = if sample.answer.correct { "right" } else { "wrong" };
+    match sample.choice {
+        Some((true, _)) => format!("{verdict} kept"),
+        Some((false, _)) => format!("{verdict} dropped"),
+        None => verdict.to_owned(),
+    }
 }
 
 fn verdict(answer: &Answer) -> &'static str {

@@ -1,16 +1,19 @@
 //! `report --format json`: a contract that scripts rely on; keys are only ever added.
 
+use super::interval::Estimate;
 use super::metrics::{Evaluated, Monitored};
 use super::model::{Branch, Ending, Measured, Member, State, Study};
 use super::numbers::outcome_word;
+use super::pivot::Pivot;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Version of the format.
 const FORMAT: u32 = 1;
 
 /// A study as JSON. Accuracies lie in 0..=1. Of one iteration the control comes before the
 /// evolution, so that the last entry of a split is the evolution's last.
-pub fn to_json(study: &Study) -> Value {
+pub fn to_json(study: &Study, pivot: Option<&Pivot>) -> Value {
     let members: Vec<Value> = study.members.iter().map(member).collect();
     let unfinished: Vec<Value> = study
         .unfinished()
@@ -40,6 +43,53 @@ pub fn to_json(study: &Study) -> Value {
         "seconds": study.seconds,
         "members": members,
         "unfinished": unfinished,
+        "table": pivot.map(|pivot| table(study, pivot)),
+    })
+}
+
+fn table(study: &Study, pivot: &Pivot) -> Value {
+    let names: Vec<String> = pivot.values.iter().map(ToString::to_string).collect();
+    let cells = pivot.groups().map(|(line, head, group)| {
+        let values = names.iter().zip(&group.cells).map(|(name, cell)| {
+            let mut value = estimate(pivot, cell.value.as_ref());
+            if let (Value::Object(value), true) = (&mut value, pivot.compares()) {
+                value.insert("difference".into(), estimate(pivot, cell.difference.as_ref()));
+            }
+            (name.clone(), value)
+        });
+        let members = group.members.iter().map(|index| study.members[*index].name.as_str());
+        json!({
+            "row": line.keys,
+            "column": pivot.heads[head],
+            "name": group.label,
+            "members": members.collect::<Vec<_>>(),
+            "missing": group.missing,
+            "reason": group.reason,
+            "values": values.collect::<Map<String, Value>>(),
+        })
+    });
+    let methods = pivot.groups().flat_map(|(_, _, group)| &group.cells);
+    let methods: BTreeSet<String> =
+        methods.filter_map(|cell| cell.value.as_ref()?.method.name(pivot)).collect();
+    json!({
+        "rows": pivot.rows,
+        "columns": pivot.columns,
+        "values": names,
+        "over": pivot.over,
+        "baseline": pivot.baseline,
+        "interval": methods.into_iter().collect::<Vec<_>>().join("; "),
+        "cells": cells.collect::<Vec<_>>(),
+    })
+}
+
+fn estimate(pivot: &Pivot, estimate: Option<&Estimate>) -> Value {
+    estimate.map_or(Value::Null, |it| {
+        json!({
+            "mean": it.mean,
+            "interval": it.interval,
+            "count": it.count,
+            "method": it.method.name(pivot),
+        })
     })
 }
 
@@ -49,6 +99,8 @@ fn member(member: &Member) -> Value {
     json!({
         "name": member.name,
         "values": member.values,
+        "state": member.state(),
+        "why": member.trouble.as_ref().map(|trouble| &trouble.why),
         "evaluations": evaluations,
         "dynamics": dynamics,
     })

@@ -1,28 +1,43 @@
 //! From the event log of a run to JSON, a terminal summary and one self-contained page.
 //!
-//! May import: base, event.
+//! May import: base, event, recipe.
 //! Owns: what a study measured, as tables, figures and words. Never: runs a stage, reads a clock or
 //! touches disk; what is not in the log is handed in by the caller.
 
+mod axes;
 mod chart;
+mod diff;
 mod figures;
+mod flat;
+mod fold;
 mod html;
+mod interval;
 mod json;
+mod latex;
+mod lines;
+mod markdown;
+mod metric;
 mod metrics;
 mod model;
 mod numbers;
+mod pivot;
 mod sections;
-mod seeds;
+mod sheet;
 mod text;
 mod timeline;
 
+pub use diff::paired_difference;
 pub use html::{Answer, Extras, RecipeLine, SampleView, page};
+pub use interval::{Estimate, Method};
 pub use json::to_json;
+pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
     Category, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,
-    Worker,
+    Trouble, Worker, difference,
 };
+pub use numbers::instant;
+pub use pivot::{Outcomes, Pivot, TableFault};
 pub use text::summary;

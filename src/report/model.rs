@@ -3,13 +3,10 @@
 //! Any log folds: of a run that failed, was interrupted, was killed or still goes on. A stage that
 //! did not finish keeps its row and says why.
 
-use super::metrics::{
-    Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
-};
-use crate::base::Key;
-use crate::event::{Event, Outcome, Record, StageSummary, Versions};
+use super::fold::Fold;
+use super::metrics::{Evaluated, Explored, Monitored, Prompts, Selected, Trained};
+use crate::event::{Outcome, Record, StageSummary, Versions};
 use indexmap::IndexMap;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -175,6 +172,10 @@ pub struct Member {
     pub iterations: u32,
     /// Whether a warm-up comes before the first iteration.
     pub warmed_up: bool,
+    /// Wall seconds of the stages that it uses, those that it shares with others in full.
+    pub seconds: f64,
+    /// What kept it from its end; `None` when everything of it has a result.
+    pub trouble: Option<Trouble>,
     /// Iterations of the evolution of which something has no result, with the word that says most:
     /// `failed`, `unfinished`, `skipped` or `waiting`.
     pub troubles: BTreeMap<u32, &'static str>,
@@ -192,6 +193,15 @@ pub struct Member {
     pub selections: Vec<Measured<Selected>>,
     /// Training; iteration 0 is the warm-up.
     pub trainings: Vec<Measured<Trained>>,
+}
+
+/// What kept a member from its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// `failed`, `unfinished`, `skipped` or `waiting`: of its stages, the word that says most.
+    pub word: &'static str,
+    /// The stage that it is about, and what happened there.
+    pub why: String,
 }
 
 /// First against last, and against the control, on one split.
@@ -230,6 +240,13 @@ impl Study {
         fold.finish()
     }
 
+    /// Several runs as one study: their members side by side, with the run among their values, and
+    /// with the run before their names where two are called alike.
+    #[must_use]
+    pub fn joined(studies: Vec<Self>) -> Self {
+        super::fold::join(studies)
+    }
+
     /// Tells each member the values of its axes; the log does not know them.
     #[must_use]
     pub fn with_values(mut self, values: &BTreeMap<String, Map<String, Value>>) -> Self {
@@ -238,6 +255,15 @@ impl Study {
                 member.values.clone_from(values);
             }
         }
+        self
+    }
+
+    /// Puts the members into the order of these names; the log has them as its stages come.
+    #[must_use]
+    pub fn in_order<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Self {
+        let places: BTreeMap<&str, usize> = names.zip(0..).collect();
+        let place = |member: &Member| places.get(member.name.as_str()).copied();
+        self.members.sort_by_key(|member| place(member).unwrap_or(usize::MAX));
         self
     }
 
@@ -293,6 +319,11 @@ impl Member {
         points.map(|it| (it.at.iteration, &it.value)).collect()
     }
 
+    /// One word for what became of it: `done`, or that of its trouble.
+    pub fn state(&self) -> &'static str {
+        self.trouble.as_ref().map_or("done", |trouble| trouble.word)
+    }
+
     /// Whether anything was measured of the control.
     pub fn has_control(&self) -> bool {
         self.evaluations.iter().any(|it| it.at.branch == Branch::Control)
@@ -340,57 +371,6 @@ impl Member {
     pub(super) fn row_name(&self, iteration: u32) -> String {
         if iteration == 0 { self.start().into() } else { iteration.to_string() }
     }
-
-    fn take(&mut self, row: &StageRow) -> Result<(), serde_json::Error> {
-        let iteration = row.summary.iteration;
-        let control = row.summary.branch == "control";
-        if !control {
-            self.iterations = self.iterations.max(iteration);
-            self.warmed_up |= iteration == 0 && row.summary.kind == "train";
-        }
-        if !row.state.has_result() {
-            if !control {
-                let word = self.troubles.entry(iteration).or_insert("waiting");
-                *word = weightier(word, row.state.word());
-            }
-            return Ok(());
-        }
-        let branch = if control { Branch::Control } else { Branch::Evolution };
-        let at = At { iteration, branch };
-        match row.summary.kind.as_str() {
-            "evaluate" => self.evaluations.push(row.measured(at)?),
-            "monitor" => self.monitors.push(row.measured(at)?),
-            "explore" => self.explorations.push(row.measured(at)?),
-            "select" => self.selections.push(row.measured(at)?),
-            "train" => self.trainings.push(row.measured(at)?),
-            "prepare" => {
-                // A control's worked examples are prepared apart and are nobody's prompts.
-                let prompts = row.measured::<Prepared>(at)?.value.prompts;
-                if !prompts.is_empty() {
-                    self.prompts = Some(prompts);
-                }
-            }
-            "import" | "pretrain" => {
-                self.parameters = Some(row.measured::<Imported>(at)?.value.parameters);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn sort(&mut self) {
-        self.evaluations.sort_by_key(|it| it.at);
-        self.monitors.sort_by_key(|it| it.at);
-        self.explorations.sort_by_key(|it| it.at);
-        self.selections.sort_by_key(|it| it.at);
-        self.trainings.sort_by_key(|it| it.at);
-    }
-}
-
-/// Of two words for states without a result, the one that says more.
-fn weightier(one: &'static str, other: &'static str) -> &'static str {
-    let told = ["failed", "unfinished", "skipped"];
-    told.into_iter().find(|word| [one, other].contains(word)).unwrap_or(one)
 }
 
 impl Comparison<'_> {
@@ -407,172 +387,9 @@ impl Comparison<'_> {
 
 /// Difference of two accuracies with its 95 % interval, as if the prompts were not the same; since
 /// they are, it is wider than it need be.
-fn difference(last: &Evaluated, first: &Evaluated) -> (f64, [f64; 2]) {
+pub fn difference(last: &Evaluated, first: &Evaluated) -> (f64, [f64; 2]) {
     let variance = |it: &Evaluated| it.accuracy * (1.0 - it.accuracy) / it.count.max(1) as f64;
     let half = 1.96 * (variance(last) + variance(first)).sqrt();
     let gain = last.accuracy - first.accuracy;
     (gain, [gain - half, gain + half])
-}
-
-impl StageRow {
-    fn measured<T: DeserializeOwned>(&self, at: At) -> Result<Measured<T>, serde_json::Error> {
-        let value = serde_json::from_value(Value::Object(self.metrics.clone()))?;
-        Ok(Measured { at, value })
-    }
-}
-
-/// The state of reading a log.
-#[derive(Default)]
-struct Fold {
-    study: Study,
-    stages: IndexMap<Key, StageRow>,
-    /// When the present sitting began, and how much work lay before it, in milliseconds.
-    sitting: (u64, u64),
-    now_ms: u64,
-}
-
-impl Fold {
-    fn take(&mut self, record: &Record) {
-        if !matches!(record.event, Event::RunStarted { .. }) {
-            let passed = record.time_ms.saturating_sub(self.sitting.0);
-            self.now_ms = self.now_ms.max(self.sitting.1 + passed);
-        }
-        match &record.event {
-            Event::RunStarted { run, name, recipe_file, versions, .. } => {
-                self.close_open_spans();
-                self.sitting = (record.time_ms, self.now_ms);
-                if self.study.started_ms == 0 {
-                    self.study.started_ms = record.time_ms;
-                }
-                self.study.run.clone_from(run);
-                self.study.name.clone_from(name);
-                self.study.recipe_file.clone_from(recipe_file);
-                self.study.versions.clone_from(versions);
-                self.study.ending = Ending::Open;
-            }
-            Event::Planned { stages } => self.plan(stages),
-            Event::WorkerStarted { worker, device, threads, .. } => {
-                let started = Worker { device: device.clone(), threads: *threads, died: None };
-                self.study.workers.insert(*worker, started);
-            }
-            Event::WorkerDied { worker, reason } => {
-                if let Some(worker) = self.study.workers.get_mut(worker) {
-                    worker.died = Some(reason.clone());
-                }
-            }
-            Event::Note { key, message } => {
-                let stage = key.and_then(|key| self.stages.get(&key));
-                let stage = stage.map(|row| row.summary.name.clone());
-                self.study.notes.push(Note { stage, message: message.clone() });
-            }
-            Event::RunFinished { outcome, .. } => self.study.ending = Ending::Said(*outcome),
-            Event::StageProgress { .. } => {}
-            Event::StageStarted { .. }
-            | Event::StageFinished { .. }
-            | Event::StageFailed { .. }
-            | Event::StageSkipped { .. } => self.take_stage(&record.event),
-        }
-    }
-
-    fn plan(&mut self, stages: &[StageSummary]) {
-        let mut before = std::mem::take(&mut self.stages);
-        for summary in stages {
-            let mut row = before.swap_remove(&summary.key).unwrap_or_else(|| StageRow {
-                summary: summary.clone(),
-                state: State::Waiting,
-                worker: None,
-                spans: Vec::new(),
-                seconds: 0.0,
-                bytes: 0,
-                computed_on: String::new(),
-                metrics: Map::new(),
-                resumed_from: 0,
-            });
-            row.summary = summary.clone();
-            row.state = State::Waiting;
-            self.stages.insert(summary.key, row);
-        }
-    }
-
-    fn take_stage(&mut self, event: &Event) {
-        let now_ms = self.now_ms;
-        let (Event::StageStarted { key, .. }
-        | Event::StageFinished { key, .. }
-        | Event::StageFailed { key, .. }
-        | Event::StageSkipped { key, .. }) = event
-        else {
-            return;
-        };
-        let Some(row) = self.stages.get_mut(key) else { return };
-        match event {
-            Event::StageStarted { worker, resumed_from, .. } => {
-                row.state = State::Begun;
-                row.worker = row.worker.or(Some(*worker));
-                row.resumed_from = *resumed_from;
-                row.spans.push((*worker, now_ms, u64::MAX));
-            }
-            Event::StageFinished { outcome, seconds, bytes, metrics, computed_on, .. } => {
-                row.state = if *outcome == Outcome::Stored { State::Stored } else { State::Done };
-                row.seconds += seconds;
-                row.bytes = *bytes;
-                row.metrics.clone_from(metrics);
-                row.computed_on.clone_from(computed_on);
-                row.close(now_ms);
-            }
-            Event::StageFailed { reason, hint, .. } => {
-                row.state = State::Failed { reason: reason.clone(), hint: hint.clone() };
-                row.seconds += row.close(now_ms);
-            }
-            Event::StageSkipped { because, .. } => {
-                row.state = State::Skipped { because: because.clone() };
-                row.seconds += row.close(now_ms);
-            }
-            _ => {}
-        }
-    }
-
-    fn close_open_spans(&mut self) {
-        for row in self.stages.values_mut() {
-            row.seconds += row.close(self.now_ms);
-        }
-    }
-
-    fn finish(mut self) -> Study {
-        self.close_open_spans();
-        let mut study = self.study;
-        study.seconds = self.now_ms as f64 / 1e3;
-        let mut members: IndexMap<&str, Member> = IndexMap::new();
-        for row in self.stages.values() {
-            let mut unreadable = None;
-            for name in &row.summary.members {
-                let member = members.entry(name).or_default();
-                unreadable = member.take(row).err().or(unreadable);
-            }
-            if let Some(error) = unreadable {
-                let message = format!("the report cannot read its metrics: {error}");
-                study.notes.push(Note { stage: Some(row.summary.name.clone()), message });
-            }
-        }
-        let named = members.into_iter().map(|(name, member)| {
-            let mut member = Member { name: name.to_owned(), ..member };
-            member.sort();
-            member
-        });
-        study.members = named.collect();
-        study.stages = self.stages.into_values().collect();
-        study
-    }
-}
-
-impl StageRow {
-    /// Ends the span that is open; returns the seconds it lasted.
-    fn close(&mut self, now_ms: u64) -> f64 {
-        match self.spans.last_mut() {
-            Some((_, from, to)) if *to == u64::MAX => {
-                *to = now_ms;
-                (now_ms - *from) as f64 / 1e3
-            }
-            _ => 0.0,
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Numbers as the report writes them: per cent with one decimal, thousands apart, signs said.
 
 use crate::event::Outcome;
+use serde_json::Value;
 
 /// A share in 0..=1 as `45.9`, in per cent without the sign.
 pub(super) fn percent(share: f64) -> String {
@@ -39,8 +40,17 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// A value of a recipe as people write it.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// Milliseconds since 1970 as `2026-07-14 09:41 UTC` (civil calendar from days, after Hinnant).
-pub(super) fn instant(time_ms: u64) -> String {
+pub fn instant(time_ms: u64) -> String {
     let minutes = time_ms / 60_000;
     let days = minutes / 1440 + 719_468;
     let era = days / 146_097;
@@ -82,6 +92,14 @@ pub(super) fn ticks(top: f64, wanted: u32) -> Vec<f64> {
     (0..=last).map(|index| f64::from(index) * step).collect()
 }
 
+/// The same for what is counted: no two ticks are the same whole number.
+pub(super) fn whole_ticks(top: f64, wanted: u32) -> Vec<f64> {
+    if top < f64::from(wanted) {
+        return (0..=top.max(1.0).ceil() as u32).map(f64::from).collect();
+    }
+    ticks(top, wanted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +123,8 @@ mod tests {
         assert_eq!(ticks(1200.0, 6), [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0, 1200.0]);
         assert_eq!(ticks(0.0, 5), [0.0, 1.0]);
         assert_eq!(ticks(f64::NAN, 5), [0.0, 1.0]);
+        assert_eq!(whole_ticks(3.0, 7), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(whole_ticks(0.0, 7), [0.0, 1.0]);
+        assert_eq!(whole_ticks(20.0, 7), ticks(20.0, 7));
     }
 }

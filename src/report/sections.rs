@@ -2,8 +2,7 @@
 
 use super::metrics::Evaluated;
 use super::model::{Branch, Comparison, Ending, Member, Study, Worker};
-use super::numbers::{count, outcome_word, percent, percent_or_dash, points, range};
-use super::seeds::plain;
+use super::numbers::{count, outcome_word, percent, percent_or_dash, plain, points, range};
 use crate::base::Duration;
 use serde::Serialize;
 

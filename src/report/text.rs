@@ -1,20 +1,23 @@
 //! The summary for a terminal: at most 100 columns, no colour.
 
 use super::model::{Member, State, Study};
-use super::sections::{
-    Table, by_category, by_iteration, by_member, devices, ending, headline, time,
-};
-use super::seeds;
+use super::pivot::Pivot;
+use super::sections::{Table, by_category, by_iteration, devices, ending, headline, time};
+use super::sheet::{Sheet, Word};
+use std::ops::Range;
 
-/// Rows of a table of members before it is cut.
-const MEMBERS_SHOWN: usize = 40;
+/// Columns of a terminal; a wider table goes on below.
+const WIDTH: usize = 100;
+/// Rows of the table before it is cut.
+const ROWS_SHOWN: usize = 60;
 /// Stages without a result before the list is cut.
 const STAGES_SHOWN: usize = 12;
 /// Notes before the list is cut.
 const NOTES_SHOWN: usize = 12;
 
-/// A study in words and tables, ending with a newline. `page` is where the HTML report is.
-pub fn summary(study: &Study, page: Option<&str>) -> String {
+/// A study in words and tables, ending with a newline. `table` lays out its members, and `page` is
+/// where the HTML report is.
+pub fn summary(study: &Study, table: Option<&Pivot>, page: Option<&str>) -> String {
     let mut text = Text::default();
     let device = devices(study);
     let device = if device.is_empty() { String::new() } else { format!(" on {device}") };
@@ -22,7 +25,16 @@ pub fn summary(study: &Study, page: Option<&str>) -> String {
     if let [member] = study.members.as_slice() {
         one(&mut text, member);
     } else if study.members.len() > 1 {
-        grid(&mut text, study);
+        let plain;
+        let table = match table {
+            Some(table) => table,
+            None => {
+                plain = Pivot::plain(study);
+                &plain
+            }
+        };
+        text.section(&format!("{} members", study.members.len()));
+        sheet(&mut text, &Sheet::of(table));
     }
     unfinished(&mut text, study);
     if study.seconds > 0.0 && !study.stages.is_empty() {
@@ -70,17 +82,76 @@ fn one(text: &mut Text, member: &Member) {
     }
 }
 
-fn grid(text: &mut Text, study: &Study) {
-    if let Some(table) = seeds::over(&study.members, "seed", MEMBERS_SHOWN) {
-        text.section("over seeds (means in %, 95 % intervals by Student's t)");
-        text.table(&table);
+/// The table that a study was laid out as, with what is to be known about its numbers.
+pub(super) fn pivot(table: &Pivot) -> String {
+    let mut text = Text::default();
+    sheet(&mut text, &Sheet::of(table));
+    text.0
+}
+
+/// Columns below a name that spans them.
+type Span<'a> = (Option<&'a String>, Range<usize>);
+
+/// A sheet, in parts below each other where the terminal ends, each with the names of the rows.
+fn sheet(text: &mut Text, sheet: &Sheet) {
+    let parts = parts(sheet);
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            text.line("");
+        }
+        text.part(sheet, part);
     }
-    text.section(&format!("{} members (accuracies in %, 95 % intervals)", study.members.len()));
-    text.table(&by_member(study.members.iter().take(MEMBERS_SHOWN)));
-    if study.members.len() > MEMBERS_SHOWN {
-        let more = study.members.len() - MEMBERS_SHOWN;
-        text.line(&format!("  and {more} more: `mstar report --format json` has them all"));
+    if sheet.rows.len() > ROWS_SHOWN {
+        let more = sheet.rows.len() - ROWS_SHOWN;
+        text.line(&format!("  and {more} more: `mstar report --format csv` has them all"));
     }
+    text.line("");
+    for note in sheet.notes.iter().chain(&sheet.troubles) {
+        text.wrapped(note);
+    }
+}
+
+/// The columns by parts no wider than the terminal. Columns that are read together stay so, and
+/// those below one name too, if they fit.
+fn parts(sheet: &Sheet) -> Vec<Vec<Span<'_>>> {
+    let rows = || sheet.rows.iter().take(ROWS_SHOWN);
+    let width = |column: usize| {
+        let cells = rows().map(|row| &row[column].text).chain([&sheet.head[column]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0) + 2
+    };
+    let wide = |columns: &Range<usize>| columns.clone().map(width).sum::<usize>();
+    let whole = (None, sheet.head.len() - sheet.keys);
+    let spans = sheet.spans.iter().map(|(name, columns)| (Some(name), *columns));
+    let spans: Vec<_> = if sheet.spans.is_empty() { vec![whole] } else { spans.collect() };
+    let keys = wide(&(0..sheet.keys));
+    let mut sizes = sheet.blocks.iter();
+    let (mut at, mut used) = (sheet.keys, keys);
+    let mut parts: Vec<Vec<Span<'_>>> = vec![Vec::new()];
+    for (name, columns) in spans {
+        let end = at + columns;
+        let all = wide(&(at..end));
+        if used > keys && used + all > WIDTH {
+            parts.push(Vec::new());
+            used = keys;
+        }
+        while at < end {
+            let block = at..at + sizes.next().map_or(end - at, |size| *size);
+            at = block.end;
+            if used > keys && used + wide(&block) > WIDTH {
+                parts.push(Vec::new());
+                used = keys;
+            }
+            used += wide(&block);
+            let part = parts.last_mut().expect("there is a first part");
+            match part.last_mut() {
+                Some((before, columns)) if *before == name && columns.end == block.start => {
+                    columns.end = block.end;
+                }
+                _ => part.push((name, block)),
+            }
+        }
+    }
+    parts
 }
 
 fn unfinished(text: &mut Text, study: &Study) {
@@ -127,25 +198,81 @@ impl Text {
         self.line(title);
     }
 
-    /// The first column to the left, the others to the right.
+    /// Some columns of a sheet behind those that name the row, below the names that span them.
+    fn part(&mut self, sheet: &Sheet, part: &[Span<'_>]) {
+        let columns = (0..sheet.keys).chain(part.iter().flat_map(|(_, columns)| columns.clone()));
+        let columns: Vec<usize> = columns.collect();
+        let rows = sheet.rows.iter().take(ROWS_SHOWN);
+        let row = |row: &Vec<Word>| {
+            columns.iter().map(|column| row[*column].text.clone()).collect::<Vec<_>>()
+        };
+        let table = Table {
+            head: columns.iter().map(|column| sheet.head[*column].clone()).collect(),
+            rows: rows.map(row).collect(),
+        };
+        let spans: Vec<(&str, usize)> = part
+            .iter()
+            .filter_map(|(name, columns)| Some((name.as_ref()?.as_str(), columns.len())))
+            .collect();
+        self.aligned(&table, sheet.keys, &spans);
+    }
+
+    /// A sentence, broken between words and indented.
+    fn wrapped(&mut self, sentence: &str) {
+        let mut line = String::from("  ");
+        for word in sentence.split(' ') {
+            if line.chars().count() + 1 + word.chars().count() > WIDTH && line.trim() != "" {
+                self.line(&line);
+                line = String::from("   ");
+            }
+            if line.trim() != "" {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.line(&line);
+    }
+
+    /// A table whose rows are named by their first column.
     fn table(&mut self, table: &Table) {
-        let columns = table.head.len();
-        let mut widths = vec![0; columns];
+        self.aligned(table, 1, &[]);
+    }
+
+    /// The first columns to the left, the others to the right, below names that span several.
+    fn aligned(&mut self, table: &Table, left: usize, spans: &[(&str, usize)]) {
+        let mut widths = vec![0; table.head.len()];
         for row in std::iter::once(&table.head).chain(&table.rows) {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
+        }
+        if !spans.is_empty() {
+            let mut at = left;
+            let mut line = " ".repeat(1 + widths[..left].iter().map(|it| it + 2).sum::<usize>());
+            for &(name, columns) in spans {
+                let below = &mut widths[at..at + columns];
+                let wide = below.iter().sum::<usize>() + 2 * (columns - 1);
+                let lacking = name.chars().count().saturating_sub(wide);
+                below[0] += lacking;
+                let indent = (wide + lacking - name.chars().count()) / 2;
+                let rest = wide + lacking - indent - name.chars().count();
+                line.extend([&" ".repeat(2 + indent), name, &" ".repeat(rest)]);
+                at += columns;
+            }
+            self.line(line.replacen(' ', "", 1).trim_end());
         }
         for row in std::iter::once(&table.head).chain(&table.rows) {
             let mut line = String::from(" ");
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 line.push(' ');
                 let space = " ".repeat(width - cell.chars().count());
-                if column == 0 {
+                if column > 0 {
+                    line.push(' ');
+                }
+                if column < left {
                     line.push_str(cell);
                     line.push_str(&space);
                 } else {
-                    line.push(' ');
                     line.push_str(&space);
                     line.push_str(cell);
                 }

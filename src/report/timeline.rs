@@ -31,7 +31,7 @@ pub(super) fn figure(study: &Study) -> Option<Figure> {
     for &tick in scale.iter().filter(|tick| **tick <= end) {
         svg.line((x(tick), 4.0), (x(tick), bottom), if tick == 0.0 { "axis" } else { "grid" });
         let anchor = if tick == 0.0 { "tick" } else { "tick middle" };
-        svg.text(x(tick), bottom + 18.0, anchor, &tick_name(tick));
+        svg.text(x(tick), bottom + 18.0, anchor, &tick_name(tick, scale[1]));
     }
     for (lane, worker) in lanes.iter().enumerate() {
         let middle = 8.0 + LANE * (lane as f64 + 0.5);
@@ -95,10 +95,14 @@ fn short_name(row: &StageRow) -> String {
     }
 }
 
-fn tick_name(seconds: f64) -> String {
+/// A time on the axis, whose ticks lie `step` seconds apart.
+fn tick_name(seconds: f64, step: f64) -> String {
     match seconds {
         0.0 => "0".into(),
-        seconds if seconds < 120.0 => format!("{seconds:.0} s"),
+        seconds if seconds < 120.0 => {
+            let decimals = (-step.log10().floor()).max(0.0) as usize;
+            format!("{seconds:.decimals$} s")
+        }
         seconds if seconds < 7200.0 => format!("{:.1} min", seconds / 60.0).replace(".0", ""),
         seconds => format!("{:.1} h", seconds / 3600.0).replace(".0", ""),
     }

@@ -14,4 +14,4 @@ pub use extract::Extraction;
 pub use interval::{Interval, wilson};
 pub use matching::{matches, matches_within, normalise};
 pub use pass::{mean, pass_at_k, reward_pass};
-pub use select::{Candidate, Rule, SelectError, select};
+pub use select::{Candidate, Rule, SelectError, Selection, Verdict, select};

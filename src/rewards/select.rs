@@ -3,10 +3,11 @@
 //! Wrong responses are dropped, then exact repetitions of a response to the same prompt (the lowest
 //! sample stays), then the rule picks among what is left, at most `cap` a prompt. What is random
 //! depends on the seed, the prompt and the sample alone, so that one response more or less does not
-//! shuffle the others.
+//! shuffle the others. Of every response it is said why it was kept or left.
 
 use crate::base::{Hint, Seed};
 use indexmap::IndexMap;
+use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
 use std::{cmp::Reverse, collections::BTreeSet};
 
@@ -55,8 +56,65 @@ impl Hint for SelectError {
     }
 }
 
-/// The places of the kept candidates: prompts in the order in which they first appear, samples
-/// ascending within each.
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is trained on.
+    Kept,
+    /// The answer reward refused it.
+    WrongAnswer,
+    /// A lower sample of the same prompt says exactly the same.
+    Duplicate,
+    /// The rule drew others.
+    NotDrawn,
+    /// The reward model preferred others, or the rule's threshold.
+    LowScore,
+    /// Its prompt has as many as it may have.
+    OverPromptCap,
+    /// There are as many as there may be in all.
+    OverCap,
+}
+
+impl Verdict {
+    /// Such as `wrong-answer`, as tables write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::WrongAnswer => "wrong-answer",
+            Self::Duplicate => "duplicate",
+            Self::NotDrawn => "not-drawn",
+            Self::LowScore => "low-score",
+            Self::OverPromptCap => "over-prompt-cap",
+            Self::OverCap => "over-cap",
+        }
+    }
+}
+
+/// What was chosen, and why the rest was not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Places of the kept candidates: prompts in the order in which they first appear, samples
+    /// ascending within each.
+    pub kept: Vec<usize>,
+    /// Of each candidate, what became of it.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Selection {
+    /// Keeps at most `most` in all, drawn at random, in the order of the candidates.
+    pub fn cut(&mut self, most: usize, seed: Seed) {
+        if most >= self.kept.len() {
+            return;
+        }
+        self.kept.shuffle(&mut seed.generator());
+        for place in self.kept.drain(most..) {
+            self.verdicts[place] = Verdict::OverCap;
+        }
+        self.kept.sort_unstable();
+    }
+}
+
+/// Chooses among candidates.
 ///
 /// With `distinct`, of exact duplicates only the first sample counts. `cap` bounds what is kept of a
 /// prompt. Where it has to choose, it does so as the rule does: by
@@ -71,7 +129,47 @@ pub fn select(
     distinct: bool,
     cap: Option<u32>,
     seed: Seed,
-) -> Result<Vec<usize>, SelectError> {
+) -> Result<Selection, SelectError> {
+    let mut verdicts = vec![Verdict::WrongAnswer; candidates.len()];
+    let mut kept = Vec::new();
+    for (prompt, mut places) in right_by_prompt(candidates) {
+        places.sort_by_key(|&place| (candidates[place].sample, place));
+        let mut seen = BTreeSet::new();
+        places.retain(|&place| {
+            let stays = seen.insert(candidates[place].response) || !distinct;
+            verdicts[place] = if stays { Verdict::Kept } else { Verdict::Duplicate };
+            stays
+        });
+        let ranked = match rule {
+            Rule::All | Rule::Random(_) => {
+                let seed = seed.nth(prompt);
+                let mut ranked = places.clone();
+                ranked.sort_by_key(|&place| seed.nth(candidates[place].sample.into()));
+                ranked
+            }
+            Rule::Top(_) | Rule::Above(_) => by_score(candidates, &places)?,
+        };
+        let cap = cap.map_or(usize::MAX, |cap| cap as usize);
+        for (rank, place) in ranked.into_iter().enumerate() {
+            verdicts[place] = match rule {
+                Rule::Random(count) if rank >= count as usize => Verdict::NotDrawn,
+                Rule::Top(count) if rank >= count as usize => Verdict::LowScore,
+                Rule::Above(threshold)
+                    if ordered(score_of(&candidates[place])?) <= ordered(threshold) =>
+                {
+                    Verdict::LowScore
+                }
+                _ if rank >= cap => Verdict::OverPromptCap,
+                _ => Verdict::Kept,
+            };
+        }
+        kept.extend(places.into_iter().filter(|&place| verdicts[place] == Verdict::Kept));
+    }
+    Ok(Selection { kept, verdicts })
+}
+
+/// Places of the right candidates by prompt, prompts in the order in which they first appear.
+fn right_by_prompt(candidates: &[Candidate<'_>]) -> IndexMap<u64, Vec<usize>> {
     let mut prompts: IndexMap<u64, Vec<usize>> = IndexMap::new();
     for (place, candidate) in candidates.iter().enumerate() {
         let right = prompts.entry(candidate.prompt).or_default();
@@ -79,45 +177,17 @@ pub fn select(
             right.push(place);
         }
     }
-    let mut kept = Vec::new();
-    for (prompt, mut places) in prompts {
-        places.sort_by_key(|&place| (candidates[place].sample, place));
-        let mut seen = BTreeSet::new();
-        places.retain(|&place| seen.insert(candidates[place].response) || !distinct);
-        let cap = cap.map_or(usize::MAX, |cap| cap as usize);
-        let limit = match rule {
-            Rule::All | Rule::Above(_) => cap,
-            Rule::Random(count) | Rule::Top(count) => cap.min(count as usize),
-        };
-        match rule {
-            Rule::All | Rule::Random(_) => {
-                let seed = seed.nth(prompt);
-                keep(&mut places, limit, |place| seed.nth(candidates[place].sample.into()));
-            }
-            Rule::Top(_) | Rule::Above(_) => {
-                let mut scored = Vec::with_capacity(places.len());
-                for place in places {
-                    scored.push((ordered(score_of(&candidates[place])?), place));
-                }
-                if let Rule::Above(threshold) = rule {
-                    scored.retain(|&(score, _)| score > ordered(threshold));
-                }
-                keep(&mut scored, limit, |(score, _)| Reverse(score));
-                places = scored.into_iter().map(|(_, place)| place).collect();
-            }
-        }
-        kept.extend(places);
-    }
-    Ok(kept)
+    prompts
 }
 
-/// Keeps the `limit` items of lowest rank in their order; of equal ranks the earlier item.
-fn keep<T: Copy, R: Ord>(items: &mut Vec<T>, limit: usize, rank: impl Fn(T) -> R) {
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|&at| rank(items[at]));
-    order.truncate(limit);
-    order.sort_unstable();
-    *items = order.into_iter().map(|at| items[at]).collect();
+/// Places by falling score; of equal scores the earlier place first.
+fn by_score(candidates: &[Candidate<'_>], places: &[usize]) -> Result<Vec<usize>, SelectError> {
+    let mut scored = Vec::with_capacity(places.len());
+    for &place in places {
+        scored.push((Reverse(ordered(score_of(&candidates[place])?)), place));
+    }
+    scored.sort_by_key(|&(score, _)| score);
+    Ok(scored.into_iter().map(|(_, place)| place).collect())
 }
 
 fn score_of(candidate: &Candidate<'_>) -> Result<f64, SelectError> {
@@ -141,8 +211,8 @@ mod tests {
     }
 
     fn samples(candidates: &[Candidate<'_>], rule: Rule, cap: Option<u32>) -> Vec<(u64, u32)> {
-        let kept = select(candidates, rule, true, cap, Seed(5)).unwrap();
-        kept.into_iter().map(|at| (candidates[at].prompt, candidates[at].sample)).collect()
+        let chosen = select(candidates, rule, true, cap, Seed(5)).unwrap();
+        chosen.kept.into_iter().map(|at| (candidates[at].prompt, candidates[at].sample)).collect()
     }
 
     fn two_prompts() -> Vec<Candidate<'static>> {
@@ -172,6 +242,26 @@ mod tests {
         assert_eq!(samples(&candidates, Rule::Above(-2.0), Some(1)), [(9, 1), (2, 1)]);
         assert_eq!(samples(&candidates, Rule::All, Some(0)), []);
         assert_eq!(samples(&candidates, Rule::All, Some(2)).len(), 4);
+    }
+
+    #[test]
+    fn every_response_is_told_why() {
+        use Verdict::{Duplicate, Kept, LowScore, NotDrawn, OverCap, OverPromptCap, WrongAnswer};
+        let candidates = two_prompts();
+        let why = |rule, cap| select(&candidates, rule, true, cap, Seed(5)).unwrap().verdicts;
+        let all = [Kept, Kept, Kept, Duplicate, WrongAnswer, Kept, Kept];
+        assert_eq!(why(Rule::All, None), all);
+        let top = [LowScore, LowScore, Kept, Duplicate, WrongAnswer, LowScore, Kept];
+        assert_eq!(why(Rule::Top(1), Some(1)), top);
+        let above = [LowScore, LowScore, Kept, Duplicate, WrongAnswer, LowScore, LowScore];
+        assert_eq!(why(Rule::Above(0.5), None), above);
+        let count = |verdicts: &[Verdict], of| verdicts.iter().filter(|it| **it == of).count();
+        let random = why(Rule::Random(2), Some(1));
+        assert_eq!((count(&random, NotDrawn), count(&random, OverPromptCap)), (1, 2));
+        let mut chosen = select(&candidates, Rule::All, true, None, Seed(5)).unwrap();
+        chosen.cut(2, Seed(1));
+        assert_eq!((chosen.kept.len(), count(&chosen.verdicts, OverCap)), (2, 3));
+        assert!(chosen.kept.iter().all(|&place| chosen.verdicts[place] == Kept));
     }
 
     #[test]
@@ -226,7 +316,7 @@ mod tests {
                     prompt, sample, response: &texts[text as usize], correct,
                     score: Some(f64::from(score)),
                 }).collect();
-            let kept = select(&candidates, Rule::Top(count), true, None, Seed(0)).unwrap();
+            let kept = select(&candidates, Rule::Top(count), true, None, Seed(0)).unwrap().kept;
             for prompt in 0..4 {
                 let of = |at: &&usize| candidates[**at].prompt == prompt;
                 let kept: Vec<usize> = kept.iter().filter(of).copied().collect();
@@ -248,7 +338,7 @@ mod tests {
     #[test]
     fn duplicates_stay_when_they_are_wanted() {
         let candidates = [candidate(1, 0, "same", 0.0), candidate(1, 1, "same", 0.0)];
-        let kept = |distinct| select(&candidates, Rule::All, distinct, None, Seed(0)).unwrap();
+        let kept = |distinct| select(&candidates, Rule::All, distinct, None, Seed(0)).unwrap().kept;
         assert_eq!(kept(true), vec![0]);
         assert_eq!(kept(false), vec![0, 1]);
     }

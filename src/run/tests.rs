@@ -672,15 +672,15 @@ fn two_runs_of_a_grid_do_no_stage_twice_and_wait_for_no_dead_one() {
         let world = World::new();
         let mut other = world.start(&graph);
         let mut killed_at = None;
-        // The other is killed when that share of all parts was begun by the two of them.
+        // It is killed when that share of all parts was begun by the two of them.
         let (summary, events) = world.run_heard(&graph, |_| {}, &mut |_| {
             let begun = world.tally().len();
             if killed_at.is_none() && begun as f64 >= share * parts as f64 {
                 other.kill().unwrap();
-                other.wait().unwrap();
                 killed_at = Some(begun);
             }
         });
+        other.wait().unwrap();
         assert!(killed_at.is_some(), "it was killed in the midst");
         assert_eq!(summary.outcome, Outcome::Done, "{events:?}");
         assert_eq!(world.artifacts(), wanted);

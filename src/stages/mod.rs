@@ -10,7 +10,7 @@
 //! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json` |
 //! | `prepare` | `train.parquet`, `validation.parquet`, `test.parquet`, a `…-references.parquet` for each, `demonstrations.parquet` |
 //! | `explore`, `monitor`, `evaluate` | `rollouts.parquet` |
-//! | `select` | `selected.parquet` |
+//! | `select` | `selected.parquet`, `choices.parquet` |
 //!
 //! All write `metrics.json`.
 

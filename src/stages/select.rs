@@ -1,4 +1,5 @@
-//! `select`: the answer filter, then the rule; what is left is what the policy is trained on.
+//! `select`: the answer filter, then the rule; what is left is what the policy is trained on. Beside
+//! it stands, of every response, what became of it.
 //!
 //! Left out: scores. The answer reward gives none, so rules that rank need a reward model.
 
@@ -6,12 +7,11 @@ use super::failure::{failed, json};
 use super::measure::{StepShares, by_prompt};
 use super::prompts::Prompts;
 use crate::base::Seed;
-use crate::data::table::{self, Rollout, TrainingExample};
+use crate::data::table::{self, Choice, Rollout, TrainingExample};
 use crate::plan::{Port, Select};
 use crate::recipe;
-use crate::rewards::{Candidate, Rule, select};
+use crate::rewards::{Candidate, Rule, Selection, Verdict, select};
 use crate::run::{Context, Stop};
-use rand::seq::SliceRandom as _;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -25,19 +25,19 @@ pub(super) fn run(
     let candidates: Vec<Candidate<'_>> = rollouts.iter().map(candidate).collect();
     let seed = Seed(options.seed);
     let cap = (options.keep_per_prompt > 0).then_some(options.keep_per_prompt);
-    let mut kept =
+    let mut selection =
         select(&candidates, rule(options.rule), options.distinct, cap, seed).map_err(failed)?;
-    let chosen = kept.len();
-    if options.keep > 0 && (options.keep as usize) < chosen {
-        kept.shuffle(&mut seed.named("keep").generator());
-        kept.truncate(options.keep as usize);
-        kept.sort_unstable();
+    if options.keep > 0 {
+        selection.cut(options.keep as usize, seed.named("keep"));
     }
+    let Selection { kept, verdicts } = selection;
     let examples: Vec<TrainingExample> =
         (0..).zip(&kept).map(|(id, &index)| example(id, &rollouts[index])).collect();
     let bytes = table::encode(&examples).map_err(failed)?;
     let results = context.results();
     results.write("selected.parquet", &bytes)?;
+    let choices: Vec<Choice> = rollouts.iter().zip(verdicts).map(choice).collect();
+    results.write("choices.parquet", &table::encode(&choices).map_err(failed)?)?;
 
     let references = prompts.references(context.input(Port::Prompts)?, "train")?;
     let looked_at = kept.iter().map(|&index| &rollouts[index]);
@@ -68,6 +68,11 @@ fn candidate(rollout: &Rollout) -> Candidate<'_> {
         correct: rollout.correct,
         score: None,
     }
+}
+
+fn choice((rollout, verdict): (&Rollout, Verdict)) -> Choice {
+    let Rollout { prompt, sample, .. } = *rollout;
+    Choice { prompt, sample, verdict: verdict.name().to_owned() }
 }
 
 fn example(id: u64, rollout: &Rollout) -> TrainingExample {

@@ -59,6 +59,14 @@ pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, bytes, Sync::Later)
 }
 
+/// Makes the folder that a user asked for, and those above it.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_output_folder(path: &Path) -> Result<(), Error> {
+    make_folder(path)
+}
+
 /// Writes a file whose folder nobody reads yet.
 pub(super) fn write(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), Error> {
     use io::Write as _;
@@ -109,6 +117,11 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Whether there is nothing in a folder, which must be there.
+pub(super) fn is_empty(path: &Path) -> Result<bool, Error> {
+    Ok(fs::read_dir(path).at("list", path)?.next().is_none())
 }
 
 /// Bytes in a file or in all files under a folder; 0 when there is none.

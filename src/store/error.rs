@@ -69,6 +69,12 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// Not even an index in memory could be made.
+    #[error("the runs could not be indexed: {reason}")]
+    Index {
+        /// What the index said.
+        reason: String,
+    },
     /// No run has that name.
     #[error("no run `{run}` in this store")]
     NoSuchRun {
@@ -123,7 +129,7 @@ impl Hint for Error {
             Self::BadRun { run, .. } => {
                 Some(format!("if that run does not matter, remove its folder `run-v1/{run}`"))
             }
-            Self::NoSuchFile { .. } | Self::BadName { .. } => None,
+            Self::NoSuchFile { .. } | Self::BadName { .. } | Self::Index { .. } => None,
         }
     }
 }
@@ -142,7 +148,10 @@ impl Error {
             ),
             Self::NotAFolder { .. } | Self::NotAStore { .. } | Self::Version { .. } => true,
             Self::NoSuchRun { .. } | Self::LivingRun { .. } | Self::BadName { .. } => true,
-            Self::Altered { .. } | Self::NoSuchFile { .. } | Self::BadRun { .. } => false,
+            Self::Altered { .. }
+            | Self::NoSuchFile { .. }
+            | Self::BadRun { .. }
+            | Self::Index { .. } => false,
         }
     }
 

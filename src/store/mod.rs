@@ -11,6 +11,7 @@
 //!        staging-v1/<key>/results    what the next commit will hold
 //!        staging-v1/<key>/work       what a killed stage goes on from: shards, checkpoints
 //!        run-v1/<run>/               the log, the recipe, what it resolved to, the graph
+//!        index-v1.sqlite             what the records say, to find runs by; made again at any time
 //!        lock-v1/                    kernel locks, which end with their process
 //!        tmp/                        on the way out
 //! ```
@@ -20,8 +21,10 @@
 mod artifact;
 mod disk;
 mod error;
+mod index;
 mod layout;
 mod lock;
+mod query;
 mod record;
 mod retention;
 mod staging;
@@ -29,10 +32,12 @@ mod staging;
 mod tests;
 
 pub use artifact::{Artifact, FileEntry, MANIFEST, Manifest, Provenance};
-pub use disk::{Sync, write_beside};
+pub use disk::{Sync, make_output_folder, write_beside};
 pub use error::Error;
+pub use index::{Counts, Entry, IndexedMember, IndexedMetric, ReadEntry};
 pub use layout::Store;
 pub use lock::{Lock, Presence};
+pub use query::{Condition, Found, Names, Query, Relation, Subject, text};
 pub use record::{Run, RunFiles, RunLog};
 pub use retention::{Removable, Removal, Retention};
 pub use staging::{Folder, StagedFile, Staging};

@@ -108,6 +108,9 @@ impl Folder {
     /// # Errors
     /// When the system refuses.
     pub fn clear(&self) -> Result<(), Error> {
+        if disk::is_empty(&self.path)? {
+            return Ok(());
+        }
         disk::remove_folder(&self.path)?;
         disk::make_folder(&self.path)
     }

@@ -9,9 +9,12 @@ mod book;
 mod command_line;
 #[cfg(feature = "torch")]
 mod determinism;
+mod diff;
 #[cfg(feature = "torch")]
 mod disk;
 mod experiments;
+mod grid_log;
+mod index;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]
@@ -19,8 +22,12 @@ mod main_path;
 #[cfg(feature = "torch")]
 mod parity;
 mod recipe_properties;
+mod report_forms;
 mod report_page;
 mod report_study;
+mod report_table;
+#[cfg(feature = "torch")]
+mod rollouts;
 #[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "for tests that run stages"))]
 mod sandbox;
 mod study_log;

@@ -363,11 +363,12 @@ pub(crate) fn extras() -> Extras {
                 gold: gold.into(),
                 answer,
                 before: Some(before),
+                choice: None,
             }
         };
     let wrong = "red 5 ; blue 6 ; 5 x 6 = 35 ; answer 35";
     let right = "red 5 ; blue 6 ; 5 x 6 = 30 ; answer 30";
-    let samples = vec![
+    let mut samples = vec![
         sample(
             "17",
             "FQA",
@@ -425,6 +426,15 @@ pub(crate) fn extras() -> Extras {
             ],
         ),
     ];
+    for (of, kept, words) in [(0, true, "kept"), (1, false, "not kept: others were drawn")] {
+        samples.push(SampleView {
+            id: format!("9{of}"),
+            split: "train".into(),
+            before: None,
+            choice: Some((kept, words.to_owned())),
+            ..samples[of].clone()
+        });
+    }
     let line = |key: &str, value: &str, origin: &str| RecipeLine {
         key: key.into(),
         value: value.into(),
@@ -449,6 +459,7 @@ pub(crate) fn extras() -> Extras {
             "mstar run recipes/mini.toml --set training.iterations=6".into(),
             "mstar report 2026-07-14-mini-mstar".into(),
         ],
+        table: None,
         graph_svg: Some(
             r#"<svg viewBox="0 0 1400 90" width="1400" height="90"><rect class="band" x="4" y="4" width="1392" height="80" fill="silver"/><text x="20" y="50">a stand-in for the planner's drawing</text></svg>"#
                 .into()),

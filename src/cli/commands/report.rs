@@ -1,36 +1,179 @@
 //! `mstar report`: what happened in a run, as a page, tables or JSON.
 
-use crate::cli::arguments::{Report, ReportFormat};
+use crate::base::Hint as _;
+use crate::cli::arguments::{Report, ReportFormat, Table};
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::outcomes::Outcomes;
 use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::samples::samples;
 use crate::event::Record;
-use crate::report::{Extras, RecipeLine, Study, page, summary, to_json};
+use crate::recipe::TableSpec;
+use crate::report::{Extras, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json};
 use crate::store::{Run, Store};
 use std::path::{Path, PathBuf};
 
+/// Stages beyond which nobody could read a drawing of the graph.
+const STAGES_DRAWN: usize = 4000;
+
+/// What was recorded of one run, or of several side by side.
+struct Told {
+    study: Study,
+    /// The graph of a single run.
+    planned: Option<PlannedGraph>,
+    /// The table that the first of them declares.
+    spec: Option<TableSpec>,
+}
+
 pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    let (store, run) = planning::find_run(store, arguments.run.as_deref())?;
-    let text = match arguments.format {
-        ReportFormat::Text => summary(&read(&run)?, None),
-        ReportFormat::Json => to_json(&read(&run)?).to_string(),
+    let (store, runs) = runs(store, &arguments.runs)?;
+    let told = Told::of(&runs)?;
+    let table = told.table(&store, &arguments.table, printer)?;
+    let title = &told.study.name;
+    let bytes = match arguments.format {
+        ReportFormat::Text if arguments.table.lays_out() && told.study.members.len() < 2 => {
+            table.to_text().into()
+        }
+        ReportFormat::Text => summary(&told.study, Some(&table), None).into(),
+        ReportFormat::Markdown => table.to_markdown(title).into(),
+        ReportFormat::Latex => table.to_latex(title).into(),
+        ReportFormat::Csv => table.to_csv().into(),
+        ReportFormat::Json => format!("{}\n", to_json(&told.study, Some(&table))).into(),
+        ReportFormat::Parquet => parquet(&table, arguments.output.is_none(), printer)?,
         ReportFormat::Html => {
-            let path = write_page(&store, &run, arguments.output.as_deref())?;
+            let path = page_path(&runs, arguments.output.as_deref())?;
+            put_page(told, table, &store, &runs, &path)?;
             printer.data(&path.display().to_string())?;
             return Ok(Exit::Done);
         }
     };
     match &arguments.output {
-        Some(path) => crate::store::write_beside(path, text.as_bytes()).map_err(of_store)?,
-        None => printer.data(&text)?,
+        Some(path) => crate::store::write_beside(path, &bytes).map_err(of_store)?,
+        None => printer.bytes(&bytes)?,
     }
     Ok(Exit::Done)
 }
 
-/// The terminal's summary of a run whose page has been written.
-pub(super) fn summary_text(run: &Run, page: &Path) -> Result<String, Trouble> {
-    Ok(summary(&read(run)?, Some(&page.display().to_string())))
+/// Writes the page of a run into its folder; returns the terminal's summary, which names the page.
+pub(super) fn conclude(store: &Store, run: &Run, printer: Printer) -> Result<String, Trouble> {
+    let runs = std::slice::from_ref(run);
+    let told = Told::of(runs)?;
+    let table = told.table(store, &Table::default(), printer)?;
+    let path = page_path(runs, None)?;
+    let text = summary(&told.study, Some(&table), Some(&path.display().to_string()));
+    put_page(told, table, store, runs, &path)?;
+    Ok(text)
+}
+
+/// The runs that were named, or the latest.
+fn runs(store: &Path, names: &[String]) -> Result<(Store, Vec<Run>), Trouble> {
+    let Some((first, others)) = names.split_first() else {
+        let (store, run) = planning::find_run(store, None)?;
+        return Ok((store, vec![run]));
+    };
+    let (opened, run) = planning::find_run(store, Some(first))?;
+    let mut runs = vec![run];
+    for name in others {
+        if names.iter().filter(|other| *other == name).count() > 1 {
+            return Err(Trouble::wrong(format!("`{name}` is named twice"), "name each run once"));
+        }
+        runs.push(planning::find_run(store, Some(name))?.1);
+    }
+    Ok((opened, runs))
+}
+
+impl Told {
+    fn of(runs: &[Run]) -> Result<Self, Trouble> {
+        let mut studies = Vec::new();
+        let mut graphs = Vec::new();
+        for run in runs {
+            let text = run.graph().map_err(of_store)?;
+            // What an older version wrote differently tells no values and no table.
+            let planned = serde_json::from_str::<PlannedGraph>(&text).ok();
+            let members: Vec<_> = planned.iter().flat_map(|planned| &planned.members).collect();
+            let values = members.iter().map(|it| (it.name.clone(), it.values.clone()));
+            let names = members.iter().map(|it| it.name.as_str());
+            studies.push(read(run)?.with_values(&values.collect()).in_order(names));
+            graphs.push(planned);
+        }
+        let spec = graphs.iter().flatten().find_map(|planned| planned.table.clone());
+        let study = Study::joined(studies);
+        Ok(Self { study, planned: graphs.pop().flatten().filter(|_| runs.len() == 1), spec })
+    }
+
+    /// The table: as declared, with what the command line says otherwise. What is declared and
+    /// cannot be made is told, and the default is shown.
+    fn table(&self, store: &Store, said: &Table, printer: Printer) -> Result<Pivot, Trouble> {
+        let outcomes = Outcomes::new(store, &self.study);
+        let make = |spec: &TableSpec| {
+            Pivot::new(&self.study, spec, &|member, split, at| outcomes.get(member, split, at))
+        };
+        let default = Pivot::default_spec(&self.study);
+        let wrong = |fault: &TableFault| Trouble::from_hint(fault, Exit::Wrong);
+        if said.lays_out() {
+            let mut spec = said.over(self.spec.as_ref().unwrap_or(&default));
+            for name in said.values.iter().flatten() {
+                let known = Metric::parse_in(name, &self.study);
+                known.map_err(|fault| wrong(&TableFault::from(fault)))?;
+            }
+            let made = make(&spec);
+            if let (Err(fault @ TableFault::Baseline { .. }), None) = (&made, &said.baseline) {
+                printer.talk(&format!("laid out so, the table has no baseline: {fault}"));
+                spec.baseline = None;
+                return make(&spec).map_err(|fault| wrong(&fault));
+            }
+            return made.map_err(|fault| wrong(&fault));
+        }
+        let declared = self.spec.as_ref().map(make);
+        if let Some(Err(fault)) = &declared {
+            let hint = fault.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+            printer.talk(&format!("the table that was declared cannot be shown: {fault}{hint}"));
+        }
+        match declared {
+            Some(Ok(table)) => Ok(table),
+            _ => make(&default).map_err(|fault| wrong(&fault)),
+        }
+    }
+}
+
+impl Table {
+    /// Whether it says anything.
+    fn lays_out(&self) -> bool {
+        let lists = [&self.rows, &self.columns, &self.values, &self.over];
+        lists.iter().any(|list| list.is_some()) || self.baseline.is_some()
+    }
+
+    /// What is said here, and the rest as it was. An axis that was moved is not where it was.
+    fn over(&self, spec: &TableSpec) -> TableSpec {
+        let named = |list: &Option<Vec<String>>| {
+            let names = list.iter().flatten().filter(|name| !name.is_empty());
+            names.cloned().collect::<Vec<String>>()
+        };
+        let moved: Vec<String> =
+            [&self.rows, &self.columns, &self.over].into_iter().flat_map(named).collect();
+        let side = |said: &Option<Vec<String>>, before: &[String]| match said {
+            Some(_) => named(said),
+            None => before.iter().filter(|key| !moved.contains(key)).cloned().collect(),
+        };
+        TableSpec {
+            rows: side(&self.rows, &spec.rows),
+            columns: side(&self.columns, &spec.columns),
+            over: side(&self.over, &spec.over),
+            values: if self.values.is_some() { named(&self.values) } else { spec.values.clone() },
+            baseline: match &self.baseline {
+                Some(name) => Some(name.clone()).filter(|name| !name.is_empty()),
+                None => spec.baseline.clone(),
+            },
+        }
+    }
+}
+
+fn parquet(table: &Pivot, to_stdout: bool, printer: Printer) -> Result<Vec<u8>, Trouble> {
+    if to_stdout && printer.shows_data() {
+        let message = "Parquet is not written to a terminal";
+        return Err(Trouble::wrong(message, "add `--output table.parquet`"));
+    }
+    Ok(table.to_parquet())
 }
 
 fn read(run: &Run) -> Result<Study, Trouble> {
@@ -44,28 +187,46 @@ fn read(run: &Run) -> Result<Study, Trouble> {
     Ok(Study::read(&records))
 }
 
-/// Writes the page of a run, and says where.
-pub(super) fn write_page(
+fn page_path(runs: &[Run], output: Option<&Path>) -> Result<PathBuf, Trouble> {
+    match (output, runs) {
+        (Some(path), _) => Ok(path.to_owned()),
+        (None, [run]) => Ok(run.folder().join("report.html")),
+        (None, _) => {
+            let message = "a page of several runs belongs to none of them";
+            Err(Trouble::wrong(message, "say where it goes: `--output report.html`"))
+        }
+    }
+}
+
+fn put_page(
+    told: Told,
+    table: Pivot,
     store: &Store,
-    run: &Run,
-    output: Option<&Path>,
-) -> Result<PathBuf, Trouble> {
-    let study = read(run)?;
-    let text = run.graph().map_err(of_store)?;
-    let planned = serde_json::from_str::<PlannedGraph>(&text).ok();
+    runs: &[Run],
+    path: &Path,
+) -> Result<(), Trouble> {
+    let drawn = told.planned.as_ref().filter(|planned| planned.graph.len() <= STAGES_DRAWN);
+    let names: Vec<&str> = runs.iter().map(Run::id).collect();
+    let commands = match runs {
+        [_] => Vec::new(),
+        _ => vec![format!("mstar report {} --format html --output report.html", names.join(" "))],
+    };
+    let recipe = match runs {
+        [run] => recipe_lines(&run.resolved().map_err(of_store)?),
+        _ => Vec::new(),
+    };
     let extras = Extras {
-        samples: match &planned {
+        samples: match &told.planned {
             Some(planned) => samples(store, &planned.graph)?,
             None => Vec::new(),
         },
-        recipe: recipe_lines(&run.resolved().map_err(of_store)?),
-        commands: Vec::new(),
-        graph_svg: planned.map(|planned| graph_svg(&study, &planned)),
+        recipe,
+        commands,
+        graph_svg: drawn.map(|planned| graph_svg(&told.study, planned)),
+        table: Some(table),
     };
-    let html = page(&study, &extras);
-    let path = output.map_or_else(|| run.folder().join("report.html"), Path::to_owned);
-    crate::store::write_beside(&path, html.as_bytes()).map_err(of_store)?;
-    Ok(path)
+    let html = page(&told.study, &extras);
+    crate::store::write_beside(path, html.as_bytes()).map_err(of_store)
 }
 
 /// The resolved recipe, line by line: `key = value  # origin` under its table's header.

@@ -62,8 +62,7 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
     let summary = run::run(graph, &store, log, &options, &mut |record| progress.see(record))
         .map_err(|run::RunError::Store(error)| of_store(error))?;
     let recorded = store.run(&summary.run).map_err(of_store)?;
-    let page = report::write_page(&store, &recorded, None)?;
-    printer.data(&report::summary_text(&recorded, &page)?)?;
+    printer.data(&report::conclude(&store, &recorded, printer)?)?;
     Ok(match summary.outcome {
         Outcome::Done | Outcome::Stored => Exit::Done,
         Outcome::Failed => Exit::StageFailed,

@@ -17,12 +17,16 @@ pub struct StepVerdict {
     pub all: bool,
 }
 
+/// A response cut at its semicolons: its steps, and last what it says the answer is.
+pub fn parts(response: &str) -> Vec<String> {
+    let words: Vec<&str> = response.split_whitespace().collect();
+    words.split(|&word| word == ";").map(|part| part.join(" ")).collect()
+}
+
 /// Judges a response text (without the token that ends it) against a reference and the gold answer.
 /// Among the accepted lists the one with the most right steps counts, the first of equals.
 pub fn judge(reference: &Reference, answer: &str, response: &str) -> StepVerdict {
-    let words: Vec<&str> = response.split_whitespace().collect();
-    let mut parts: Vec<String> =
-        words.split(|&word| word == ";").map(|part| part.join(" ")).collect();
+    let mut parts = parts(response);
     let last = parts.pop().unwrap_or_default();
     let answer = last == format!("answer {answer}");
     let mut best = StepVerdict { steps: vec![false; parts.len()], answer, all: false };

@@ -13,7 +13,7 @@ mod scene;
 mod stream;
 mod words;
 
-pub use checker::{StepVerdict, judge};
+pub use checker::{StepVerdict, judge, parts};
 pub use example::{
     CAPTION_QUESTION, DEMONSTRATION_ONE_OPERATION, Example, MiniVista, POOL_ONE_OPERATION,
 };

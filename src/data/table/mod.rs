@@ -3,6 +3,7 @@
 //! The same rows give the same bytes: there are no times in a file, and its writer is always called
 //! `mstar`. Each table's columns are documented in one list, from which its schema is made.
 
+mod choices;
 mod codec;
 mod prompts;
 mod references;
@@ -10,6 +11,7 @@ mod rollouts;
 mod schema;
 mod training;
 
+pub use choices::Choice;
 pub use codec::{TableError, decode, encode};
 pub use rollouts::{Finish, Rollout};
 pub use schema::{Column, Kind, Row};

@@ -3,7 +3,7 @@
 use crate::recipe::{self, PseudoAnswer};
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 1;
+pub(super) const BEHAVIOUR: u32 = 2;
 
 /// Options of `select`. The answer filter always comes first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

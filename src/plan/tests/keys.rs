@@ -15,13 +15,13 @@ fn keys_are_pinned() {
         ("import", "aadf3ecd5258"),
         ("prepare", "980ebc95b10a"),
         ("warm-up explore", "d8804d8f8eda"),
-        ("warm-up select", "b16396829ef2"),
-        ("warm-up train", "2ed003114a8d"),
-        ("explore 2", "ddcf076a5476"),
-        ("train 2", "be26b92f01e9"),
-        ("control 2", "7655d391a7c7"),
-        ("evaluate 2 test", "1b5ecb1f8ff3"),
-        ("monitor 2", "4bbe7625bccc"),
+        ("warm-up select", "b6944eab572c"),
+        ("warm-up train", "a0e6053d8e9f"),
+        ("explore 2", "256843b6439a"),
+        ("train 2", "5bbbd6f7a526"),
+        ("control 2", "430e039af310"),
+        ("evaluate 2 test", "4d32d47dbb57"),
+        ("monitor 2", "9eb7f8329974"),
     ];
     let found = pinned.map(|(name, _)| (name, node(&graph, name).key.short()));
     let found: Vec<(&str, &str)> = found.iter().map(|(name, key)| (*name, key.as_str())).collect();

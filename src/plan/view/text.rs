@@ -64,35 +64,27 @@ fn users(members: &BTreeSet<String>, all: usize) -> String {
 
 fn totals(outlook: &Outlook<'_>) -> String {
     let totals = outlook.totals();
-    let count = |stages: usize| grouped(stages as u64);
-    let mut text = String::new();
+    let (to_run, unique) = (grouped(totals.to_run as u64), grouped(totals.unique as u64));
+    let mut lines = Vec::new();
+    let mut cost = Vec::new();
     if outlook.members.len() > 1 {
-        let (apart, unique) = (count(totals.stages), count(totals.unique));
-        let members = outlook.members.len();
-        text += &format!("{members} members, {apart} stages apart, {unique} after sharing\n");
-        text += &sharing(outlook);
-        text.push('\n');
-    }
-    let to_run = outlook.to_run();
-    let amounts = if outlook.members.len() > 1 {
-        rest(outlook, &to_run)
+        let (members, apart) = (outlook.members.len(), grouped(totals.stages as u64));
+        lines.push(format!("{members} members, {apart} stages apart, {unique} after sharing"));
+        lines.push(sharing(outlook));
     } else {
-        [amounts(&to_run), rest(outlook, &to_run)].concat()
-    };
-    text += &match totals.to_run {
-        0 => format!("{} stages, all in the store\n", count(totals.unique)),
-        to_run if amounts.is_empty() => {
-            format!("{} of {} stages to run\n", count(to_run), count(totals.unique))
-        }
-        to_run => {
-            let amounts = amounts.join(", ");
-            format!("{} of {} stages to run: {amounts}\n", count(to_run), count(totals.unique))
-        }
-    };
-    if totals.to_run > 0 {
-        text.extend(outlook.assumptions.iter().map(|assumed| format!("assumed: {assumed}\n")));
+        cost.extend(amounts(&outlook.to_run()));
     }
-    text
+    cost.extend(until_the_end(outlook));
+    lines.push(match totals.to_run {
+        0 => format!("{unique} stages, all in the store"),
+        _ if cost.is_empty() => format!("{to_run} of {unique} stages to run"),
+        _ => format!("{to_run} of {unique} stages to run: {}", cost.join(", ")),
+    });
+    if totals.to_run > 0 {
+        let assumed = outlook.assumptions.iter().map(|sentence| format!("assumed: {sentence}"));
+        lines.extend(assumed);
+    }
+    lines.join("\n") + "\n"
 }
 
 /// What the members would cost apart, and what becomes of that.
@@ -136,15 +128,14 @@ fn amounts(estimate: &Estimate) -> Vec<String> {
     parts.into_iter().flatten().collect()
 }
 
-/// Time until the end and disk.
-fn rest(outlook: &Outlook<'_>, estimate: &Estimate) -> Vec<String> {
+fn until_the_end(outlook: &Outlook<'_>) -> Vec<String> {
     let with = match outlook.workers {
         0 | 1 => String::new(),
         workers => format!(" with {workers} workers"),
     };
     let parts = [
         outlook.elapsed().map(|seconds| format!("about {}{with}", Duration(seconds))),
-        estimate.bytes.map(|bytes| format!("{} of disk", Bytes(bytes))),
+        outlook.to_run().bytes.map(|bytes| format!("{} of disk", Bytes(bytes))),
     ];
     parts.into_iter().flatten().collect()
 }

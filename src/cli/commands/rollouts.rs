@@ -1,0 +1,105 @@
+//! `mstar rollouts`: a walk through samples, one prompt a screen, or all at once.
+
+use crate::base::Hint;
+use crate::cli::arguments::{Rollouts, SampleSplit, TextOrJson};
+use crate::cli::exit::{Exit, Trouble};
+use crate::cli::planning::{self, of_store};
+use crate::cli::printer::Printer;
+use crate::cli::rollouts::{Prompt, Walk, Wanted, screen, to_json, walk};
+use crate::data::preview::png;
+use std::path::{Path, PathBuf};
+
+/// What is asked between two screens.
+const KEYS: &str = "[n]ext, [p]revious, [q]uit: ";
+
+pub(crate) fn rollouts(
+    arguments: &Rollouts,
+    store: &Path,
+    printer: Printer,
+) -> Result<Exit, Trouble> {
+    let (store, run) = planning::find_run(store, arguments.run.as_deref())?;
+    let walk = walk(&store, &run, &wanted(arguments))?;
+    if let Some(folder) = &arguments.images {
+        write_images(&walk, folder)?;
+    }
+    let file = |prompt: &Prompt| {
+        let path = arguments.images.as_deref().map(|folder| image_path(folder, prompt));
+        path.map(|path| path.display().to_string())
+    };
+    if arguments.format == TextOrJson::Json {
+        printer.data(&to_json(&walk, &file).to_string())?;
+        return Ok(Exit::Done);
+    }
+    printer.talk(&format!(
+        "{} of {}: {} responses to {} prompts, {} shown",
+        walk.stage,
+        walk.run,
+        walk.response_count,
+        walk.prompt_count,
+        walk.prompts.len()
+    ));
+    match printer.asks() && walk.prompts.len() > 1 {
+        true => leaf_through(&walk, printer)?,
+        false => {
+            let show = |at| screen(&walk, at, printer.shows_pictures());
+            let screens: Vec<String> = (0..walk.prompts.len()).map(show).collect();
+            if !screens.is_empty() {
+                printer.data(&screens.join("\n"))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn wanted(arguments: &Rollouts) -> Wanted {
+    let either = |yes: bool, no: bool| (yes || no).then_some(yes);
+    Wanted {
+        member: arguments.member.clone(),
+        iteration: arguments.iteration,
+        stage: arguments.stage.clone(),
+        split: arguments.split.map(|split| match split {
+            SampleSplit::Train => "train",
+            SampleSplit::Validation => "validation",
+            SampleSplit::Test => "test",
+        }),
+        correct: either(arguments.right, arguments.wrong),
+        kept: either(arguments.kept, arguments.dropped),
+        limit: arguments.limit,
+        seed: arguments.seed,
+    }
+}
+
+/// One prompt a screen, until the last was left or the reader has enough.
+fn leaf_through(walk: &Walk, printer: Printer) -> Result<(), Trouble> {
+    let draws = printer.shows_pictures();
+    let clear = if draws { "\x1b[2J\x1b[H" } else { "" };
+    let mut at = 0;
+    while at < walk.prompts.len() {
+        printer.data(&format!("{clear}{}", screen(walk, at, draws)))?;
+        let Some(key) = printer.ask(KEYS)? else { break };
+        at = match key.as_str() {
+            "q" => break,
+            "p" => at.saturating_sub(1),
+            "" | "n" => at + 1,
+            _ => at,
+        };
+    }
+    Ok(())
+}
+
+fn image_path(folder: &Path, prompt: &Prompt) -> PathBuf {
+    folder.join(format!("{}.png", prompt.sample.id))
+}
+
+fn write_images(walk: &Walk, folder: &Path) -> Result<(), Trouble> {
+    let made = crate::store::make_output_folder(folder);
+    made.map_err(|error| {
+        Trouble::wrong(error.to_string(), "name a folder that you may write in with `--images`")
+    })?;
+    for prompt in &walk.prompts {
+        let bytes = png(&prompt.sample.image)
+            .map_err(|error| Trouble::from_hint(&error as &dyn Hint, Exit::Wrong))?;
+        crate::store::write_beside(&image_path(folder, prompt), &bytes).map_err(of_store)?;
+    }
+    Ok(())
+}

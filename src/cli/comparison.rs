@@ -1,0 +1,381 @@
+//! Two recipes, runs or members side by side: values, stages, metrics.
+
+use super::arguments::Over;
+use super::asked::Asked;
+use super::exit::Trouble;
+use super::planning::{find_named, find_run, of_store};
+use super::recorded::{self, RecordedValue};
+use super::rollouts::{planned, read};
+use crate::base::Key;
+use crate::data::table::Rollout;
+use crate::event::Record;
+use crate::plan::{
+    self, EarlierStage, Evaluate, Graph, Known, MemberSummary, Node, Port, Split, Stage, standings,
+};
+use crate::report::{At, Branch, Evaluated, Member, Study, difference, paired_difference};
+use crate::store::{IndexedMetric, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// One of the two.
+pub(crate) struct Side {
+    /// As people would name it.
+    pub(crate) name: String,
+    /// Its members; one for a recipe.
+    pub(crate) members: Vec<SideMember>,
+    /// Why its stages are not known.
+    pub(crate) problem: Option<String>,
+    values: Vec<RecordedValue>,
+    graph: Graph,
+    stages: Vec<EarlierStage>,
+    store: Option<Store>,
+}
+
+/// What a policy answered in one evaluation.
+struct Outcomes {
+    /// The stage that made the prompts.
+    prompts: Key,
+    /// Whether each was answered right.
+    right: BTreeMap<u64, bool>,
+}
+
+/// A member of one of the two.
+pub(crate) struct SideMember {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its values on the axes.
+    axes: serde_json::Map<String, serde_json::Value>,
+    /// What was measured of it.
+    metrics: Vec<IndexedMetric>,
+    measured: Option<Member>,
+}
+
+impl Side {
+    /// Reads a recipe or experiment file, a run, or a member of one.
+    pub(crate) fn read(store: &Path, what: &str) -> Result<Self, Trouble> {
+        let path = Path::new(what);
+        let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
+        if path.is_file() && ["tar", "zst", "gz", "zip", "mstar"].contains(&extension) {
+            return Err(no_bundles(what));
+        }
+        if extension == "toml" || path.is_file() {
+            return Self::of_file(path);
+        }
+        let (run, member) =
+            what.split_once('/').map_or((what, None), |(run, member)| (run, Some(member)));
+        let read = Self::of_run(store, run);
+        match read.and_then(|side| match member {
+            Some(member) => side.narrowed(member),
+            None => Ok(side),
+        }) {
+            Err(_) if path.is_dir() => Err(no_bundles(what)),
+            side => side,
+        }
+    }
+
+    /// With one of its members alone.
+    pub(crate) fn narrowed(mut self, member: &str) -> Result<Self, Trouble> {
+        let what = format!("member of `{}`", self.name);
+        let found = find_named(&what, member, &self.members, |it| &it.name)?.name.clone();
+        self.members.retain(|it| it.name == found);
+        self.name = format!("{}/{found}", self.name);
+        Ok(self)
+    }
+
+    fn of_file(file: &Path) -> Result<Self, Trouble> {
+        let asked = Asked::read(file, &Over::default())?;
+        let graph = asked.graph()?;
+        Ok(Self {
+            name: file.display().to_string(),
+            values: recorded::values(&asked.resolved.to_toml()),
+            stages: graph.nodes().map(EarlierStage::from).collect(),
+            graph,
+            members: asked.summaries.iter().map(SideMember::planned).collect(),
+            problem: None,
+            store: None,
+        })
+    }
+
+    fn of_run(store: &Path, name: &str) -> Result<Self, Trouble> {
+        let (store, run) = find_run(store, Some(name))?;
+        let resolved = recorded::if_there(run.resolved()).map_err(of_store)?.unwrap_or_default();
+        let records = Record::read_log(&run.events().map_err(of_store)?).unwrap_or_default();
+        let study = Study::read(&records);
+        let text = recorded::if_there(run.graph()).map_err(of_store)?.unwrap_or_default();
+        let summaries = recorded::members_of_graph(&text).unwrap_or_default();
+        let (graph, stages, problem) = match planned(&run) {
+            Ok(it) => (it.graph, it.stages, None),
+            Err(Trouble::Said { message, .. }) => (Graph::default(), Vec::new(), Some(message)),
+            Err(faults) => return Err(faults),
+        };
+        let mut members: Vec<SideMember> = summaries.iter().map(SideMember::planned).collect();
+        let seconds = recorded::seconds_of_members(&study);
+        for measured in &study.members {
+            let at = members.iter().position(|it| it.name == measured.name);
+            let at = at.unwrap_or_else(|| {
+                let (name, values) = (measured.name.clone(), serde_json::Map::new());
+                members.push(SideMember::planned(&MemberSummary { name, values }));
+                members.len() - 1
+            });
+            members[at].metrics = recorded::metrics(measured, seconds[measured.name.as_str()]);
+            members[at].measured = Some(measured.clone());
+        }
+        let name = run.id().to_owned();
+        let values = recorded::values(&resolved);
+        Ok(Self { name, members, problem, values, graph, stages, store: Some(store) })
+    }
+
+    fn values_of(&self, member: &SideMember) -> BTreeMap<String, RecordedValue> {
+        let values = recorded::laid_over(self.values.clone(), &member.name, &member.axes);
+        values.into_iter().map(|value| (value.key.clone(), value)).collect()
+    }
+
+    /// Its stages that a member uses.
+    fn stages_of(&self, member: &SideMember) -> Vec<EarlierStage> {
+        let is_of = |stage: &&EarlierStage| {
+            self.graph.get(stage.key).is_some_and(|node| node.members.contains(&member.name))
+        };
+        self.stages.iter().filter(is_of).cloned().collect()
+    }
+
+    /// What a policy answered; `None` where its responses are not stored.
+    fn outcomes(
+        &self,
+        member: &SideMember,
+        split: &str,
+        at: At,
+    ) -> Result<Option<Outcomes>, Trouble> {
+        let is_it = |node: &&Node| {
+            let of_split = match &node.stage {
+                Stage::Evaluate(Evaluate { split: Split::Test, .. }) => split == "test",
+                Stage::Evaluate(Evaluate { split: Split::Validation, .. }) => split == "validation",
+                _ => false,
+            };
+            let is_control = node.role.branch == plan::Branch::Control;
+            of_split
+                && node.role.iteration == at.iteration
+                && is_control == (at.branch == Branch::Control)
+                && node.members.contains(&member.name)
+        };
+        let Some(node) = self.graph.nodes().find(is_it) else { return Ok(None) };
+        let (Some(store), Some(prompts)) = (&self.store, node.inputs.get(&Port::Prompts)) else {
+            return Ok(None);
+        };
+        let rollouts: Vec<Rollout> = read(store, node.key, "rollouts.parquet")?;
+        let right = rollouts.into_iter().map(|it| (it.prompt, it.correct)).collect();
+        Ok(Some(Outcomes { prompts: *prompts, right }))
+    }
+}
+
+impl SideMember {
+    fn planned(summary: &MemberSummary) -> Self {
+        let MemberSummary { name, values } = summary.clone();
+        Self { name, axes: values, metrics: Vec::new(), measured: None }
+    }
+}
+
+fn no_bundles(what: &str) -> Trouble {
+    Trouble::wrong(
+        format!("`{what}` cannot be compared: bundles are not built yet"),
+        "name a recipe file, a run (`mstar list`), or `RUN/MEMBER`",
+    )
+}
+
+/// What two members have and have not in common.
+pub(crate) struct Comparison {
+    /// The names of the two.
+    pub(crate) members: [String; 2],
+    /// Values that differ; `None` for a key that one does not have.
+    pub(crate) values: Vec<[Option<RecordedValue>; 2]>,
+    /// How their stages compare; `None` where those of one are not known.
+    pub(crate) stages: Option<Stages>,
+    /// What was measured of either.
+    pub(crate) metrics: Vec<MetricPair>,
+}
+
+/// How the stages of two members compare.
+#[derive(Default)]
+pub(crate) struct Stages {
+    /// Stages with equal keys.
+    pub(crate) equal: usize,
+    /// Stages of one place with other keys: kind, name and the first reason.
+    pub(crate) changed: Vec<[String; 3]>,
+    /// Kind and name of stages that only one has.
+    pub(crate) only: [Vec<[String; 2]>; 2],
+}
+
+/// A metric of both.
+pub(crate) struct MetricPair {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its values, where it was measured.
+    pub(crate) values: [Option<IndexedMetric>; 2],
+    /// The second less the first.
+    pub(crate) difference: Option<Difference>,
+}
+
+/// A difference and how sure it is.
+pub(crate) struct Difference {
+    /// The second less the first.
+    pub(crate) value: f64,
+    /// Its 95 % interval.
+    pub(crate) interval: Option<[f64; 2]>,
+    /// `paired` by prompt or `unpaired`; none without an interval.
+    pub(crate) method: Option<&'static str>,
+    /// Prompts that both answered.
+    pub(crate) prompts: Option<usize>,
+}
+
+impl Comparison {
+    /// Whether nothing differs but the time it took.
+    pub(crate) fn is_same(&self) -> bool {
+        let differs = |it: &MetricPair| {
+            it.name != "seconds" && it.difference.as_ref().is_some_and(|it| it.value != 0.0)
+        };
+        let same_stages = self.stages.as_ref().is_none_or(|stages| {
+            stages.changed.is_empty() && stages.only.iter().all(Vec::is_empty)
+        });
+        self.values.is_empty() && same_stages && !self.metrics.iter().any(differs)
+    }
+}
+
+/// Members to compare, and the names of those that only one side has.
+pub(crate) type Pairs<'a> = (Vec<[&'a SideMember; 2]>, [Vec<String>; 2]);
+
+/// The only members of either side, else those of one name.
+pub(crate) fn pairs<'a>(a: &'a Side, b: &'a Side) -> Result<Pairs<'a>, Trouble> {
+    if let ([one], [other]) = (a.members.as_slice(), b.members.as_slice()) {
+        return Ok((vec![[one, other]], Default::default()));
+    }
+    for (side, other) in [(a, b), (b, a)] {
+        if side.members.len() > 1 && other.members.len() == 1 {
+            let message = format!("`{}` has {} members", side.name, side.members.len());
+            let hint = format!(
+                "name one: `--member NAME` or `{}/NAME`, such as `{}/{}`",
+                side.name, side.name, side.members[0].name
+            );
+            return Err(Trouble::wrong(message, hint));
+        }
+    }
+    let find = |side: &'a Side, name: &str| side.members.iter().find(|it| it.name == name);
+    let common = a.members.iter().filter_map(|one| Some([one, find(b, &one.name)?])).collect();
+    let alone = |side: &'a Side, other: &'a Side| {
+        let names = side.members.iter().map(|it| it.name.clone());
+        names.filter(|name| find(other, name).is_none()).collect()
+    };
+    Ok((common, [alone(a, b), alone(b, a)]))
+}
+
+/// Compares two members.
+pub(crate) fn compare(
+    [a, b]: [&Side; 2],
+    [one, other]: [&SideMember; 2],
+) -> Result<Comparison, Trouble> {
+    let known = a.problem.is_none() && b.problem.is_none();
+    Ok(Comparison {
+        members: [one.name.clone(), other.name.clone()],
+        values: different_values(a.values_of(one), b.values_of(other)),
+        stages: known.then(|| compare_stages([a, b], [one, other])),
+        metrics: metric_pairs([a, b], [one, other])?,
+    })
+}
+
+/// The second as if it were planned where the first is stored.
+fn compare_stages([a, b]: [&Side; 2], [one, other]: [&SideMember; 2]) -> Stages {
+    let mut stages = Stages::default();
+    let before = a.stages_of(one);
+    let names: BTreeSet<String> = b.stages_of(other).into_iter().map(|it| it.name).collect();
+    let gone = before.iter().filter(|stage| !names.contains(&stage.name));
+    stages.only[0] = gone.map(|stage| [stage.kind.clone(), stage.name.clone()]).collect();
+    let stored = before.iter().map(|stage| stage.key).collect();
+    let known = Known { stored, earlier: before };
+    for (node, standing) in b.graph.nodes().zip(standings(&b.graph, &known)) {
+        let kind = node.stage.kind().to_owned();
+        match standing.state {
+            _ if !node.members.contains(&other.name) => {}
+            plan::State::Stored => stages.equal += 1,
+            plan::State::Stale => {
+                let why = standing.why.sentence(&|_| None);
+                stages.changed.push([kind, node.name.clone(), why]);
+            }
+            plan::State::New => stages.only[1].push([kind, node.name.clone()]),
+        }
+    }
+    stages
+}
+
+fn different_values(
+    mut a: BTreeMap<String, RecordedValue>,
+    mut b: BTreeMap<String, RecordedValue>,
+) -> Vec<[Option<RecordedValue>; 2]> {
+    let keys: BTreeSet<String> = a.keys().chain(b.keys()).cloned().collect();
+    let pairs = keys.into_iter().map(|key| [a.remove(&key), b.remove(&key)]);
+    let value = |it: &Option<RecordedValue>| it.as_ref().map(|it| it.value.clone());
+    pairs.filter(|[one, other]| value(one) != value(other)).collect()
+}
+
+fn metric_pairs(sides: [&Side; 2], members: [&SideMember; 2]) -> Result<Vec<MetricPair>, Trouble> {
+    let names = members.iter().flat_map(|member| member.metrics.iter().map(|it| &it.name));
+    let names: indexmap::IndexSet<&String> = names.collect();
+    let pair = |name: &String| {
+        let values = members
+            .map(|member| member.metrics.iter().find(|metric| metric.name == *name).cloned());
+        let difference = match &values {
+            [Some(one), Some(other)] => {
+                Some(difference_of(name, other.value - one.value, sides, members)?)
+            }
+            _ => None,
+        };
+        Ok(MetricPair { name: name.clone(), values, difference })
+    };
+    names.into_iter().map(pair).collect()
+}
+
+/// Paired by prompt where both answered the same prompts and their answers are there; else as if the
+/// two had nothing in common.
+fn difference_of(
+    name: &str,
+    value: f64,
+    [a, b]: [&Side; 2],
+    [one, other]: [&SideMember; 2],
+) -> Result<Difference, Trouble> {
+    let bare = Difference { value, interval: None, method: None, prompts: None };
+    let (Some((split, at_one, before)), Some((_, at_other, after))) =
+        (evaluation(one, name), evaluation(other, name))
+    else {
+        return Ok(bare);
+    };
+    if let Some(first) = a.outcomes(one, split, at_one)?
+        && let Some(second) = b.outcomes(other, split, at_other)?
+        && first.prompts == second.prompts
+        && first.right.keys().eq(second.right.keys())
+    {
+        let (left, right) = (&first.right, &second.right);
+        let differences: Vec<i32> =
+            left.values().zip(right.values()).map(|(l, r)| i32::from(*r) - i32::from(*l)).collect();
+        if let Some((value, interval)) = paired_difference(&differences) {
+            let (method, prompts) = (Some("paired"), Some(differences.len()));
+            return Ok(Difference { value, interval: Some(interval), method, prompts });
+        }
+    }
+    let (_, interval) = difference(after, before);
+    Ok(Difference { interval: Some(interval), method: Some("unpaired"), ..bare })
+}
+
+/// The evaluation that a metric is, and where it was made.
+fn evaluation<'a, 'b>(
+    member: &'a SideMember,
+    name: &'b str,
+) -> Option<(&'b str, At, &'a Evaluated)> {
+    let measured = member.measured.as_ref()?;
+    let (split, part) = name.rsplit_once('.')?;
+    let last = measured.comparison(split)?.iteration;
+    let (iteration, branch) = match part {
+        "accuracy" => (last, Branch::Evolution),
+        "start" => (0, Branch::Evolution),
+        "control" => (last, Branch::Control),
+        _ => return None,
+    };
+    let evaluated = measured.evaluation(split, branch, iteration)?;
+    Some((split, At { iteration, branch }, evaluated))
+}

@@ -1,0 +1,247 @@
+//! What a recorded run says of itself: its values with their origins, and what the index keeps of it.
+
+use crate::event::{Event, Outcome, Record};
+use crate::plan::MemberSummary;
+use crate::report::{Branch, Ending, Evaluated, Member, Study};
+use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run, text};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A value of a recipe, as `resolved.toml` has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RecordedValue {
+    /// With dots.
+    pub(crate) key: String,
+    /// Null for what is not set.
+    pub(crate) value: Value,
+    /// Where it came from.
+    pub(crate) origin: String,
+}
+
+impl RecordedValue {
+    /// The value for people.
+    pub(crate) fn in_words(&self) -> String {
+        if self.value.is_null() { "not set".to_owned() } else { text(&self.value) }
+    }
+}
+
+/// Every value of a resolved recipe, in its order; also those without effect, which are comments.
+pub(crate) fn values(resolved: &str) -> Vec<RecordedValue> {
+    let mut table = String::new();
+    let mut values = Vec::new();
+    for line in resolved.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            table = format!("{name}.");
+        } else if let Some((name, value, origin)) = value_of(line) {
+            values.push(RecordedValue { key: format!("{table}{name}"), value, origin });
+        }
+    }
+    values
+}
+
+/// A recipe's values with those of a member laid over them.
+pub(crate) fn laid_over(
+    mut values: Vec<RecordedValue>,
+    member: &str,
+    axes: &Map<String, Value>,
+) -> Vec<RecordedValue> {
+    for (key, value) in axes {
+        let origin = format!("member {member}");
+        let own = RecordedValue { key: key.clone(), value: value.clone(), origin };
+        match values.iter_mut().find(|it| it.key == *key) {
+            Some(it) => *it = own,
+            None => values.push(own),
+        }
+    }
+    values
+}
+
+fn value_of(line: &str) -> Option<(&str, Value, String)> {
+    let written = line.strip_prefix("# ").unwrap_or(line);
+    if let Some((name, rest)) = written.split_once(" is not set")
+        && !name.contains(' ')
+    {
+        let origin = rest.split_once("# ").map_or("default", |(_, origin)| origin);
+        return Some((name, Value::Null, origin.to_owned()));
+    }
+    let (name, rest) = written.split_once(" = ")?;
+    // A text may hold what looks like the comment; the first end at which it is a value is right.
+    rest.match_indices("  # ").find_map(|(end, sign)| {
+        let value = toml_value(rest[..end].trim_end())?;
+        Some((name, value, rest[end + sign.len()..].to_owned()))
+    })
+}
+
+/// A value as TOML writes it, as JSON.
+pub(crate) fn toml_value(text: &str) -> Option<Value> {
+    let table: toml::Table = toml::from_str(&format!("value = {text}")).ok()?;
+    serde_json::to_value(table.get("value")?).ok()
+}
+
+/// A file of a record, unless it is gone.
+pub(crate) fn if_there(text: Result<String, Error>) -> Result<Option<String>, Error> {
+    match text {
+        Ok(text) => Ok(Some(text)),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The members in a run's graph, which alone knows their values.
+pub(crate) fn members_of_graph(graph: &str) -> Option<Vec<MemberSummary>> {
+    #[derive(Deserialize)]
+    struct Members {
+        #[serde(default)]
+        members: Vec<MemberSummary>,
+    }
+    serde_json::from_str::<Members>(graph).ok().map(|it| it.members)
+}
+
+/// What the index keeps of a run.
+pub(crate) fn entry(run: &Run) -> Result<Entry, Error> {
+    let (records, problem) = match Record::read_log(&run.events()?) {
+        Ok(records) => (records, None),
+        Err((line, _)) => (Vec::new(), Some(format!("line {line} of its log cannot be read"))),
+    };
+    let study = Study::read(&records);
+    let graph = if_there(run.graph())?;
+    let planned = graph.as_deref().and_then(members_of_graph).unwrap_or_default();
+    let resolved = if_there(run.resolved())?.unwrap_or_default();
+    let values = values(&resolved).into_iter().map(|value| (value.key, value.value)).collect();
+    Ok(Entry {
+        name: study.name.clone(),
+        recipe_file: study.recipe_file.clone(),
+        started_ms: study.started_ms,
+        outcome: if problem.is_some() { "unreadable" } else { outcome(&study) }.to_owned(),
+        seconds: records.iter().rev().find_map(|record| match record.event {
+            Event::RunFinished { seconds, .. } => Some(seconds),
+            _ => None,
+        }),
+        accuracy: study
+            .leader()
+            .and_then(|leader| Some(leader.comparison(leader.result_split())?.last.accuracy)),
+        problem,
+        values,
+        members: indexed_members(&study, &planned),
+    })
+}
+
+/// Words for how a run ended.
+pub(crate) const OUTCOMES: [&str; 5] = ["done", "failed", "interrupted", "open", "unreadable"];
+
+fn outcome(study: &Study) -> &'static str {
+    match study.ending {
+        Ending::Said(Outcome::Done | Outcome::Stored) => "done",
+        Ending::Said(Outcome::Failed) => "failed",
+        Ending::Said(Outcome::Interrupted) => "interrupted",
+        Ending::Open => "open",
+    }
+}
+
+fn indexed_members(study: &Study, planned: &[MemberSummary]) -> Vec<IndexedMember> {
+    let seconds = seconds_of_members(study);
+    let measured: BTreeMap<&str, &Member> =
+        study.members.iter().map(|member| (member.name.as_str(), member)).collect();
+    let indexed = |name: &str, axes: &Map<String, Value>| {
+        let member = measured.get(name);
+        IndexedMember {
+            name: name.to_owned(),
+            state: member.map_or("waiting", |member| state(member)).to_owned(),
+            axes: axes.clone(),
+            metrics: member.map_or_else(Vec::new, |member| metrics(member, seconds[name])),
+        }
+    };
+    match planned.is_empty() {
+        true => study.members.iter().map(|member| indexed(&member.name, &Map::new())).collect(),
+        false => planned.iter().map(|member| indexed(&member.name, &member.values)).collect(),
+    }
+}
+
+/// Wall seconds of the stages that each member uses, those that it shares with others in full.
+pub(crate) fn seconds_of_members(study: &Study) -> BTreeMap<&str, f64> {
+    let mut seconds = BTreeMap::new();
+    for stage in &study.stages {
+        for member in &stage.summary.members {
+            *seconds.entry(member.as_str()).or_default() += stage.seconds;
+        }
+    }
+    seconds
+}
+
+/// Words for what became of a member, the weightiest first.
+pub(crate) const STATES: [&str; 5] = ["failed", "unfinished", "skipped", "waiting", "done"];
+
+/// What became of a member, in the word that says most.
+pub(crate) fn state(member: &Member) -> &'static str {
+    let has = |word: &&&str| member.troubles.values().any(|trouble| trouble == *word);
+    STATES.iter().find(has).copied().unwrap_or("done")
+}
+
+/// Parts of a metric's name that come after the split.
+pub(crate) const OF_A_SPLIT: [&str; 5] = ["accuracy", "start", "gain", "control", "over_control"];
+
+/// The numbers of a member: the accuracy it ends with on each split, the one it starts from, the gain
+/// over that, the control's and the gain over it, Pass@K, optimizer steps, and the seconds given.
+pub(crate) fn metrics(member: &Member, seconds: f64) -> Vec<IndexedMetric> {
+    let mut metrics = Vec::new();
+    let mut add = |name: String, value, interval, count| {
+        metrics.push(IndexedMetric { name, value, interval, count });
+    };
+    let splits: BTreeSet<&str> =
+        member.evaluations.iter().map(|it| it.value.split.as_str()).collect();
+    for split in splits {
+        let Some(comparison) = member.comparison(split) else { continue };
+        let first = member.evaluation(split, Branch::Evolution, 0);
+        let of = |it: &Evaluated| (it.accuracy, Some(it.interval), Some(it.count));
+        let gain = |it: Option<(f64, [f64; 2])>| it.map(|(gain, it)| (gain, Some(it), None));
+        let found = [
+            Some(of(comparison.last)),
+            first.map(of),
+            gain(comparison.gain()),
+            comparison.control.map(of),
+            gain(comparison.gain_over_control()),
+        ];
+        for (name, found) in OF_A_SPLIT.into_iter().zip(found) {
+            if let Some((value, interval, count)) = found {
+                add(format!("{split}.{name}"), value, interval, count);
+            }
+        }
+    }
+    let last = member.monitors.iter().rfind(|it| it.at.branch == Branch::Evolution);
+    if let Some(last) = last
+        && let Some(pass) = last.value.pass_at(last.value.k)
+    {
+        add("validation.pass".into(), pass, None, Some(last.value.count));
+    }
+    let trainings = member.trainings.iter().filter(|it| it.at.branch == Branch::Evolution);
+    if let Some(steps) = trainings.map(|it| it.value.step).max() {
+        add("steps".into(), steps as f64, None, None);
+    }
+    add("seconds".into(), seconds, None, None);
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_with_their_origin_also_where_they_have_no_effect() {
+        let text = "name = \"a  # b\"        # a.toml:2\n# seed is not set  # default\n\n\
+                    [reward]\nselect = { random = 2 }  # `--set`  # odd\n\
+                    # cap = 3  # default, without effect\n";
+        let found = values(text);
+        let told: Vec<_> = found
+            .iter()
+            .map(|it| (it.key.as_str(), it.value.to_string(), it.origin.as_str()))
+            .collect();
+        let expected = [
+            ("name", "\"a  # b\"".to_owned(), "a.toml:2"),
+            ("seed", "null".to_owned(), "default"),
+            ("reward.select", "{\"random\":2}".to_owned(), "`--set`  # odd"),
+            ("reward.cap", "3".to_owned(), "default, without effect"),
+        ];
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,125 @@
+//! A prompt on a screen, and a walk as JSON.
+
+use super::{Prompt, Response, Step, Walk, half_blocks, is_cut};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// A prompt with its responses; its picture too where the terminal can show it.
+pub(crate) fn screen(walk: &Walk, at: usize, with_picture: bool) -> String {
+    let Prompt { sample, responses } = &walk.prompts[at];
+    let mut lines = vec![format!(
+        "prompt {} · {} · {} · {} · {} of {}",
+        sample.id,
+        sample.category,
+        walk.split,
+        walk.stage,
+        at + 1,
+        walk.prompts.len()
+    )];
+    let (width, height) = sample.image.dimensions();
+    if with_picture {
+        lines.extend(half_blocks(&sample.image));
+    } else {
+        lines.push(format!("picture   {width} x {height} pixels, not shown"));
+    }
+    lines.push(format!("question  {}", plain(&sample.question)));
+    lines.push(format!("gold      {}", plain(&sample.answer)));
+    for response in responses {
+        lines.extend(response_lines(response));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn response_lines(response: &Response) -> Vec<String> {
+    let rollout = &response.rollout;
+    let mut head = format!("response {}: ", rollout.sample);
+    head.push_str(if rollout.correct { "right" } else { "wrong" });
+    if rollout.correct && response.steps_right == Some(false) {
+        head.push_str(" with a wrong step");
+    }
+    match &rollout.extracted {
+        Some(answer) => write!(head, ", answers {}", plain(answer)),
+        None => write!(head, ", answers nothing"),
+    }
+    .expect("text takes everything");
+    if is_cut(rollout) {
+        head.push_str(", cut at the longest length");
+    }
+    if let Some(choice) = &response.choice {
+        head.push_str("; ");
+        head.push_str(&in_words(choice));
+    }
+    let mut lines = vec![head];
+    lines.extend(response.steps.iter().map(step_line));
+    lines.push(format!("         {}", plain(&response.end)));
+    lines
+}
+
+fn step_line(step: &Step) -> String {
+    let verdict = match step.right {
+        Some(true) => "right",
+        Some(false) => "wrong",
+        None => "     ",
+    };
+    let score = step.score.map_or(String::new(), |score| format!("  {score:.3}"));
+    format!("  {verdict}  {}{score}", plain(&step.text))
+}
+
+/// Why something was or was not kept, as people say it.
+pub(crate) fn in_words(choice: &str) -> String {
+    match choice {
+        "kept" => "kept".to_owned(),
+        "wrong-answer" => "not kept: wrong answer".to_owned(),
+        "duplicate" => "not kept: an equal response was".to_owned(),
+        "not-drawn" => "not kept: others were drawn".to_owned(),
+        "low-score" => "not kept: its score is too low".to_owned(),
+        "over-prompt-cap" => "not kept: over the cap of its prompt".to_owned(),
+        "over-cap" => "not kept: over the cap in all".to_owned(),
+        other => format!("not kept: {}", plain(other)),
+    }
+}
+
+/// A text that cannot move the cursor.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// The walk for programs; `file` names the picture of a prompt, where one was written.
+pub(crate) fn to_json(walk: &Walk, file: &dyn Fn(&Prompt) -> Option<String>) -> Value {
+    let prompts: Vec<Value> = walk
+        .prompts
+        .iter()
+        .map(|prompt| {
+            let sample = &prompt.sample;
+            let (width, height) = sample.image.dimensions();
+            let image = json!({ "width": width, "height": height, "file": file(prompt) });
+            let responses: Vec<Value> = prompt.responses.iter().map(response_json).collect();
+            json!({
+                "id": sample.id, "category": sample.category, "question": sample.question,
+                "gold": sample.answer, "image": image, "responses": responses,
+            })
+        })
+        .collect();
+    json!({
+        "format": 1, "run": walk.run, "member": walk.member, "stage": walk.stage,
+        "kind": walk.kind, "split": walk.split, "iteration": walk.iteration,
+        "prompt_count": walk.prompt_count, "response_count": walk.response_count,
+        "prompts": prompts,
+    })
+}
+
+fn response_json(response: &Response) -> Value {
+    let rollout = &response.rollout;
+    let steps: Vec<Value> = response
+        .steps
+        .iter()
+        .map(|step| json!({ "text": step.text, "right": step.right, "score": step.score }))
+        .collect();
+    json!({
+        "sample": rollout.sample, "response": rollout.response, "extracted": rollout.extracted,
+        "correct": rollout.correct, "finish": rollout.finish,
+        "temperature": rollout.temperature, "steps": steps, "steps_right": response.steps_right,
+        "kept": response.choice.as_ref().map(|choice| choice == "kept"),
+        "why": response.choice,
+    })
+}

@@ -1,0 +1,331 @@
+//! What can be read of a member, by name: `test.accuracy`, `validation.pass`, `steps`.
+
+use super::interval::{Estimate, Method};
+use super::model::{At, Branch, Member, Study};
+use crate::base::{Duration, Hint};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A number that a member has, or will have when it is done.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Greedy accuracy of the last policy on a split.
+    Accuracy(String),
+    /// That of the policy that the evolution starts from.
+    Start(String),
+    /// The last less the first.
+    Gain(String),
+    /// That of the equal-steps control at the last iteration.
+    Control(String),
+    /// The last less the control.
+    OverControl(String),
+    /// Of all answers, the share that is right with right steps.
+    StepsRight(String),
+    /// Greedy accuracy of the last policy on one category of a split.
+    Category(String, String),
+    /// Pass@K of the last policy.
+    Pass,
+    /// Pass@K of the policy that the evolution starts from.
+    PassStart,
+    /// Reward-Pass@K of the last policy.
+    RewardPass,
+    /// Optimizer steps behind the last policy.
+    Steps,
+    /// Seconds of work, shared stages in full.
+    Seconds,
+}
+
+/// What is read of each split.
+const OF_SPLITS: [&str; 6] =
+    ["accuracy", "start", "gain", "control", "over_control", "steps_right"];
+/// What belongs to no split of choice.
+const ALONE: [&str; 5] =
+    ["validation.pass", "validation.pass.start", "validation.reward_pass", "steps", "seconds"];
+
+/// A metric that there is not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no metric `{name}`")]
+pub struct UnknownMetric {
+    /// As it was written.
+    pub name: String,
+    /// The nearest that there is.
+    pub near: Option<String>,
+    /// All that there are.
+    pub known: Vec<String>,
+}
+
+impl Hint for UnknownMetric {
+    fn hint(&self) -> Option<String> {
+        Some(match &self.near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are `{}`", self.known.join("`, `")),
+        })
+    }
+}
+
+impl Metric {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`UnknownMetric`], with the nearest name that would do.
+    pub fn parse(name: &str) -> Result<Self, UnknownMetric> {
+        match name {
+            "validation.pass" => return Ok(Self::Pass),
+            "validation.pass.start" => return Ok(Self::PassStart),
+            "validation.reward_pass" => return Ok(Self::RewardPass),
+            "steps" => return Ok(Self::Steps),
+            "seconds" => return Ok(Self::Seconds),
+            _ => {}
+        }
+        if let Some((split, category)) = name.split_once(".accuracy.")
+            && !split.is_empty()
+            && !category.is_empty()
+        {
+            return Ok(Self::Category(split.to_owned(), category.to_owned()));
+        }
+        let (split, of) = name.rsplit_once('.').unwrap_or(("", name));
+        let metric = match of {
+            "accuracy" => Self::Accuracy,
+            "start" => Self::Start,
+            "gain" => Self::Gain,
+            "control" => Self::Control,
+            "over_control" => Self::OverControl,
+            "steps_right" => Self::StepsRight,
+            _ => return Err(unknown(name, known(&["test", "validation", split]))),
+        };
+        match split {
+            "" => Err(unknown(name, known(&["test", "validation"]))),
+            split => Ok(metric(split.to_owned())),
+        }
+    }
+
+    /// Reads a name of something that was measured in a study; of a study without any measurement,
+    /// any name.
+    ///
+    /// # Errors
+    /// [`UnknownMetric`], with what there is.
+    pub fn parse_in(name: &str, study: &Study) -> Result<Self, UnknownMetric> {
+        let there = Self::measured_in(study);
+        let parsed = Self::parse(name);
+        let nothing = there.len() <= 2;
+        match parsed {
+            Ok(metric) if nothing || there.contains(&metric) => Ok(metric),
+            Err(error) if nothing => Err(error),
+            _ => Err(unknown(name, there.iter().map(Self::to_string).collect())),
+        }
+    }
+
+    /// Everything that some member of a study has.
+    pub fn measured_in(study: &Study) -> BTreeSet<Self> {
+        let mut there = BTreeSet::from([Self::Steps, Self::Seconds]);
+        for member in &study.members {
+            for it in &member.evaluations {
+                let split = || it.value.split.clone();
+                match (it.at.branch, it.at.iteration) {
+                    (Branch::Control, _) => {
+                        there.extend([Self::Control(split()), Self::OverControl(split())]);
+                    }
+                    (_, 0) => there.extend([Self::Start(split()), Self::Gain(split())]),
+                    _ => {}
+                }
+                there.insert(Self::Accuracy(split()));
+                if it.value.steps_right.is_some() {
+                    there.insert(Self::StepsRight(split()));
+                }
+                let categories = it.value.categories.keys();
+                there.extend(categories.map(|name| Self::Category(split(), name.clone())));
+            }
+            if !member.monitors.is_empty() {
+                there.extend([Self::Pass, Self::PassStart]);
+            }
+            if member.monitors.iter().any(|it| it.value.reward_pass.is_some()) {
+                there.insert(Self::RewardPass);
+            }
+        }
+        there
+    }
+
+    /// The value of a member, with the interval that the measurement itself has; `None` when it was
+    /// not measured, or when what is measured is not the member's last word.
+    pub fn of(&self, member: &Member) -> Option<Estimate> {
+        let at_end = |iteration| is_end(member, iteration);
+        let comparison = |split: &str| {
+            member.comparison(split).filter(|comparison| at_end(comparison.iteration))
+        };
+        let wilson = |mean, interval| Estimate {
+            mean,
+            interval: Some(interval),
+            method: Method::Wilson,
+            count: 1,
+        };
+        let unpaired = |(mean, interval)| Estimate {
+            mean,
+            interval: Some(interval),
+            method: Method::Unpaired,
+            count: 1,
+        };
+        match self {
+            Self::Accuracy(split) => {
+                let last = comparison(split)?.last;
+                Some(wilson(last.accuracy, last.interval))
+            }
+            Self::Start(split) => {
+                let first = member.evaluation(split, Branch::Evolution, 0)?;
+                Some(wilson(first.accuracy, first.interval))
+            }
+            Self::Gain(split) => comparison(split)?.gain().map(unpaired),
+            Self::Control(split) => {
+                let control = comparison(split)?.control?;
+                Some(wilson(control.accuracy, control.interval))
+            }
+            Self::OverControl(split) => comparison(split)?.gain_over_control().map(unpaired),
+            Self::StepsRight(split) => {
+                comparison(split)?.last.steps_right.map(|share| Estimate::bare(share, 1))
+            }
+            Self::Category(split, name) => {
+                let category = comparison(split)?.last.categories.get(name)?;
+                Some(wilson(category.accuracy, category.interval))
+            }
+            Self::Pass | Self::RewardPass => {
+                let evolution = |at: &At| at.branch == Branch::Evolution && at_end(at.iteration);
+                let last = member.monitors.iter().rfind(|it| evolution(&it.at))?;
+                let share = match self {
+                    Self::Pass => last.value.pass_at(last.value.k),
+                    _ => last.value.reward_pass().map(|(_, share)| share),
+                };
+                share.map(|share| Estimate::bare(share, 1))
+            }
+            Self::PassStart => {
+                let first = Member::at(&member.monitors, 0)?;
+                first.pass_at(first.k).map(|share| Estimate::bare(share, 1))
+            }
+            Self::Steps => {
+                let evolution = |at: &At| at.branch == Branch::Evolution && at_end(at.iteration);
+                let last = member.trainings.iter().rfind(|it| evolution(&it.at))?;
+                Some(Estimate::bare(last.value.step as f64, 1))
+            }
+            Self::Seconds => member.trouble.is_none().then(|| Estimate::bare(member.seconds, 1)),
+        }
+    }
+
+    /// The evaluations that it is read from, each with the sign it enters with, so that the sum over
+    /// them of a prompt's outcomes is the prompt's share; `None` for what no prompt has a share in.
+    pub(super) fn terms(&self, member: &Member) -> Option<(&str, Vec<(At, i32)>)> {
+        let at = |iteration, branch| At { iteration, branch };
+        let first = at(0, Branch::Evolution);
+        let (Self::Accuracy(split)
+        | Self::Start(split)
+        | Self::Gain(split)
+        | Self::Control(split)
+        | Self::OverControl(split)) = self
+        else {
+            return None;
+        };
+        let iteration = member.comparison(split)?.iteration;
+        let last = at(iteration, Branch::Evolution);
+        let control = at(iteration, Branch::Control);
+        let terms = match self {
+            Self::Accuracy(_) => vec![(last, 1)],
+            Self::Start(_) => vec![(first, 1)],
+            Self::Gain(_) => vec![(last, 1), (first, -1)],
+            Self::Control(_) => vec![(control, 1)],
+            _ => vec![(last, 1), (control, -1)],
+        };
+        Some((split, terms))
+    }
+
+    /// Whether it is a difference, of which the sign is said and zero means nothing happened.
+    pub(super) fn is_difference(&self) -> bool {
+        matches!(self, Self::Gain(_) | Self::OverControl(_))
+    }
+
+    /// Whether it is a share, written in per cent.
+    pub(super) fn is_share(&self) -> bool {
+        !matches!(self, Self::Steps | Self::Seconds)
+    }
+
+    /// The value as people read it, without its unit.
+    pub(super) fn written(&self, value: f64, signed: bool) -> String {
+        let sign = if !signed {
+            ""
+        } else if value < 0.0 {
+            "−"
+        } else {
+            "+"
+        };
+        match self {
+            Self::Steps if signed => format!("{sign}{:.0}", value.abs()),
+            Self::Steps => super::numbers::count(value.round() as u64),
+            Self::Seconds => format!("{sign}{}", Duration(value.abs())),
+            _ if signed => super::numbers::points(value),
+            _ => super::numbers::percent(value),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accuracy(split) => write!(f, "{split}.accuracy"),
+            Self::Start(split) => write!(f, "{split}.start"),
+            Self::Gain(split) => write!(f, "{split}.gain"),
+            Self::Control(split) => write!(f, "{split}.control"),
+            Self::OverControl(split) => write!(f, "{split}.over_control"),
+            Self::StepsRight(split) => write!(f, "{split}.steps_right"),
+            Self::Category(split, name) => write!(f, "{split}.accuracy.{name}"),
+            Self::Pass => f.write_str(ALONE[0]),
+            Self::PassStart => f.write_str(ALONE[1]),
+            Self::RewardPass => f.write_str(ALONE[2]),
+            Self::Steps => f.write_str(ALONE[3]),
+            Self::Seconds => f.write_str(ALONE[4]),
+        }
+    }
+}
+
+/// Whether nothing of the evolution after an iteration is missing.
+fn is_end(member: &Member, iteration: u32) -> bool {
+    member.troubles.range(iteration + 1..).next().is_none()
+}
+
+fn known(splits: &[&str]) -> Vec<String> {
+    let splits: BTreeSet<&&str> = splits.iter().filter(|split| !split.is_empty()).collect();
+    let named = splits.iter().flat_map(|split| OF_SPLITS.map(|of| format!("{split}.{of}")));
+    named.chain(ALONE.map(str::to_owned)).collect()
+}
+
+fn unknown(name: &str, known: Vec<String>) -> UnknownMetric {
+    UnknownMetric { name: name.to_owned(), near: nearest(name, &known), known }
+}
+
+/// The nearest of some names, when it is near enough to be meant.
+pub(super) fn nearest(name: &str, known: &[String]) -> Option<String> {
+    let distances = known.iter().map(|other| (strsim::damerau_levenshtein(name, other), other));
+    let near = distances.filter(|(distance, other)| *distance <= 1 + other.chars().count() / 5);
+    near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_there_and_back() {
+        let mut names = known(&["test", "validation", "mathvista/testmini"]);
+        names.extend(["test.accuracy.FQA".to_owned(), "test.accuracy.a.b".to_owned()]);
+        for name in names {
+            assert_eq!(Metric::parse(&name).unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
+    fn what_is_no_metric_is_told_with_the_nearest() {
+        let near = |name| Metric::parse(name).unwrap_err().near;
+        assert_eq!(near("test.acuracy").as_deref(), Some("test.accuracy"));
+        assert_eq!(near("validation.reward-pass").as_deref(), Some("validation.reward_pass"));
+        assert_eq!(near("second").as_deref(), Some("seconds"));
+        assert_eq!(near("accuracy"), None);
+        let error = Metric::parse("speed").unwrap_err();
+        assert_eq!(error.to_string(), "there is no metric `speed`");
+        assert!(error.hint().unwrap().contains("`test.accuracy`, `test.start`"));
+    }
+}

@@ -1,0 +1,150 @@
+//! `mstar report` on a run of an experiment: its declared table, other tables, every form.
+
+use crate::grid_log::Grid;
+use crate::sandbox::{Said, Sandbox, assert_told};
+use mstar::store::{RunFiles, Store};
+use serde_json::{Value, json};
+use std::fs;
+
+/// Writes down a run as an experiment's, with the table it declares.
+fn record(sandbox: &Sandbox, grid: &Grid<'_>, table: &Value) {
+    let store = Store::open(&sandbox.store()).unwrap();
+    let members: Vec<Value> = grid
+        .names()
+        .into_iter()
+        .map(|name| json!({"name": name, "values": grid.values()[&name]}))
+        .collect();
+    let graph = json!({
+        "graph": mstar::plan::Graph::default(), "stages": [], "members": members, "table": table,
+    });
+    let files = RunFiles { recipe: "", resolved: "", graph: &graph.to_string(), keys: &[] };
+    drop(store.create_run("training-methods", &files).unwrap());
+    let run = store.latest_run().unwrap().unwrap();
+    let lines = grid.log().into_iter().map(|mut record| {
+        if let mstar::event::Event::RunStarted { run: name, .. } = &mut record.event {
+            *name = run.id().to_owned();
+        }
+        record.to_line() + "\n"
+    });
+    fs::write(run.folder().join("events.jsonl"), lines.collect::<String>()).unwrap();
+}
+
+fn grid() -> Grid<'static> {
+    Grid {
+        methods: &["sft", "rest-em", "continuous"],
+        intervals: &[0.25, 1.0],
+        seeds: 2,
+        iterations: 4,
+        failing: &["method=rest-em,interval=1,seed=1", "method=rest-em,interval=1,seed=2"],
+    }
+}
+
+fn table() -> Value {
+    json!({
+        "rows": ["training.method"], "columns": ["training.interval"],
+        "values": ["test.accuracy"], "over": ["seed"], "baseline": "method=sft",
+    })
+}
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    record(&sandbox, &grid(), &table());
+    sandbox
+}
+
+#[test]
+fn the_table_that_was_declared_is_what_is_reported() {
+    let sandbox = sandbox();
+    let text = sandbox.mstar(&["report"]).exits(0);
+    assert_told("report_of_an_experiment", &text.told());
+    let json = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+    assert_eq!(json["table"]["baseline"], "method=sft");
+    assert_eq!(json["members"].as_array().unwrap().len(), 12);
+    for (format, sign) in [("markdown", "| method |"), ("latex", "\\toprule"), ("csv", "members,")]
+    {
+        let said = sandbox.mstar(&["report", "--format", format]).exits(0);
+        assert!(said.stdout.contains(sign) && said.stderr.is_empty(), "{}", said.told());
+        let file = format!("table.{format}");
+        sandbox.mstar(&["report", "--format", format, "--output", &file]).exits(0);
+        assert_eq!(fs::read_to_string(sandbox.path(&file)).unwrap(), said.stdout);
+    }
+    sandbox.mstar(&["report", "--format", "parquet", "--output", "table.parquet"]).exits(0);
+    assert!(fs::read(sandbox.path("table.parquet")).unwrap().starts_with(b"PAR1"));
+    let page = sandbox.mstar(&["report", "--format", "html"]).exits(0);
+    assert!(page.stdout.ends_with("training-methods-1/report.html\n"), "{}", page.stdout);
+    let html = fs::read_to_string(sandbox.path(page.stdout.trim())).unwrap();
+    assert!(html.contains("id=\"fig-heat\"") && html.contains("<th scope=\"colgroup\""));
+}
+
+#[test]
+fn options_lay_the_table_out_otherwise() {
+    let sandbox = sandbox();
+    let csv = |options: &[&str]| -> Said {
+        sandbox.mstar(&[&["report", "--format", "csv"], options].concat())
+    };
+    let rows = csv(&["--columns", "", "--rows", "training.interval,training.method"]).exits(0);
+    let lines: Vec<&str> = rows.stdout.lines().collect();
+    assert!(lines[0].starts_with("training.interval,training.method,members"), "{}", lines[0]);
+    assert_eq!(lines.len(), 1 + 6);
+    assert!(rows.stderr.contains("the table has no baseline"), "{}", rows.stderr);
+    let each = csv(&["--over", "", "--values", "validation.pass,steps", "--baseline", ""]);
+    let each = each.exits(0);
+    assert!(each.stderr.is_empty() && !each.stdout.contains("difference"), "{}", each.told());
+    assert_eq!(each.stdout.lines().count(), 1 + 12);
+    let methods = csv(&["--over", "seed,training.interval", "--baseline", "method=sft"]).exits(0);
+    assert_eq!(methods.stdout.lines().count(), 1 + 3);
+    // The members that failed are counted in the row of their method.
+    assert!(methods.stdout.contains("\r\nrest-em,4,2 failed,"), "{}", methods.stdout);
+}
+
+#[test]
+fn what_there_is_not_is_refused_with_what_there_is() {
+    let sandbox = sandbox();
+    let refused: String = [
+        &["--rows", "training.metod"][..],
+        &["--values", "test.accurcy"],
+        &["--values", "mathvista.accuracy"],
+        &["--over", "seed,seed"],
+        &["--baseline", "method=star"],
+    ]
+    .map(|options| {
+        let said = sandbox.mstar(&[&["report"], options].concat()).exits(2);
+        assert!(said.stdout.is_empty());
+        format!("# {}\n{}\n", options.join(" "), said.stderr)
+    })
+    .concat();
+    assert_told("report_refused", &refused);
+}
+
+#[test]
+fn a_table_that_no_longer_fits_is_told_and_the_default_shown() {
+    let sandbox = Sandbox::new();
+    let mut misfit = table();
+    misfit["columns"] = json!(["reward.model"]);
+    record(&sandbox, &grid(), &misfit);
+    let said = sandbox.mstar(&["report"]).exits(0);
+    assert!(said.stderr.contains("no member has a value for `reward.model`"), "{}", said.stderr);
+    assert!(said.stdout.contains("  method      interval "), "{}", said.stdout);
+}
+
+#[test]
+fn several_runs_are_one_table() {
+    let sandbox = sandbox();
+    record(&sandbox, &Grid { methods: &["sft"], ..grid() }, &table());
+    let both = ["report", "training-methods-1", "training-methods-2"];
+    let csv = sandbox.mstar(&[&both[..], &["--format", "csv"]].concat());
+    let said = csv.exits(0).stdout;
+    assert_eq!(said.lines().count(), 1 + 6 + 2, "{said}");
+    assert!(
+        said.lines().next().unwrap().starts_with("training.method,run,training.interval,"),
+        "{said}"
+    );
+    let page = sandbox.mstar(&[&both[..], &["--format", "html"]].concat()).exits(2);
+    assert!(page.stderr.contains("--output report.html"), "{}", page.stderr);
+    let to = ["--format", "html", "--output", "both.html"];
+    sandbox.mstar(&[&both[..], &to].concat()).exits(0);
+    let html = fs::read_to_string(sandbox.path("both.html")).unwrap();
+    assert!(html.contains("training-methods-1/method=sft"));
+    let twice = sandbox.mstar(&["report", "training-methods-1", "training-methods-1"]).exits(2);
+    assert!(twice.stderr.contains("named twice"), "{}", twice.stderr);
+}
