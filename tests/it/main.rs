@@ -12,6 +12,8 @@ mod determinism;
 mod diff;
 #[cfg(feature = "torch")]
 mod disk;
+#[cfg(feature = "torch")]
+mod dynamics;
 mod experiments;
 mod grid_log;
 mod index;
