@@ -24,6 +24,7 @@ mod main_path;
 #[cfg(feature = "torch")]
 mod parity;
 mod recipe_properties;
+mod report_dynamics;
 mod report_forms;
 mod report_page;
 mod report_study;
