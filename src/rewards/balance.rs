@@ -26,20 +26,18 @@ pub struct Tally {
 impl Tally {
     /// Counts the responses to one prompt: whether each is right and how it scores, if it does.
     pub fn of(responses: &[(bool, Option<f64>)]) -> Self {
-        let count = |is_meant: &dyn Fn(&(bool, Option<f64>)) -> bool| {
-            responses.iter().filter(|response| is_meant(response)).count() as u32
-        };
-        let is_selected = |score: Option<f64>| score.is_none_or(|score| score > SELECTED_ABOVE);
+        let (mut right, mut selected, mut selected_right) = (0, 0, 0);
+        for &(is_right, score) in responses {
+            let is_selected = score.is_none_or(|score| score > SELECTED_ABOVE);
+            right += u32::from(is_right);
+            selected += u32::from(is_selected);
+            selected_right += u32::from(is_right && is_selected);
+        }
         let scored: Option<Vec<(f64, bool)>> =
             responses.iter().map(|&(right, score)| Some((score?, right))).collect();
         let samples = responses.len() as u32;
-        Self {
-            samples,
-            right: count(&|response| response.0),
-            rank: scored.map(|it| rank_of_right(&it).map_or(samples, |rank| rank as u32)),
-            selected: count(&|response| is_selected(response.1)),
-            selected_right: count(&|response| response.0 && is_selected(response.1)),
-        }
+        let rank = scored.map(|it| rank_of_right(&it).map_or(samples, |rank| rank as u32));
+        Self { samples, right, rank, selected, selected_right }
     }
 }
 

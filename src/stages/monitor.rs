@@ -134,26 +134,28 @@ fn metrics(
 ) -> Map<String, Value> {
     let powers = (0..).map(|power| 1 << power).take_while(|k| *k < options.samples);
     let every_k: Vec<u32> = powers.chain([options.samples]).collect();
-    let mut metrics = Map::from_iter([("temperature".to_owned(), json!(temperature))]);
     let mean_of = |objective: Objective| {
         let values: Vec<f64> = tallies.values().filter_map(|tally| objective.of(tally)).collect();
         let interval = bootstrap.interval(&values);
         (json!(mean(values)), json!(interval.map(|Interval { low, high }| [low, high])))
     };
-    let (value, interval) = mean_of(Objective::Pass(1));
-    metrics.extend([("mean".to_owned(), value), ("mean_interval".to_owned(), interval)]);
-    let scored = tallies.values().all(|tally| tally.rank.is_some()) && !tallies.is_empty();
-    let kinds: [(&str, fn(u32) -> Objective, bool); 2] =
-        [("pass", Objective::Pass, true), ("reward_pass", Objective::RewardPass, scored)];
-    for (name, objective, _) in kinds.into_iter().filter(|(.., is_known)| *is_known) {
-        let (mut means, mut intervals) = (Map::new(), Map::new());
-        for &k in &every_k {
+    let by_k = |objective: fn(u32) -> Objective| {
+        let measured = every_k.iter().map(|&k| {
             let (value, interval) = mean_of(objective(k));
-            means.insert(k.to_string(), value);
-            intervals.insert(k.to_string(), interval);
-        }
-        metrics.insert(name.to_owned(), means.into());
-        metrics.insert(format!("{name}_interval"), intervals.into());
+            ((k.to_string(), value), (k.to_string(), interval))
+        });
+        let (means, intervals): (Map<String, Value>, Map<String, Value>) = measured.unzip();
+        (Value::from(means), Value::from(intervals))
+    };
+    let mut metrics = Map::from_iter([("temperature".to_owned(), json!(temperature))]);
+    let mut add = |name: &str, (value, interval)| {
+        metrics.insert(name.to_owned(), value);
+        metrics.insert(format!("{name}_interval"), interval);
+    };
+    add("mean", mean_of(Objective::Pass(1)));
+    add("pass", by_k(Objective::Pass));
+    if tallies.values().any(|tally| tally.rank.is_some()) {
+        add("reward_pass", by_k(Objective::RewardPass));
     }
     metrics
 }

@@ -88,7 +88,7 @@ mod tests {
             prompt: u64::from(at / 2),
             samples: 8,
             right: at % 9,
-            rank: (at % 3 > 0).then_some(at % 9),
+            rank: (!at.is_multiple_of(3)).then_some(at % 9),
             selected: at % 8,
             selected_right: at % 4,
         };
