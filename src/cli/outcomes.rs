@@ -46,8 +46,7 @@ fn evaluations(study: &Study) -> BTreeMap<(&str, &str, At), Key> {
         let Some(split) = stage.metrics.get("split").and_then(|split| split.as_str()) else {
             continue;
         };
-        let control = stage.summary.branch == "control";
-        let branch = if control { Branch::Control } else { Branch::Evolution };
+        let branch = Branch::of(&stage.summary.branch);
         let at = At { iteration: stage.summary.iteration, branch };
         for member in &stage.summary.members {
             keys.insert((member.as_str(), split, at), stage.summary.key);

@@ -9,6 +9,8 @@ use crate::recipe;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Steps of a response that are completed, as long as none was measured.
+const ASSUMED_STEPS: u64 = 4;
 /// Share of correct responses where nothing was measured.
 const ASSUMED_SOLVE_RATE: f64 = 0.5;
 
@@ -183,17 +185,29 @@ impl Estimator<'_> {
             Stage::Import(_) => (None, None),
             Stage::Prepare(_) => (Some(amounts.samples), None),
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
-            Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) => {
+            Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
+            Stage::Balance(_) => (None, None),
+            Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) | Stage::Label(_) => {
                 (Some(amounts.samples), None)
             }
-            Stage::Train(_) | Stage::Pretrain(_) => (Some(amounts.samples), Some(amounts.steps)),
+            Stage::TrainReward(_) | Stage::Train(_) | Stage::Pretrain(_) => {
+                (Some(amounts.samples), Some(amounts.steps))
+            }
         };
         let tokens_of_one = lengths.and_then(|lengths| match &node.stage {
             Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) => {
                 Some(lengths.response_tokens)
             }
-            Stage::Train(_) => Some(lengths.prompt_tokens + lengths.response_tokens),
-            Stage::Import(_) | Stage::Pretrain(_) | Stage::Prepare(_) | Stage::Select(_) => None,
+            // A completion begins, on average, half way.
+            Stage::Label(_) => Some(lengths.response_tokens / 2.0),
+            Stage::Train(_) | Stage::TrainReward(_) | Stage::Score(_) => {
+                Some(lengths.prompt_tokens + lengths.response_tokens)
+            }
+            Stage::Import(_)
+            | Stage::Pretrain(_)
+            | Stage::Prepare(_)
+            | Stage::Select(_)
+            | Stage::Balance(_) => None,
         });
         let tokens = tokens_of_one.zip(samples).map(|(one, count)| (one * count as f64) as u64);
         let (seconds, bytes) = self.cost(node, samples);
@@ -241,9 +255,29 @@ impl Estimator<'_> {
                 None => Amounts::default(),
             },
             Stage::Monitor(options) => {
-                let count = self.prepared(node).map_or(0, |prepared| prepared.validation);
-                of(count, count * u64::from(options.samples))
+                let all = self.prepared(node).map_or(0, |prepared| prepared.validation);
+                let count = if options.prompts == 0 { all } else { all.min(options.prompts) };
+                let temperatures = 1 + options.temperatures.len() as u64;
+                of(count, count * u64::from(options.samples) * temperatures)
             }
+            Stage::Label(options) => {
+                let read = self.input(node, Port::Rollouts).unwrap_or_default();
+                let labelled = match options.rollouts {
+                    0 => read.samples,
+                    most => read.samples.min(most),
+                };
+                of(labelled, labelled * ASSUMED_STEPS * u64::from(options.completions))
+            }
+            Stage::TrainReward(options) => {
+                let rollouts = self.input(node, Port::Labels).map(|labels| labels.prompts);
+                let all = self.input(node, Port::Rollouts).unwrap_or_default().samples;
+                let seen = rollouts.unwrap_or(all) as f64 * (1.0 - options.held_out);
+                let samples = seen.round() as u64 * u64::from(options.epochs);
+                let steps = samples.div_ceil(u64::from(options.batch_size.max(1)));
+                Amounts { steps, ..of(0, samples) }
+            }
+            Stage::Score(_) => self.input(node, Port::Rollouts).unwrap_or_default(),
+            Stage::Balance(_) => Amounts::default(),
         }
     }
 

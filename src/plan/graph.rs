@@ -20,6 +20,33 @@ pub enum Branch {
     Evolution,
     /// The equal-steps control.
     Control,
+    /// What trains a reward model.
+    Reward,
+    /// The search for a temperature.
+    Search,
+}
+
+impl Branch {
+    /// Such as `evolution`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ground => "ground",
+            Self::Evolution => "evolution",
+            Self::Control => "control",
+            Self::Reward => "reward",
+            Self::Search => "search",
+        }
+    }
+
+    /// The same for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Control => "equal-steps control",
+            Self::Reward => "reward model",
+            Self::Search => "search for a temperature",
+            Self::Ground | Self::Evolution => self.name(),
+        }
+    }
 }
 
 /// Where a stage stands in the study.

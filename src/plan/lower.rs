@@ -6,6 +6,8 @@
 //! control, which reads from the evolution and is never read by it: switching it on recomputes
 //! nothing.
 
+mod reward;
+
 use super::{
     Branch, Evaluate, Explore, Graph, Import, Lesson, Monitor, Port, Prepare, Pretrain, Role,
     Select, Split, Stage, Train, TrainingSet,
@@ -38,7 +40,7 @@ pub struct Facts {
 pub fn lower(members: &[Member], facts: &Facts) -> Graph {
     let mut graph = Graph::default();
     for member in members {
-        Lowering { graph: &mut graph, member, facts }.lower();
+        Lowering { graph: &mut graph, member, facts, reward: None }.lower();
     }
     graph
 }
@@ -54,6 +56,8 @@ struct Lowering<'a> {
     graph: &'a mut Graph,
     member: &'a Member,
     facts: &'a Facts,
+    /// The reward model in use.
+    reward: Option<Key>,
 }
 
 impl Lowering<'_> {
@@ -67,8 +71,11 @@ impl Lowering<'_> {
             return;
         }
         let (start, warmup_data) = self.warmup(prompts, base);
+        if recipe.training.iterations > 0 {
+            self.reward = self.reward_model(prompts, (base, start), start, 0);
+        }
         self.measure(prompts, start, 0, Branch::Ground);
-        let trained = self.evolve(prompts, start);
+        let trained = self.evolve(prompts, base, start);
         if recipe.control.equal_steps {
             self.control(prompts, start, warmup_data, &trained);
         }
@@ -198,6 +205,7 @@ impl Lowering<'_> {
             rule: crate::recipe::Select::All,
             distinct: recipe.reward.distinct,
             keep_per_prompt: warmup.keep_per_prompt,
+            pseudo_answer: None,
             keep: warmup.keep,
             seed: self.seed("select", 0),
         };
@@ -210,23 +218,32 @@ impl Lowering<'_> {
         (Policy { key, trained: true }, Some(selected))
     }
 
-    fn evolve(&mut self, prompts: Key, start: Policy) -> Vec<Policy> {
+    fn evolve(&mut self, prompts: Key, base: Policy, start: Policy) -> Vec<Policy> {
         let recipe = &self.member.recipe;
         let mut policies = vec![start];
+        let mut temperature = None;
         for iteration in 1..=recipe.training.iterations {
             let at = (Branch::Evolution, iteration);
             let before = policies[policies.len() - 1];
-            let inputs = [(Port::Policy, before.key), (Port::Prompts, prompts)];
+            if self.refreshes(iteration) {
+                self.reward = self.reward_model(prompts, (base, start), before, iteration);
+            }
+            temperature = self.balance(prompts, before, temperature, iteration);
+            let mut inputs = vec![(Port::Policy, before.key), (Port::Prompts, prompts)];
+            inputs.extend(temperature.map(|chosen| (Port::Temperature, chosen)));
             let explore = Stage::Explore(self.exploration(iteration));
             let rollouts = self.add(explore, format!("explore {iteration}"), at, &inputs);
+            let scores = self.score(prompts, rollouts, iteration);
             let select = Stage::Select(Select {
                 rule: recipe.reward.select,
                 distinct: recipe.reward.distinct,
                 keep_per_prompt: recipe.reward.keep_per_prompt,
+                pseudo_answer: None,
                 keep: 0,
                 seed: self.seed("select", iteration),
             });
-            let inputs = [(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
+            let mut inputs = vec![(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
+            inputs.extend(scores.map(|scores| (Port::Scores, scores)));
             let selected = self.add(select, format!("select {iteration}"), at, &inputs);
             let mut inputs = self.carry_over(start, before);
             inputs.extend([(Port::Selected, selected), (Port::Prompts, prompts)]);
@@ -309,8 +326,8 @@ impl Lowering<'_> {
         let label = match branch {
             Branch::Ground if policy.trained => "warm-up".to_owned(),
             Branch::Ground => "base".to_owned(),
-            Branch::Evolution => iteration.to_string(),
             Branch::Control => format!("control {iteration}"),
+            Branch::Evolution | Branch::Reward | Branch::Search => iteration.to_string(),
         };
         for split in [Split::Validation, Split::Test] {
             let count = match split {
@@ -333,9 +350,14 @@ impl Lowering<'_> {
                 samples: recipe.evaluation.pass_samples,
                 temperature: recipe.evaluation.pass_temperature,
                 max_new_tokens: recipe.exploration.max_new_tokens,
+                temperatures: recipe.evaluation.temperatures.clone(),
+                prompts: 0,
+                score: self.reward.map(|_| self.scoring()),
                 dtype: recipe.policy.dtype,
                 seed: self.seed("monitor", 0),
             });
+            let reward = self.reward.map(|reward| (Port::RewardModel, reward));
+            let inputs: Vec<_> = inputs.into_iter().chain(reward).collect();
             self.add(stage, format!("monitor {label}"), at, &inputs);
         }
     }

@@ -20,8 +20,8 @@ pub use lower::{Facts, Member, lower};
 pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
 pub use reason::{Change, Why};
 pub use stage::{
-    Evaluate, Explore, Import, Lesson, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Select,
-    Split, Stage, Train, TrainingSet,
+    Balance, Evaluate, Explore, Import, Label, Lesson, Mismatch, Monitor, Need, Port, Prepare,
+    Pretrain, Score, Scored, Select, Split, Stage, Train, TrainReward, TrainingSet,
 };
 pub use state::{EarlierStage, Known, Standing, State, standings};
 

@@ -368,6 +368,8 @@ pub struct Reward {
     pub model: RewardModel,
     /// Which of the correct responses are kept.
     pub select: Select,
+    /// How a response is cut into steps.
+    pub steps: Steps,
     /// How scores of steps become the score of a response.
     pub aggregate: Aggregate,
     /// Responses kept for each prompt at most, after `select`; 0 for no cap.
@@ -390,6 +392,20 @@ pub enum RewardModel {
     Process,
     /// A function in the hooks.
     Hook,
+}
+
+/// How a response is cut into steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Steps {
+    /// At blank lines, as in the paper.
+    BlankLine,
+    /// At the end of each line.
+    Line,
+    /// At the function `steps` in the hooks.
+    Hook,
+    /// After each of these words.
+    Separator(#[schemars(length(min = 1))] String),
 }
 
 /// Which of the correct responses to a prompt are kept.
@@ -420,22 +436,70 @@ pub enum Aggregate {
     Last,
 }
 
-/// How a reward model is trained.
+/// How a reward model is labelled and trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardTraining {
-    /// Labelled samples.
+    /// Rollouts of the warmed-up policy whose steps are labelled; 0 for all that its exploration
+    /// drew.
     #[schemars(range(max = 1000000000))]
     pub labels: u64,
+    /// Labelled prompts that are explored for them; 0 for all.
+    #[schemars(range(max = 1000000000))]
+    pub prompts: u64,
+    /// Responses drawn for each of those prompts.
+    #[schemars(range(min = 1, max = 1024))]
+    pub samples: u32,
     /// Completions drawn from the end of each step.
     #[schemars(range(min = 1, max = 1024))]
     pub completions: u32,
+    /// Temperature of rollouts and completions.
+    #[schemars(range(min = 0.0, max = 4.0))]
+    pub temperature: f64,
+    /// What a step is trained towards.
+    pub targets: RewardTargets,
+    /// Weigh the two classes so that they count alike.
+    pub balance: bool,
+    /// Share of the prompts that are kept apart, for the area under the curve and calibration.
+    #[schemars(range(min = 0.01, max = 0.9))]
+    pub held_out: f64,
+    /// The model that the reward model starts from.
+    pub from: RewardStart,
+    /// The parts whose weights are trained, beside the scalar head.
+    pub train: Vec<Part>,
     /// Passes over the labels.
     #[schemars(range(min = 1, max = 1000))]
     pub epochs: u32,
-    /// Learning rate.
+    /// Responses in an optimizer step.
+    #[schemars(range(min = 1, max = 65536))]
+    pub batch_size: u32,
+    /// AdamW's learning rate at its highest; it falls to zero along a line.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub learning_rate: f64,
+    /// Iterations after which rollouts of the current policy are labelled and the reward model is
+    /// trained again; 0 for once.
+    #[schemars(range(max = 10000))]
+    pub refresh_every: u32,
+}
+
+/// What a step is trained towards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewardTargets {
+    /// The share of its completions that reach the answer.
+    Soft,
+    /// Whether any of them does.
+    Hard,
+}
+
+/// The model that a reward model starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewardStart {
+    /// The base model.
+    Base,
+    /// The warmed-up policy.
+    WarmUp,
 }
 
 /// Axis 3: which prompts take part.
@@ -469,6 +533,8 @@ pub enum PseudoAnswer {
     WeightedVote,
     /// The answer given most often.
     MajorityVote,
+    /// A function in the hooks.
+    Hook,
     /// The hidden answer: a skyline, never a method.
     Oracle,
 }
@@ -492,6 +558,12 @@ pub struct Temperature {
     /// Iterations between two searches.
     #[schemars(range(min = 1, max = 1000))]
     pub every: u32,
+    /// Responses drawn for each prompt at each candidate.
+    #[schemars(range(min = 1, max = 1024))]
+    pub samples: u32,
+    /// Validation prompts that are searched on; 0 for all.
+    #[schemars(range(max = 1000000000))]
+    pub prompts: u64,
 }
 
 /// Who decides the temperature.
@@ -514,6 +586,9 @@ pub enum Maximise {
     RewardPass(#[schemars(range(min = 1, max = 1024))] u32),
     /// A correct response among K.
     Pass(#[schemars(range(min = 1, max = 1024))] u32),
+    /// B-STaR's balance score: with n responses selected of a prompt, n' of them correct, the mean of
+    /// `min(n' / N, 1) * n' / n`.
+    Balance(#[schemars(range(min = 1, max = 1024))] u32),
 }
 
 /// A range of temperatures, ends included.
@@ -544,6 +619,9 @@ pub struct Evaluation {
     /// Temperature of those samples.
     #[schemars(range(min = 0.0, max = 4.0))]
     pub pass_temperature: f64,
+    /// More temperatures at which the same is measured, for the figures of dynamics.
+    #[schemars(inner(range(min = 0.0, max = 4.0)))]
+    pub temperatures: Vec<f64>,
 }
 
 /// Branches that tell evolution from mere optimisation.
@@ -743,6 +821,7 @@ impl Default for Reward {
         Self {
             model: RewardModel::Answer,
             select: Select::All,
+            steps: Steps::BlankLine,
             aggregate: Aggregate::Min,
             keep_per_prompt: 0,
             distinct: true,
@@ -753,7 +832,22 @@ impl Default for Reward {
 
 impl Default for RewardTraining {
     fn default() -> Self {
-        Self { labels: 50_000, completions: 8, epochs: 1, learning_rate: 1e-6 }
+        Self {
+            labels: 50_000,
+            prompts: 0,
+            samples: 4,
+            completions: 8,
+            temperature: 1.0,
+            targets: RewardTargets::Soft,
+            balance: false,
+            held_out: 0.1,
+            from: RewardStart::Base,
+            train: vec![Part::Projector, Part::Language],
+            epochs: 1,
+            batch_size: 32,
+            learning_rate: 1e-6,
+            refresh_every: 0,
+        }
     }
 }
 
@@ -772,6 +866,8 @@ impl Default for Temperature {
             maximise: None,
             candidates: Candidates::default(),
             every: 2,
+            samples: 16,
+            prompts: 0,
         }
     }
 }
@@ -784,7 +880,7 @@ impl Default for Candidates {
 
 impl Default for Evaluation {
     fn default() -> Self {
-        Self { every: 1, pass_samples: 16, pass_temperature: 1.0 }
+        Self { every: 1, pass_samples: 16, pass_temperature: 1.0, temperatures: Vec::new() }
     }
 }
 

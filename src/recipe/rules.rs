@@ -43,7 +43,9 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     mixing_has_prompts_and_answers,
     vote_has_scores,
     balance_is_complete,
+    balance_fits_its_search,
     candidates_are_a_range,
+    temperatures_are_measured_once,
     points_are_given,
     micro_batch_fits_the_batch,
     muon_has_a_rate,
@@ -217,21 +219,32 @@ fn no_key_is_without_effect(check: &mut Checker<'_>) {
 fn greedy_draws_are_single(check: &mut Checker<'_>) {
     let recipe = check.recipe;
     let explores = recipe.training.method != Method::Sft && recipe.training.iterations > 0;
+    let searches = recipe.temperature.mode == TemperatureMode::Balanced;
+    let coldest_of = |points: &[f64]| points.iter().copied().fold(f64::INFINITY, f64::min);
     let coldest = match recipe.temperature.mode {
         TemperatureMode::Fixed => recipe.temperature.value,
-        TemperatureMode::Schedule => {
-            recipe.temperature.points.iter().copied().fold(f64::INFINITY, f64::min)
+        TemperatureMode::Schedule => coldest_of(&recipe.temperature.points),
+        TemperatureMode::Balanced => {
+            recipe.temperature.candidates.from.min(recipe.temperature.value)
         }
-        TemperatureMode::Balanced => recipe.temperature.candidates.from,
     };
     let warms_up = recipe.warmup.enabled && recipe.training.method != Method::Sft;
     let where_fixed: &[&str] = match recipe.temperature.mode {
         TemperatureMode::Fixed => &["temperature.value", "exploration.samples"],
         TemperatureMode::Schedule => &["temperature.points", "exploration.samples"],
+        TemperatureMode::Balanced if recipe.temperature.value == 0.0 => {
+            &["temperature.value", "exploration.samples"]
+        }
         TemperatureMode::Balanced => &["temperature.candidates.from", "exploration.samples"],
     };
     for (applies, temperature, samples, keys) in [
         (explores, coldest, recipe.exploration.samples, where_fixed),
+        (
+            explores && searches && recipe.exploration.samples == 1,
+            recipe.temperature.candidates.from,
+            recipe.temperature.samples,
+            &["temperature.candidates.from", "temperature.samples"],
+        ),
         (
             warms_up,
             recipe.warmup.temperature,
@@ -243,6 +256,12 @@ fn greedy_draws_are_single(check: &mut Checker<'_>) {
             recipe.evaluation.pass_temperature,
             recipe.evaluation.pass_samples,
             &["evaluation.pass_temperature", "evaluation.pass_samples"],
+        ),
+        (
+            true,
+            coldest_of(&recipe.evaluation.temperatures),
+            recipe.evaluation.pass_samples,
+            &["evaluation.temperatures", "evaluation.pass_samples"],
         ),
     ] {
         if applies && temperature == 0.0 && samples > 1 {
@@ -354,11 +373,16 @@ fn balance_is_complete(check: &mut Checker<'_>) {
             let keys = ["temperature.mode"];
             check.fault("balance-of-nothing", &keys, message.to_owned(), hint.to_owned());
         }
-        Some(Maximise::RewardPass(_)) if recipe.reward.model == RewardModel::Answer => {
-            let message = "Reward-Pass ranks by score, and `reward.model = \"answer\"` gives none";
+        Some(Maximise::RewardPass(_))
+            if matches!(recipe.reward.model, RewardModel::Answer | RewardModel::Hook) =>
+        {
+            let model = check.shown("reward.model");
+            let message = format!(
+                "Reward-Pass ranks validation responses by a trained model, not by {model}"
+            );
             let hint = "write `reward.model = \"process\"`, or maximise `{ pass = 16 }`";
             let keys = ["temperature.maximise"];
-            check.fault("balance-without-scores", &keys, message.to_owned(), hint.to_owned());
+            check.fault("balance-without-scores", &keys, message, hint.to_owned());
         }
         Some(_) => {}
     }
@@ -368,6 +392,50 @@ fn balance_is_complete(check: &mut Checker<'_>) {
         let hint = "keep some with `data.validation = 250`".to_owned();
         let keys = ["data.validation"];
         check.fault("balance-without-validation", &keys, message.to_owned(), hint);
+    }
+}
+
+fn balance_fits_its_search(check: &mut Checker<'_>) {
+    let (temperature, validation) = (&check.recipe.temperature, check.recipe.data.validation);
+    if temperature.mode != TemperatureMode::Balanced {
+        return;
+    }
+    let samples = temperature.samples;
+    let what = match temperature.maximise {
+        Some(Maximise::Pass(k)) if k > samples => Some(format!("Pass@{k}")),
+        Some(Maximise::RewardPass(k)) if k > samples => Some(format!("Reward-Pass@{k}")),
+        Some(Maximise::Balance(wanted)) if wanted > samples => {
+            Some(format!("a balance score that wants {wanted} right responses"))
+        }
+        _ => None,
+    };
+    if let Some(what) = what {
+        let message = format!("{what} cannot be measured with {samples} samples of a prompt");
+        let hint = "lower the K of `temperature.maximise`, or raise `temperature.samples`";
+        let keys = ["temperature.maximise", "temperature.samples"];
+        check.fault("balance-beyond-samples", &keys, message, hint.to_owned());
+    }
+    if validation > 0 && temperature.prompts > validation {
+        let message =
+            format!("the search wants {} validation prompts of {validation}", temperature.prompts);
+        let hint = "leave `temperature.prompts` out to search on all, or raise `data.validation`";
+        let keys = ["temperature.prompts", "data.validation"];
+        check.fault("search-beyond-validation", &keys, message, hint.to_owned());
+    }
+}
+
+fn temperatures_are_measured_once(check: &mut Checker<'_>) {
+    let evaluation = &check.recipe.evaluation;
+    let mut seen = vec![evaluation.pass_temperature];
+    let twice = evaluation.temperatures.iter().copied().find(|temperature| {
+        let is_known = seen.contains(temperature);
+        seen.push(*temperature);
+        is_known
+    });
+    if let Some(twice) = twice {
+        let message = format!("the temperature {twice:?} is measured twice");
+        let hint = "name each once: `evaluation.pass_temperature` is measured anyway".to_owned();
+        check.fault("repeated-temperature", &["evaluation.temperatures"], message, hint);
     }
 }
 
@@ -522,6 +590,10 @@ mod tests {
                 &["vote-without-scores"],
             ),
             (balanced, &["balance-of-nothing"]),
+            (
+                &format!("{balanced}temperature.maximise = {{ balance = 17 }}"),
+                &["balance-beyond-samples"],
+            ),
             (&format!("{balanced}temperature.maximise = {{ pass = 8 }}"), &[]),
             (
                 &format!("{balanced}temperature.maximise = {{ reward_pass = 2 }}"),

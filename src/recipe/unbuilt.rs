@@ -4,7 +4,7 @@
 
 use crate::{
     base::Fault,
-    recipe::{Resolved, RewardModel, Select, TemperatureMode, Variation},
+    recipe::{Resolved, RewardModel, Select, Variation},
 };
 
 /// Every key whose value is not built yet.
@@ -53,12 +53,6 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
             recipe.prompts.variation == Variation::Mixed,
             "unlabelled prompts",
             "`prompts.variation = \"labelled\"` works today",
-        ),
-        (
-            "temperature.mode",
-            recipe.temperature.mode == TemperatureMode::Balanced,
-            "the balanced temperature",
-            "`\"fixed\"` and `\"schedule\"` work today",
         ),
         (
             "hooks.script",

@@ -36,7 +36,7 @@ const INERT: &[Inert] = &[
     Inert {
         keys: &["temperature.value"],
         decider: "temperature.mode",
-        when: |recipe| recipe.temperature.mode != TemperatureMode::Fixed,
+        when: |recipe| recipe.temperature.mode == TemperatureMode::Schedule,
         hint: "leave it out, or write `temperature.mode = \"fixed\"`",
     },
     Inert {
@@ -52,6 +52,8 @@ const INERT: &[Inert] = &[
             "temperature.candidates.to",
             "temperature.candidates.step",
             "temperature.every",
+            "temperature.samples",
+            "temperature.prompts",
         ],
         decider: "temperature.mode",
         when: |recipe| recipe.temperature.mode != TemperatureMode::Balanced,
@@ -143,7 +145,7 @@ const INERT: &[Inert] = &[
         hint: "leave it out, or add the control with `control.equal_steps = true`",
     },
     Inert {
-        keys: &["evaluation.pass_temperature"],
+        keys: &["evaluation.pass_temperature", "evaluation.temperatures"],
         decider: "evaluation.pass_samples",
         when: |recipe| recipe.evaluation.pass_samples == 0,
         hint: "leave it out, or draw samples with `evaluation.pass_samples = 16`",

@@ -182,8 +182,9 @@ impl Frame {
     }
 
     fn y_at(&self, y: f64) -> f64 {
+        let first = self.y.first().copied().unwrap_or(0.0);
         let last = self.y.last().copied().unwrap_or(1.0);
-        self.bottom - (self.bottom - self.top) * y / last
+        self.bottom - (self.bottom - self.top) * (y - first) / (last - first)
     }
 }
 
@@ -219,13 +220,18 @@ impl Chart {
             .reduce(f64::max)?;
         let longest = self.series.iter().map(|series| series.name.chars().count()).max()?;
         let (mut x, mut y) = (x.max(1.0), y);
-        let y_ticks = if self.percent {
+        let mut y_ticks = if self.percent {
             y = y.clamp(0.05, 1.0);
             ticks(y, 5)
         } else {
             y = y.max(1e-9);
             ticks(y, 4)
         };
+        let least = points()
+            .flat_map(|point| [point.y, point.interval.map_or(point.y, |interval| interval[0])])
+            .filter(finite)
+            .fold(0.0, f64::min);
+        go_on_below_zero(&mut y_ticks, least);
         let mut x_ticks = whole_ticks(x, 7);
         // The axis ends with the data, not with the next round number.
         if x_ticks.last().is_some_and(|last| *last > x * 1.02) {
@@ -250,7 +256,8 @@ impl Chart {
 
     fn axes(&self, svg: &mut Svg, frame: &Frame) {
         svg.text(0.0, 14.0, "axis-name", &self.y_label);
-        let decimals = frame.y.get(1).map_or(0, |step| (-step.log10().floor()).max(0.0) as usize);
+        let step = frame.y.get(..2).map(|ticks| ticks[1] - ticks[0]);
+        let decimals = step.map_or(0, |step| (-step.log10().floor()).max(0.0) as usize);
         for &y in &frame.y {
             let at = frame.y_at(y);
             let class = if y == 0.0 { "axis" } else { "grid" };
@@ -296,6 +303,13 @@ impl Chart {
             ));
         }
     }
+}
+
+/// Adds ticks at the same distance below 0, down to what lies there.
+fn go_on_below_zero(ticks: &mut Vec<f64>, least: f64) {
+    let Some(&[zero, step, ..]) = ticks.get(..2) else { return };
+    let below = ((zero - least) / (step - zero)).ceil().clamp(0.0, 100.0) as u32;
+    ticks.splice(0..0, (1..=below).rev().map(|count| -f64::from(count) * (step - zero)));
 }
 
 fn path(frame: &Frame, points: impl Iterator<Item = (f64, f64)>) -> String {

@@ -1,9 +1,10 @@
 //! The figures of the page: what each draws, what its caption claims, and the numbers behind it.
 
 use super::chart::{Chart, Point, Series, Svg, small_multiple};
+use super::dynamics;
 use super::metrics::Evaluated;
-use super::model::{Branch, Measured, Member};
-use super::numbers::{count, percent, percent_or_dash, points, range, whole_ticks};
+use super::model::{Branch, Member};
+use super::numbers::{count, percent, percent_or_dash, range, whole_ticks};
 use super::sections::{Table, by_category};
 use serde::Serialize;
 
@@ -23,8 +24,9 @@ pub(super) struct Figure {
 
 /// The figures of one member; `suffix` keeps identifiers apart when a page shows several.
 pub(super) fn of_member(member: &Member, suffix: &str) -> Vec<Figure> {
-    let figures = [accuracy, categories, dynamics, wrong_steps, selected, loss];
-    let drawn = figures.into_iter().filter_map(|draw| draw(member));
+    let before = [accuracy, categories].into_iter().filter_map(|draw| draw(member));
+    let after = [wrong_steps, selected, loss].into_iter().filter_map(|draw| draw(member));
+    let drawn = before.chain(dynamics::figures(member)).chain(after);
     drawn.map(|figure| Figure { id: format!("{}{suffix}", figure.id), ..figure }).collect()
 }
 
@@ -146,87 +148,6 @@ fn categories(member: &Member) -> Option<Figure> {
         ),
         body,
         table: by_category(member),
-    })
-}
-
-fn dynamics(member: &Member) -> Option<Figure> {
-    let evolution: Vec<_> =
-        member.monitors.iter().filter(|it| it.at.branch == Branch::Evolution).collect();
-    let first = &evolution.first()?.value;
-    let (k, temperature, prompts) = (first.k, first.temperature, first.count);
-    let line = |name: String, class, values: Vec<(u32, u64, Option<f64>)>| Series {
-        class,
-        marked: true,
-        line: None,
-        points: values
-            .into_iter()
-            .filter_map(|(iteration, step, share)| {
-                let share = share?;
-                Some(Point {
-                    x: step as f64,
-                    y: share,
-                    interval: None,
-                    tip: format!("{name}, {}: {} %", member.after(iteration), percent(share)),
-                })
-            })
-            .collect(),
-        name,
-    };
-    let greedy = |iteration| {
-        member.evaluation("validation", Branch::Evolution, iteration).map(|it| it.accuracy)
-    };
-    let of = |share: &dyn Fn(u32, &super::metrics::Monitored) -> Option<f64>| {
-        let value = |it: &&Measured<super::metrics::Monitored>| {
-            (it.at.iteration, it.value.step, share(it.at.iteration, &it.value))
-        };
-        evolution.iter().map(value).collect::<Vec<_>>()
-    };
-    let mut series = vec![
-        line(format!("pass@{k}"), "c3", of(&|_, it| it.pass_at(k))),
-        line("greedy".into(), "c2", of(&|iteration, _| greedy(iteration))),
-        line(format!("mean at T={temperature}"), "c4 thin", of(&|_, it| Some(it.mean))),
-    ];
-    let mut table = Table::new(&["iteration", "greedy", "mean", "pass@k", "gap", "reward-pass"]);
-    if let Some((reward_k, _)) = evolution.iter().find_map(|it| it.value.reward_pass()) {
-        let name = format!("reward-pass@{reward_k}");
-        table.head[5].clone_from(&name);
-        series.push(line(name, "c5", of(&|_, it| it.reward_pass().map(|(_, share)| share))));
-    }
-    table.head[3] = format!("pass@{k}");
-    for it in &evolution {
-        let (greedy, pass) = (greedy(it.at.iteration), it.value.pass_at(k));
-        let gap = greedy.zip(pass).map(|(greedy, pass)| pass - greedy);
-        table.rows.push(vec![
-            member.after(it.at.iteration),
-            percent_or_dash(greedy),
-            percent(it.value.mean),
-            percent_or_dash(pass),
-            gap.map_or_else(|| "–".into(), points),
-            percent_or_dash(it.value.reward_pass().map(|(_, share)| share)),
-        ]);
-    }
-    series.retain(|series| !series.points.is_empty());
-    let shade = series.len() >= 2 && series[1].name == "greedy";
-    let chart = Chart {
-        label: format!("greedy accuracy and pass@{k} against optimizer steps"),
-        x_label: "optimizer steps".into(),
-        y_label: "validation, %".into(),
-        height: 340.0,
-        percent: true,
-        shade,
-        series,
-    };
-    Some(Figure {
-        id: "fig-dynamics".into(),
-        title: format!("Greedy accuracy and pass@{k}"),
-        caption: format!(
-            "{} validation prompts, {k} samples each at temperature {temperature}. Pass@{k} is the \
-             share of prompts that some of {k} samples answers right; the shaded gap to greedy is \
-             what exploration still has to offer.",
-            count(prompts),
-        ),
-        body: chart.svg()?,
-        table: table.without_empty_columns(),
     })
 }
 
@@ -392,10 +313,7 @@ fn loss(member: &Member) -> Option<Figure> {
     let dash = |value: Option<f64>| value.map_or_else(|| "–".into(), |it| format!("{it:.3}"));
     for it in &member.trainings {
         let value = &it.value;
-        let branch = match it.at.branch {
-            Branch::Control => "control",
-            Branch::Evolution => "evolution",
-        };
+        let branch = it.at.branch.name();
         let line = if it.at.branch == Branch::Control { &mut control } else { &mut evolution };
         line.extend(value.losses.iter().map(|&(x, y)| Point {
             x,

@@ -1,7 +1,7 @@
 //! How a log is folded, event by event, and how the studies of several runs become one.
 
 use super::metrics::{
-    Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
+    Balanced, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
 };
 use super::model::{
     At, Branch, Ending, Measured, Member, Note, StageRow, State, Study, Trouble, Worker,
@@ -175,6 +175,7 @@ impl StageRow {
 enum Reading {
     Evaluated(Measured<Evaluated>),
     Monitored(Measured<Monitored>),
+    Balanced(Measured<Balanced>),
     Explored(Measured<Explored>),
     Selected(Measured<Selected>),
     Trained(Measured<Trained>),
@@ -191,6 +192,7 @@ impl Reading {
         Ok(match row.summary.kind.as_str() {
             "evaluate" => Self::Evaluated(measured(row)?),
             "monitor" => Self::Monitored(measured(row)?),
+            "balance" => Self::Balanced(measured(row)?),
             "explore" => Self::Explored(measured(row)?),
             "select" => Self::Selected(measured(row)?),
             "train" => Self::Trained(measured(row)?),
@@ -202,8 +204,7 @@ impl Reading {
 }
 
 fn measured<T: DeserializeOwned>(row: &StageRow) -> Result<Measured<T>, serde_json::Error> {
-    let control = row.summary.branch == "control";
-    let branch = if control { Branch::Control } else { Branch::Evolution };
+    let branch = Branch::of(&row.summary.branch);
     let at = At { iteration: row.summary.iteration, branch };
     Ok(Measured { at, value: T::deserialize(&row.metrics)? })
 }
@@ -226,7 +227,11 @@ impl Member {
         }
         match reading {
             Reading::Evaluated(it) => self.evaluations.push(it.clone()),
+            Reading::Monitored(it) if it.at.branch == Branch::Search => {
+                self.searches.push(it.clone());
+            }
             Reading::Monitored(it) => self.monitors.push(it.clone()),
+            Reading::Balanced(it) => self.balances.push(it.clone()),
             Reading::Explored(it) => self.explorations.push(it.clone()),
             Reading::Selected(it) => self.selections.push(it.clone()),
             Reading::Trained(it) => self.trainings.push(it.clone()),
@@ -259,6 +264,8 @@ impl Member {
     fn sort(&mut self) {
         self.evaluations.sort_by_key(|it| it.at);
         self.monitors.sort_by_key(|it| it.at);
+        self.searches.sort_by_key(|it| it.at);
+        self.balances.sort_by_key(|it| it.at);
         self.explorations.sort_by_key(|it| it.at);
         self.selections.sort_by_key(|it| it.at);
         self.trainings.sort_by_key(|it| it.at);

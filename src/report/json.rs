@@ -1,8 +1,9 @@
 //! `report --format json`: a contract that scripts rely on; keys are only ever added.
 
+use super::dynamics::greedy;
 use super::interval::Estimate;
-use super::metrics::{Evaluated, Monitored};
-use super::model::{Branch, Ending, Measured, Member, State, Study};
+use super::metrics::{AtTemperature, BalanceCandidate, Balanced, Evaluated, Monitored};
+use super::model::{Ending, Measured, Member, State, Study};
 use super::numbers::outcome_word;
 use super::pivot::Pivot;
 use serde_json::{Map, Value, json};
@@ -95,7 +96,8 @@ fn estimate(pivot: &Pivot, estimate: Option<&Estimate>) -> Value {
 
 fn member(member: &Member) -> Value {
     let evaluations: Vec<Value> = member.evaluations.iter().map(evaluation).collect();
-    let dynamics: Vec<Value> = member.monitors.iter().map(|it| dynamics(member, it)).collect();
+    let dynamics: Vec<Value> = member.monitors.iter().flat_map(|it| dynamics(member, it)).collect();
+    let balances: Vec<Value> = member.balances.iter().map(balance).collect();
     json!({
         "name": member.name,
         "values": member.values,
@@ -103,6 +105,7 @@ fn member(member: &Member) -> Value {
         "why": member.trouble.as_ref().map(|trouble| &trouble.why),
         "evaluations": evaluations,
         "dynamics": dynamics,
+        "balances": balances,
     })
 }
 
@@ -112,7 +115,7 @@ fn evaluation(measured: &Measured<Evaluated>) -> Value {
         it.categories.iter().map(|(name, value)| (name.clone(), value.accuracy.into())).collect();
     json!({
         "iteration": measured.at.iteration,
-        "branch": branch(measured.at.branch),
+        "branch": measured.at.branch.name(),
         "step": it.step,
         "split": it.split,
         "accuracy": it.accuracy,
@@ -123,28 +126,51 @@ fn evaluation(measured: &Measured<Evaluated>) -> Value {
     })
 }
 
-fn dynamics(member: &Member, measured: &Measured<Monitored>) -> Value {
+/// One entry for each temperature.
+fn dynamics(member: &Member, measured: &Measured<Monitored>) -> Vec<Value> {
     let (at, it) = (measured.at, &measured.value);
-    let greedy = member.evaluations.iter().find(|evaluation| {
-        let same = evaluation.at == at;
-        same && evaluation.value.split == "validation"
-    });
-    json!({
-        "iteration": at.iteration,
-        "branch": branch(at.branch),
-        "step": it.step,
-        "temperature": it.temperature,
-        "greedy": greedy.map(|evaluation| evaluation.value.accuracy),
-        "pass": it.pass_at(it.k),
-        "reward_pass": it.reward_pass().map(|(_, share)| share),
-        "k": it.k,
-        "mean": it.mean,
-    })
+    let greedy = greedy(member, at);
+    let entry = |here: AtTemperature| {
+        let (pass, reward) = (here.pass_at(it.k), here.reward_pass());
+        let reward_pass = reward.map(|(_, share)| share);
+        json!({
+            "iteration": at.iteration,
+            "branch": at.branch.name(),
+            "step": it.step,
+            "temperature": here.temperature,
+            "greedy": greedy,
+            "pass": pass.map(|it| it.0),
+            "pass_interval": pass.and_then(|it| it.1),
+            "gap": greedy.zip(pass).map(|(greedy, pass)| pass.0 - greedy),
+            "reward_pass": reward_pass.map(|it| it.0),
+            "reward_pass_interval": reward_pass.and_then(|it| it.1),
+            "reward_k": reward.map(|(k, _)| k),
+            "k": it.k,
+            "mean": here.mean,
+            "mean_interval": here.mean_interval,
+        })
+    };
+    it.each().into_iter().map(entry).collect()
 }
 
-fn branch(branch: Branch) -> &'static str {
-    match branch {
-        Branch::Evolution => "evolution",
-        Branch::Control => "control",
-    }
+fn balance(measured: &Measured<Balanced>) -> Value {
+    let it = &measured.value;
+    let candidate = |it: &BalanceCandidate| {
+        json!({
+            "temperature": it.temperature,
+            "value": it.value,
+            "interval": it.interval,
+            "difference": it.difference,
+            "difference_interval": it.difference_interval,
+        })
+    };
+    json!({
+        "iteration": measured.at.iteration,
+        "objective": it.objective,
+        "temperature": it.temperature,
+        "before": it.before,
+        "moved": it.moved,
+        "reason": it.reason,
+        "candidates": it.candidates.iter().map(candidate).collect::<Vec<_>>(),
+    })
 }

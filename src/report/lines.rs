@@ -14,7 +14,7 @@ const NAMED: usize = 10;
 /// Rows whose bands are drawn; more would lie over one another.
 const BANDED: usize = 24;
 /// Six colours, each whole, dashed and dotted: no line is told by its colour alone.
-const CLASSES: [&str; 18] = [
+pub(super) const CLASSES: [&str; 18] = [
     "c1",
     "c2",
     "c3",

@@ -61,9 +61,9 @@ pub struct Monitored {
     pub split: String,
     /// The K of the Pass@K that is shown.
     pub k: u32,
-    /// Responses to each prompt.
-    pub samples: u32,
-    /// Sampling temperature.
+    /// Responses in all.
+    pub samples: u64,
+    /// The first of the temperatures, which the four numbers below are of.
     pub temperature: f64,
     /// Prompts.
     pub count: u64,
@@ -77,19 +77,118 @@ pub struct Monitored {
     /// Optimizer steps that the policy has behind it.
     #[serde(default)]
     pub step: u64,
+    /// The same with intervals at every temperature, the first included; empty in older logs.
+    #[serde(default)]
+    pub temperatures: Vec<AtTemperature>,
+}
+
+/// What sampling finds at one temperature.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct AtTemperature {
+    /// Sampling temperature.
+    pub temperature: f64,
+    /// Mean accuracy of a sampled response.
+    pub mean: f64,
+    /// Its 95 % interval.
+    #[serde(default)]
+    pub mean_interval: Option<[f64; 2]>,
+    /// Pass@K by K.
+    pub pass: BTreeMap<String, f64>,
+    /// Their 95 % intervals.
+    #[serde(default)]
+    pub pass_interval: BTreeMap<String, [f64; 2]>,
+    /// Reward-Pass@K by K; absent without a reward model.
+    #[serde(default)]
+    pub reward_pass: Option<BTreeMap<String, f64>>,
+    /// Their 95 % intervals.
+    #[serde(default)]
+    pub reward_pass_interval: BTreeMap<String, [f64; 2]>,
 }
 
 impl Monitored {
-    /// Pass@k, when it was measured.
+    /// Pass@k at the first temperature, when it was measured.
     pub fn pass_at(&self, k: u32) -> Option<f64> {
         self.pass.get(&k.to_string()).copied()
     }
 
-    /// Reward-Pass@k for the smallest k measured, with that k.
+    /// Reward-Pass@k at the first temperature, with its k: 2, as in the paper, or the smallest that
+    /// was measured.
     pub fn reward_pass(&self) -> Option<(u32, f64)> {
-        let measured = self.reward_pass.as_ref()?;
-        measured.iter().filter_map(|(k, share)| Some((k.parse().ok()?, *share))).min_by_key(|p| p.0)
+        shown_k(self.reward_pass.as_ref()?)
     }
+
+    /// What was measured at each temperature.
+    pub fn each(&self) -> Vec<AtTemperature> {
+        if !self.temperatures.is_empty() {
+            return self.temperatures.clone();
+        }
+        vec![AtTemperature {
+            temperature: self.temperature,
+            mean: self.mean,
+            pass: self.pass.clone(),
+            reward_pass: self.reward_pass.clone(),
+            ..AtTemperature::default()
+        }]
+    }
+}
+
+/// A share and its 95 % interval, if that is known.
+pub type Share = (f64, Option<[f64; 2]>);
+
+impl AtTemperature {
+    /// Pass@k, when it was measured.
+    pub fn pass_at(&self, k: u32) -> Option<Share> {
+        let k = k.to_string();
+        self.pass.get(&k).map(|share| (*share, self.pass_interval.get(&k).copied()))
+    }
+
+    /// Reward-Pass@k with its k, chosen as by [`Monitored::reward_pass`].
+    pub fn reward_pass(&self) -> Option<(u32, Share)> {
+        let (k, share) = shown_k(self.reward_pass.as_ref()?)?;
+        Some((k, (share, self.reward_pass_interval.get(&k.to_string()).copied())))
+    }
+}
+
+fn shown_k(measured: &BTreeMap<String, f64>) -> Option<(u32, f64)> {
+    let by_k: BTreeMap<u32, f64> =
+        measured.iter().filter_map(|(k, share)| Some((k.parse().ok()?, *share))).collect();
+    by_k.get(&2).map(|share| (2, *share)).or_else(|| by_k.into_iter().next())
+}
+
+/// `balance`: the temperature of the next explorations.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Balanced {
+    /// What was maximised, such as `reward-pass@2`.
+    pub objective: String,
+    /// The temperature that was chosen.
+    pub temperature: f64,
+    /// The one that was in use.
+    pub before: f64,
+    /// Whether it is another one.
+    pub moved: bool,
+    /// Why, in a few words.
+    pub reason: String,
+    /// The best candidate.
+    pub best: f64,
+    /// The candidate that stood for the temperature in use.
+    pub compared_with: f64,
+    /// Every candidate.
+    pub candidates: Vec<BalanceCandidate>,
+}
+
+/// A temperature that was measured for a balance.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct BalanceCandidate {
+    /// It.
+    pub temperature: f64,
+    /// The objective.
+    pub value: f64,
+    /// Its 95 % interval.
+    pub interval: [f64; 2],
+    /// How much better it is than the temperature in use.
+    pub difference: f64,
+    /// The 95 % interval of that, paired by prompt.
+    pub difference_interval: [f64; 2],
 }
 
 /// `explore`: responses sampled to learn from.

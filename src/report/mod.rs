@@ -6,6 +6,7 @@
 
 mod axes;
 mod chart;
+mod dynamics;
 mod figures;
 mod flat;
 mod fold;
@@ -30,7 +31,8 @@ pub use interval::{Estimate, Method, bootstrap};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
-    Category, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
+    AtTemperature, BalanceCandidate, Balanced, Category, Evaluated, Explored, Imported, Monitored,
+    Prepared, Prompts, Selected, Share, Trained,
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,

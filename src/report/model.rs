@@ -4,7 +4,7 @@
 //! did not finish keeps its row and says why.
 
 use super::fold::Fold;
-use super::metrics::{Evaluated, Explored, Monitored, Prompts, Selected, Trained};
+use super::metrics::{Balanced, Evaluated, Explored, Monitored, Prompts, Selected, Trained};
 use crate::event::{Outcome, Record, StageSummary, Versions};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -139,11 +139,37 @@ impl State {
 pub enum Branch {
     /// The equal-steps control.
     Control,
+    /// What trains a reward model.
+    Reward,
+    /// The search for a temperature.
+    Search,
     /// The evolution; its iteration 0 is the policy it starts from.
     Evolution,
 }
 
-/// Where in a study something was measured. Sorts by iteration, the control before the evolution.
+impl Branch {
+    /// The word that events have for it; the ground is where the evolution begins.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "control" => Self::Control,
+            "reward" => Self::Reward,
+            "search" => Self::Search,
+            _ => Self::Evolution,
+        }
+    }
+
+    /// Such as `evolution`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Reward => "reward",
+            Self::Search => "search",
+            Self::Evolution => "evolution",
+        }
+    }
+}
+
+/// Where in a study something was measured. Sorts by iteration, the evolution after the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
     /// From 1; 0 for the policy that the evolution starts from.
@@ -185,9 +211,13 @@ pub struct Member {
     pub prompts: Option<Prompts>,
     /// Greedy accuracies.
     pub evaluations: Vec<Measured<Evaluated>>,
-    /// What sampling finds.
+    /// What sampling finds with the policies of the evolution and the control.
     pub monitors: Vec<Measured<Monitored>>,
-    /// Exploration; iteration 0 is the warm-up.
+    /// What searches for a temperature measured, of the policy before the iteration.
+    pub searches: Vec<Measured<Monitored>>,
+    /// The temperatures that were chosen, by the iteration that first explored at them.
+    pub balances: Vec<Measured<Balanced>>,
+    /// Exploration; iteration 0 is the warm-up. That of a reward model has a branch of its own.
     pub explorations: Vec<Measured<Explored>>,
     /// Selection; iteration 0 is the warm-up.
     pub selections: Vec<Measured<Selected>>,

@@ -1,10 +1,12 @@
 //! What the terminal and the page both say: the headline in words, and the tables.
 
+use super::dynamics::drawn_at;
 use super::metrics::Evaluated;
 use super::model::{Branch, Comparison, Ending, Member, Study, Worker};
 use super::numbers::{count, outcome_word, percent, percent_or_dash, plain, points, range};
 use crate::base::Duration;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A table of words; the first column names the row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -129,10 +131,12 @@ pub(super) fn by_iteration(member: &Member) -> Table {
         "control",
         "validation",
         pass.as_str(),
+        "T",
         "kept",
         "wrong steps",
         "state",
     ]);
+    let drawn_at: BTreeMap<u32, f64> = drawn_at(member).into_iter().collect();
     for iteration in member.all_iterations() {
         let test = member.evaluation("test", Branch::Evolution, iteration);
         let validation = member.evaluation("validation", Branch::Evolution, iteration);
@@ -149,6 +153,7 @@ pub(super) fn by_iteration(member: &Member) -> Table {
             percent_or_dash(control.map(|it| it.accuracy)),
             with_interval(validation),
             percent_or_dash(monitored.and_then(|it| it.pass_at(it.k))),
+            drawn_at.get(&iteration).map_or_else(|| "–".into(), f64::to_string),
             selected.map_or_else(|| "–".into(), |it| count(it.kept)),
             percent_or_dash(result.and_then(|it| it.wrong_steps_share)),
             member.troubles.get(&iteration).map_or_else(String::new, |it| (*it).into()),

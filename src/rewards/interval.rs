@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// An interval of probabilities.
+/// An interval of shares, or of differences between them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
-    /// The lower end, 0 to 1.
+    /// The lower end.
     pub low: f64,
-    /// The upper end, 0 to 1.
+    /// The upper end.
     pub high: f64,
 }
 

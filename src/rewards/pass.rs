@@ -1,4 +1,4 @@
-//! Pass@K and Reward-Pass@K of one prompt, and their mean over prompts.
+//! Pass@K of one prompt, the rank that decides its Reward-Pass@K, and means over prompts.
 
 /// The probability that some of `k` responses, drawn without replacement from `count` of which
 /// `correct` are right, is right: 1 - C(count - correct, k) / C(count, k), the unbiased estimate of
@@ -15,14 +15,14 @@ pub fn pass_at_k(count: u32, correct: u32, k: u32) -> Option<f64> {
     Some(1.0 - wrong.product::<f64>())
 }
 
-/// Whether one of the `k` responses with the highest scores is right, among all of a prompt's
-/// responses, right or wrong; of equal scores the earlier response comes first, and what is not a
-/// number comes last.
-pub fn reward_pass(responses: &[(f64, bool)], k: usize) -> bool {
+/// How many of a prompt's responses, right or wrong, score better than the best right one; `None` when
+/// none is right. Of equal scores the earlier response comes first, and what is not a number comes
+/// last.
+pub fn rank_of_right(responses: &[(f64, bool)]) -> Option<usize> {
     let rank = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score + 0.0 };
     let mut order: Vec<&(f64, bool)> = responses.iter().collect();
     order.sort_by(|one, other| rank(other.0).total_cmp(&rank(one.0)));
-    order.iter().take(k).any(|(_, correct)| *correct)
+    order.iter().position(|(_, correct)| *correct)
 }
 
 /// The mean; `None` of nothing.
@@ -68,14 +68,14 @@ mod tests {
     }
 
     #[test]
-    fn reward_pass_looks_at_the_best_of_all() {
+    fn the_best_right_response_is_ranked_among_all() {
         let responses = [(0.2, true), (0.9, false), (0.5, true), (0.5, false)];
-        assert!(!reward_pass(&responses, 1));
-        assert!(reward_pass(&responses, 2));
-        assert!(!reward_pass(&responses, 0));
-        assert!(!reward_pass(&[(0.5, false), (0.5, true)], 1));
-        assert!(!reward_pass(&[(f64::NAN, true), (-1.0, false)], 1));
-        assert!(!reward_pass(&[], 3));
+        assert_eq!(rank_of_right(&responses), Some(1));
+        assert_eq!(rank_of_right(&[(0.5, false), (0.5, true)]), Some(1));
+        assert_eq!(rank_of_right(&[(0.5, true), (0.5, false)]), Some(0));
+        assert_eq!(rank_of_right(&[(f64::NAN, true), (-1.0, false)]), Some(1));
+        assert_eq!(rank_of_right(&[(0.9, false)]), None);
+        assert_eq!(rank_of_right(&[]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{RunError, speaker::Speaker};
 use crate::{
     base::Key,
     event::{Event, Outcome, StageSummary},
-    plan::{Branch, Node},
+    plan::Node,
     store::{self, Artifact, Provenance, Store},
 };
 use serde_json::{Map, Value};
@@ -87,16 +87,11 @@ pub(super) fn provenance(node: &Node, computed_on: String) -> Provenance {
 /// A stage as the log names it.
 pub(super) fn summary(node: &Node) -> StageSummary {
     let needs: BTreeSet<Key> = node.inputs.values().copied().collect();
-    let branch = match node.role.branch {
-        Branch::Ground => "ground",
-        Branch::Evolution => "evolution",
-        Branch::Control => "control",
-    };
     StageSummary {
         key: node.key,
         kind: node.stage.kind().to_owned(),
         name: node.name.clone(),
-        branch: branch.to_owned(),
+        branch: node.role.branch.name().to_owned(),
         iteration: node.role.iteration,
         needs: needs.into_iter().collect(),
         members: node.members.iter().cloned().collect(),

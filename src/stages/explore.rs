@@ -1,7 +1,9 @@
-//! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard.
+//! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard, at the temperature
+//! of the recipe or at the one that a balance chose.
 //!
 //! Left out: scores, which `score` adds, and any choice, which `select` makes.
 
+use super::balance;
 use super::failure::{failed, failure};
 use super::policy::{Resident, write_metrics};
 use super::prompts::Prompts;
@@ -36,7 +38,7 @@ pub(super) fn shard(
         .collect::<Result<_, _>>()?;
     let draw = Draw {
         samples: options.samples,
-        temperature: options.temperature,
+        temperature: temperature(options, context)?,
         top_p: options.top_p,
         top_k: options.top_k,
         min_p: options.min_p,
@@ -77,9 +79,17 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
             "tokens": tokens,
             "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
             "mean_correct": share(right, rollouts.len()),
-            "temperature": options.temperature,
+            "temperature": temperature(options, context)?,
         }),
     )
+}
+
+/// The temperature to draw at.
+fn temperature(options: &Explore, context: &Context<'_>) -> Result<f64, Stop> {
+    match context.optional_input(Port::Temperature) {
+        Some(chosen) => balance::temperature(chosen),
+        None => Ok(options.temperature),
+    }
 }
 
 fn shard_name(shard: u64) -> String {

@@ -9,12 +9,15 @@
 //! |---|---|
 //! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json` |
 //! | `prepare` | `train.parquet`, `validation.parquet`, `test.parquet`, a `…-references.parquet` for each, `demonstrations.parquet` |
-//! | `explore`, `monitor`, `evaluate` | `rollouts.parquet` |
+//! | `explore`, `evaluate` | `rollouts.parquet` |
+//! | `monitor` | `rollouts.parquet`, `tallies.parquet` |
+//! | `balance` | `temperature.json` |
 //! | `select` | `selected.parquet`, `choices.parquet` |
 //!
 //! All write `metrics.json`.
 
 mod ask;
+mod balance;
 mod checkpoint;
 mod evaluate;
 mod examples;

@@ -1,16 +1,22 @@
-//! `monitor`: Pass@K on the validation prompts.
+//! `monitor`: what sampling finds on the validation prompts, at one temperature or several.
+//!
+//! Every temperature has noise of its own, the same after every iteration, so that curves are paired;
+//! that of the first is the option's seed itself, whatever temperatures stand beside it. Intervals
+//! are of the bootstrap over prompts, by the same draws of prompts for all.
 
-use super::failure::failed;
-use super::policy::{Resident, TrainerState, write_metrics};
+use super::failure::{failed, failure};
+use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
-use super::rollout::{Draw, respond};
+use super::rollout::{Draw, respond_within};
 use crate::base::Seed;
-use crate::data::{Sample, table};
+use crate::data::table::{self, Rollout, TallyRow};
+use crate::data::{Sample, table::TableError};
 use crate::engine::Device;
+use crate::event::Unit;
 use crate::plan::{Monitor, Port};
-use crate::rewards::{mean, pass_at_k};
+use crate::rewards::{Bootstrap, Interval, Objective, Tally, mean};
 use crate::run::{Context, Stop};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 pub(super) fn run(
@@ -22,40 +28,203 @@ pub(super) fn run(
     let step = TrainerState::of(artifact)?.step;
     let policy = resident.policy(artifact, options.dtype, device)?;
     let samples = prompts.samples(context.input(Port::Prompts)?, "validation")?;
-    let samples: Vec<&Sample> = samples.iter().collect();
+    let most = if options.prompts == 0 { usize::MAX } else { options.prompts as usize };
+    let samples: Vec<&Sample> = samples.iter().take(most).collect();
+    let temperatures: Vec<f64> =
+        std::iter::once(options.temperature).chain(options.temperatures.iter().copied()).collect();
+    let mut rollouts = Vec::new();
+    for place in 0..temperatures.len() {
+        rollouts.extend(drawn(options, policy, &samples, (&temperatures, place), context)?);
+    }
+    context.results().write("rollouts.parquet", &table::encode(&rollouts).map_err(failed)?)?;
+
+    let scores = scores(options, &rollouts, context)?;
+    let each = rollouts.len() / temperatures.len();
+    let bootstrap = Bootstrap::new(samples.len(), Seed(options.seed).named("bootstrap"));
+    let (mut rows, mut measured) = (Vec::new(), Vec::new());
+    for (place, &temperature) in temperatures.iter().enumerate() {
+        let here = place * each..(place + 1) * each;
+        let scores = scores.as_ref().map(|scores| &scores[here.clone()]);
+        let tallies = tallies(&rollouts[here], scores);
+        measured.push(metrics(options, temperature, &tallies, &bootstrap));
+        let row = |(prompt, tally): (&u64, &Tally)| row(temperature, *prompt, *tally);
+        rows.extend(tallies.iter().map(row));
+    }
+    context.results().write("tallies.parquet", &table::encode(&rows).map_err(failed)?)?;
+    let mut metrics = measured[0].clone();
+    let whole = [
+        ("split", json!("validation")),
+        ("step", json!(step)),
+        ("k", json!(options.samples)),
+        ("samples", json!(rollouts.len())),
+        ("count", json!(samples.len())),
+        ("temperatures", Value::from(measured)),
+    ];
+    metrics.extend(whole.map(|(name, value)| (name.to_owned(), value)));
+    write_metrics(context, &metrics)
+}
+
+/// Draws at one of the temperatures, or takes up what a killed attempt had drawn.
+fn drawn(
+    options: &Monitor,
+    policy: &Policy,
+    samples: &[&Sample],
+    (temperatures, place): (&[f64], usize),
+    context: &Context<'_>,
+) -> Result<Vec<Rollout>, Stop> {
+    let temperature = temperatures[place];
+    let name = format!("temperature-{place:03}.parquet");
+    let before: Option<Result<Vec<Rollout>, TableError>> =
+        context.work().read(&name)?.map(|bytes| table::decode(&bytes));
+    if let Some(Ok(rollouts)) = before {
+        return Ok(rollouts);
+    }
+    let seed = Seed(options.seed);
     let draw = Draw {
         samples: options.samples,
-        temperature: options.temperature,
-        seed: Seed(options.seed),
+        temperature,
+        seed: if place == 0 { seed } else { seed.nth((temperature + 0.0).to_bits()) },
         ..Draw::greedy(options.max_new_tokens)
     };
-    let rollouts = respond(policy, &samples, &draw, context)?;
-    let bytes = table::encode(&rollouts).map_err(failed)?;
-    context.results().write("rollouts.parquet", &bytes)?;
+    let mut progress = |done: u64, of: u64| {
+        let (done, of) = (done + of * place as u64, of * temperatures.len() as u64);
+        context.progress(done, of, Unit::Samples, &[("temperature", temperature)]);
+    };
+    let rollouts = respond_within(policy, samples, &draw, &mut progress, context)?;
+    if temperatures.len() > 1 {
+        context.work().write(&name, &table::encode(&rollouts).map_err(failed)?)?;
+    }
+    Ok(rollouts)
+}
 
-    let mut right: BTreeMap<u64, u32> = BTreeMap::new();
-    for rollout in &rollouts {
-        *right.entry(rollout.prompt).or_default() += u32::from(rollout.correct);
+/// How the reward model scores each rollout; `None` without one.
+fn scores(
+    _options: &Monitor,
+    _rollouts: &[Rollout],
+    context: &Context<'_>,
+) -> Result<Option<Vec<f64>>, Stop> {
+    match context.optional_input(Port::RewardModel) {
+        None => Ok(None),
+        Some(_) => Err(failure("`monitor` scores nothing yet", "leave out the reward model")),
     }
-    let mut pass = Map::new();
-    for k in
-        (0..).map(|power| 1 << power).take_while(|k| *k < options.samples).chain([options.samples])
-    {
-        let each = right.values().filter_map(|&right| pass_at_k(options.samples, right, k));
-        pass.insert(k.to_string(), json!(mean(each)));
+}
+
+/// What the responses at one temperature come to, by prompt.
+fn tallies(rollouts: &[Rollout], scores: Option<&[f64]>) -> BTreeMap<u64, Tally> {
+    let mut responses: BTreeMap<u64, Vec<(bool, Option<f64>)>> = BTreeMap::new();
+    for (place, rollout) in rollouts.iter().enumerate() {
+        let score = scores.map(|scores| scores[place]);
+        responses.entry(rollout.prompt).or_default().push((rollout.correct, score));
     }
-    let each = right.values().map(|&right| f64::from(right) / f64::from(options.samples));
-    write_metrics(
-        context,
-        &json!({
-            "split": "validation",
-            "step": step,
-            "k": options.samples,
-            "samples": rollouts.len(),
-            "temperature": options.temperature,
-            "count": right.len(),
-            "mean": mean(each),
-            "pass": pass,
-        }),
-    )
+    responses.into_iter().map(|(prompt, responses)| (prompt, Tally::of(&responses))).collect()
+}
+
+fn row(temperature: f64, prompt: u64, tally: Tally) -> TallyRow {
+    let Tally { samples, right, rank, selected, selected_right } = tally;
+    let temperature = temperature as f32;
+    TallyRow { temperature, prompt, samples, right, rank, selected, selected_right }
+}
+
+/// Means over prompts with their intervals, at one temperature.
+fn metrics(
+    options: &Monitor,
+    temperature: f64,
+    tallies: &BTreeMap<u64, Tally>,
+    bootstrap: &Bootstrap,
+) -> Map<String, Value> {
+    let powers = (0..).map(|power| 1 << power).take_while(|k| *k < options.samples);
+    let every_k: Vec<u32> = powers.chain([options.samples]).collect();
+    let mean_of = |objective: Objective| {
+        let values: Vec<f64> = tallies.values().filter_map(|tally| objective.of(tally)).collect();
+        let interval = bootstrap.interval(&values);
+        (json!(mean(values)), json!(interval.map(|Interval { low, high }| [low, high])))
+    };
+    let by_k = |objective: fn(u32) -> Objective| {
+        let measured = every_k.iter().map(|&k| {
+            let (value, interval) = mean_of(objective(k));
+            ((k.to_string(), value), (k.to_string(), interval))
+        });
+        let (means, intervals): (Map<String, Value>, Map<String, Value>) = measured.unzip();
+        (Value::from(means), Value::from(intervals))
+    };
+    let mut metrics = Map::from_iter([("temperature".to_owned(), json!(temperature))]);
+    let mut add = |name: &str, (value, interval)| {
+        metrics.insert(name.to_owned(), value);
+        metrics.insert(format!("{name}_interval"), interval);
+    };
+    add("mean", mean_of(Objective::Pass(1)));
+    add("pass", by_k(Objective::Pass));
+    if tallies.values().any(|tally| tally.rank.is_some()) {
+        add("reward_pass", by_k(Objective::RewardPass));
+    }
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::table::Finish;
+    use crate::recipe::Dtype;
+
+    fn options(samples: u32) -> Monitor {
+        Monitor {
+            samples,
+            temperature: 1.0,
+            max_new_tokens: 8,
+            temperatures: Vec::new(),
+            prompts: 0,
+            score: None,
+            dtype: Dtype::Fp32,
+            seed: 0,
+        }
+    }
+
+    fn rollout(prompt: u64, sample: u32, correct: bool) -> Rollout {
+        Rollout {
+            prompt,
+            sample,
+            category: "FQA".into(),
+            response: "answer 1".into(),
+            tokens: vec![1],
+            finish: Finish::Stop,
+            extracted: None,
+            gold: None,
+            correct,
+            temperature: 1.0,
+            kept: None,
+        }
+    }
+
+    /// Two prompts, three samples: the first is right once, the second never.
+    fn rollouts() -> Vec<Rollout> {
+        let right = [(7, 1)];
+        let places = [7, 9].into_iter().flat_map(|prompt| (0..3).map(move |at| (prompt, at)));
+        places.map(|at| rollout(at.0, at.1, right.contains(&at))).collect()
+    }
+
+    fn measured(scores: Option<&[f64]>) -> Map<String, Value> {
+        let bootstrap = Bootstrap::new(2, Seed(0));
+        metrics(&options(3), 1.0, &tallies(&rollouts(), scores), &bootstrap)
+    }
+
+    #[test]
+    fn pass_is_measured_at_powers_of_two_and_at_all_samples() {
+        let metrics = measured(None);
+        let pass = metrics["pass"].as_object().unwrap();
+        let third = 1.0 / 3.0 / 2.0;
+        assert_eq!(pass.keys().collect::<Vec<_>>(), ["1", "2", "3"]);
+        assert!((pass["1"].as_f64().unwrap() - third).abs() < 1e-12);
+        assert_eq!((&pass["3"], &metrics["pass_interval"]["3"]), (&json!(0.5), &json!([0.0, 1.0])));
+        assert_eq!(metrics["mean"], pass["1"]);
+        assert!(!metrics.contains_key("reward_pass"));
+    }
+
+    #[test]
+    fn reward_pass_looks_for_the_right_response_among_the_best_by_score() {
+        let metrics = measured(Some(&[0.9, 0.5, 0.1, 0.9, 0.5, 0.1]));
+        assert_eq!(metrics["reward_pass"], json!({"1": 0.0, "2": 0.5, "3": 0.5}));
+        let metrics = measured(Some(&[0.1, 0.5, 0.2, 0.9, 0.5, 0.1]));
+        assert_eq!(metrics["reward_pass"]["1"], 0.5);
+        assert_eq!(metrics["reward_pass_interval"]["1"], json!([0.0, 1.0]));
+    }
 }

@@ -3,7 +3,7 @@
 use super::failure::failed;
 use super::policy::Resident;
 use super::prompts::Prompts;
-use super::{evaluate, explore, import, monitor, prepare, pretrain, select, train};
+use super::{balance, evaluate, explore, import, monitor, prepare, pretrain, select, train};
 use crate::base::Failure;
 use crate::engine::{self, Device, DeviceChoice};
 use crate::plan::Stage;
@@ -51,6 +51,10 @@ pub fn cuda_devices() -> u32 {
     engine::device::cuda_devices().map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+fn failed_by_name(kind: &str) -> Stop {
+    super::failure::failure(format!("`{kind}` is not built yet"), "leave it out of the recipe")
+}
+
 impl Performer for TorchPerformer {
     fn perform(&mut self, task: &Task, context: &Context<'_>) -> Result<(), Stop> {
         let device = self.device;
@@ -67,6 +71,10 @@ impl Performer for TorchPerformer {
                 explore::gather(options, context)
             }
             (Stage::Explore(options), Part::Gather) => explore::gather(options, context),
+            (Stage::Label(_) | Stage::TrainReward(_) | Stage::Score(_), _) => {
+                Err(failed_by_name(task.node.stage.kind()))
+            }
+            (Stage::Balance(options), _) => balance::run(options, context),
             (Stage::Select(options), _) => select::run(options, prompts, context),
             (Stage::Train(options), _) => {
                 train::run(options, (&mut self.resident, prompts, device), context)

@@ -72,6 +72,21 @@ pub(super) fn respond(
     draw: &Draw,
     context: &Context<'_>,
 ) -> Result<Vec<Rollout>, Stop> {
+    let mut progress = |done, of| context.progress(done, of, Unit::Samples, &[]);
+    respond_within(policy, samples, draw, &mut progress, context)
+}
+
+/// The same as a part of more; `progress` is told how many of these responses are done.
+///
+/// # Errors
+/// As [`respond`].
+pub(super) fn respond_within(
+    policy: &Policy,
+    samples: &[&Sample],
+    draw: &Draw,
+    progress: &mut dyn FnMut(u64, u64),
+    context: &Context<'_>,
+) -> Result<Vec<Rollout>, Stop> {
     let prompts: Vec<engine::Prompt> = samples
         .iter()
         .map(|sample| {
@@ -82,10 +97,7 @@ pub(super) fn respond(
             policy.prompt(sample)
         })
         .collect::<Result<_, _>>()?;
-    let mut progress = |progress: engine::Progress| {
-        let (done, total) = (progress.responses as u64, progress.of as u64);
-        context.progress(done, total, Unit::Samples, &[]);
-    };
+    let mut progress = |now: engine::Progress| progress(now.responses as u64, now.of as u64);
     let settings = draw.settings(policy);
     let stop = || context.cancelled();
     let generated =

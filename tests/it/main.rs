@@ -12,6 +12,8 @@ mod determinism;
 mod diff;
 #[cfg(feature = "torch")]
 mod disk;
+#[cfg(feature = "torch")]
+mod dynamics;
 mod experiments;
 mod grid_log;
 mod index;
@@ -22,6 +24,7 @@ mod main_path;
 #[cfg(feature = "torch")]
 mod parity;
 mod recipe_properties;
+mod report_dynamics;
 mod report_forms;
 mod report_page;
 mod report_study;

@@ -221,7 +221,7 @@ fn stage<'a>(
     // Without a word on the split, a question about what was kept is one about what was explored.
     let split = wanted.split.or(wanted.kept.map(|_| "train"));
     let fits = |(node, of): &&(&Node, &str)| {
-        node.role.branch != Branch::Control
+        !matches!(node.role.branch, Branch::Control | Branch::Reward)
             && !matches!(node.stage, Stage::Monitor(_))
             && split.is_none_or(|split| split == *of)
             && wanted.iteration.is_none_or(|iteration| iteration == node.role.iteration)

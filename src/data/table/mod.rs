@@ -9,10 +9,12 @@ mod prompts;
 mod references;
 mod rollouts;
 mod schema;
+mod tallies;
 mod training;
 
 pub use choices::Choice;
 pub use codec::{TableError, decode, encode};
 pub use rollouts::{Finish, Rollout};
 pub use schema::{Column, Kind, Row};
+pub use tallies::TallyRow;
 pub use training::TrainingExample;

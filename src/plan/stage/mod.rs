@@ -3,27 +3,35 @@
 //! A new kind is a file here, a file in `stages` and a variant of [`Stage`]; the compiler lists the
 //! rest.
 
+mod balance;
 mod evaluate;
 mod explore;
 mod import;
+mod label;
 mod monitor;
 mod needs;
 mod origin;
 mod prepare;
 mod pretrain;
+mod score;
 mod select;
 mod train;
+mod train_reward;
 
+pub use balance::Balance;
 pub use evaluate::{Evaluate, Split};
 pub use explore::Explore;
 pub use import::Import;
+pub use label::Label;
 pub use monitor::Monitor;
 pub use needs::{Mismatch, Need};
 pub(in crate::plan) use origin::{Beside, Origin};
 pub use prepare::Prepare;
 pub use pretrain::{Lesson, Pretrain};
+pub use score::Score;
 pub use select::Select;
 pub use train::{Train, TrainingSet};
+pub use train_reward::{Scored, TrainReward};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,6 +49,16 @@ pub enum Port {
     Optimizer,
     /// Responses with their answers, of `explore`.
     Rollouts,
+    /// Steps with the share of completions that reach the answer, of `label`.
+    Labels,
+    /// The reward model, of `train-reward`.
+    RewardModel,
+    /// Scores of the rollouts, of `score`.
+    Scores,
+    /// What a search over temperatures measured, of `monitor`.
+    Search,
+    /// The temperature that a search chose, of `balance`.
+    Temperature,
     /// The responses to train on, of `select`.
     Selected,
     /// The training stage whose optimizer steps are repeated by an equal-steps control.
@@ -58,6 +76,11 @@ impl Port {
             Self::Policy => "policy",
             Self::Optimizer => "optimizer",
             Self::Rollouts => "rollouts",
+            Self::Labels => "labels",
+            Self::RewardModel => "reward-model",
+            Self::Scores => "scores",
+            Self::Search => "search",
+            Self::Temperature => "temperature",
             Self::Selected => "selected",
             Self::StepsOf => "steps-of",
             Self::After => "after",
@@ -83,14 +106,22 @@ pub enum Stage {
     Prepare(Prepare),
     /// Draws rollouts.
     Explore(Explore),
+    /// Labels steps by completing them.
+    Label(Label),
+    /// Trains a reward model.
+    TrainReward(TrainReward),
+    /// Scores rollouts with the reward model.
+    Score(Score),
     /// Chooses what to train on.
     Select(Select),
     /// Trains the policy.
     Train(Train),
     /// Measures greedy accuracy.
     Evaluate(Evaluate),
-    /// Measures Pass@K.
+    /// Measures Pass@K and Reward-Pass@K.
     Monitor(Monitor),
+    /// Chooses the temperature.
+    Balance(Balance),
 }
 
 impl Stage {
@@ -101,10 +132,14 @@ impl Stage {
             Self::Pretrain(_) => "pretrain",
             Self::Prepare(_) => "prepare",
             Self::Explore(_) => "explore",
+            Self::Label(_) => "label",
+            Self::TrainReward(_) => "train-reward",
+            Self::Score(_) => "score",
             Self::Select(_) => "select",
             Self::Train(_) => "train",
             Self::Evaluate(_) => "evaluate",
             Self::Monitor(_) => "monitor",
+            Self::Balance(_) => "balance",
         }
     }
 
@@ -115,10 +150,14 @@ impl Stage {
             Self::Pretrain(_) => pretrain::BEHAVIOUR,
             Self::Prepare(_) => prepare::BEHAVIOUR,
             Self::Explore(_) => explore::BEHAVIOUR,
+            Self::Label(_) => label::BEHAVIOUR,
+            Self::TrainReward(_) => train_reward::BEHAVIOUR,
+            Self::Score(_) => score::BEHAVIOUR,
             Self::Select(_) => select::BEHAVIOUR,
             Self::Train(_) => train::BEHAVIOUR,
             Self::Evaluate(_) => evaluate::BEHAVIOUR,
             Self::Monitor(_) => monitor::BEHAVIOUR,
+            Self::Balance(_) => balance::BEHAVIOUR,
         }
     }
 
@@ -138,10 +177,14 @@ impl Stage {
             Self::Pretrain(options) => serde_json::to_value(options),
             Self::Prepare(options) => serde_json::to_value(options),
             Self::Explore(options) => serde_json::to_value(options),
+            Self::Label(options) => serde_json::to_value(options),
+            Self::TrainReward(options) => serde_json::to_value(options),
+            Self::Score(options) => serde_json::to_value(options),
             Self::Select(options) => serde_json::to_value(options),
             Self::Train(options) => serde_json::to_value(options),
             Self::Evaluate(options) => serde_json::to_value(options),
             Self::Monitor(options) => serde_json::to_value(options),
+            Self::Balance(options) => serde_json::to_value(options),
         };
         value.expect("options hold only numbers, text, lists and maps with string keys")
     }

@@ -1,6 +1,6 @@
 //! What each kind of stage reads: its input ports, and which kinds may feed them.
 
-use super::{Lesson, Port, Stage, TrainingSet};
+use super::{Lesson, Port, Scored, Stage, TrainingSet};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -59,6 +59,11 @@ impl Port {
             Self::Prompts => &["prepare"],
             Self::Policy => &["import", "pretrain", "train"],
             Self::Rollouts => &["explore"],
+            Self::Labels => &["label"],
+            Self::RewardModel => &["train-reward"],
+            Self::Scores => &["score"],
+            Self::Search => &["monitor"],
+            Self::Temperature => &["balance"],
             Self::Selected => &["select"],
             Self::Optimizer | Self::StepsOf | Self::After => &["train"],
         }
@@ -81,8 +86,44 @@ impl Stage {
                 Lesson::Perception => &[],
                 Lesson::Captions | Lesson::Reasoning { .. } => const { &[required(Port::Policy)] },
             },
-            Self::Explore(_) | Self::Evaluate(_) | Self::Monitor(_) => POLICY_AND_PROMPTS,
-            Self::Select(_) => const { &[required(Port::Rollouts), required(Port::Prompts)] },
+            Self::Explore(_) => {
+                const { &[required(Port::Policy), required(Port::Prompts), optional(Port::Temperature)] }
+            }
+            Self::Evaluate(_) => POLICY_AND_PROMPTS,
+            Self::Monitor(_) => {
+                const { &[required(Port::Policy), required(Port::Prompts), optional(Port::RewardModel)] }
+            }
+            Self::Label(_) => {
+                const { &[required(Port::Policy), required(Port::Prompts), required(Port::Rollouts)] }
+            }
+            Self::TrainReward(options) => match options.scored {
+                Scored::Process => {
+                    const {
+                        &[
+                            required(Port::Policy),
+                            required(Port::Prompts),
+                            required(Port::Rollouts),
+                            required(Port::Labels),
+                        ]
+                    }
+                }
+                Scored::Outcome => {
+                    const { &[required(Port::Policy), required(Port::Prompts), required(Port::Rollouts)] }
+                }
+            },
+            Self::Score(_) => {
+                const {
+                    &[
+                        required(Port::RewardModel),
+                        required(Port::Prompts),
+                        required(Port::Rollouts),
+                    ]
+                }
+            }
+            Self::Balance(_) => const { &[required(Port::Search), optional(Port::Temperature)] },
+            Self::Select(_) => {
+                const { &[required(Port::Rollouts), required(Port::Prompts), optional(Port::Scores)] }
+            }
             Self::Train(options) => match options.set {
                 TrainingSet::Selected => {
                     const {

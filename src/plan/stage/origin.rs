@@ -62,8 +62,18 @@ impl Stage {
             (_, "dtype") => value("policy.dtype"),
             (_, "seed") => computed(&["seed"]),
             (Self::Pretrain(options), _) => return of_pretraining(options, option),
+            (Self::Explore(_), _) if branch == Branch::Reward => {
+                return of_reward_exploration(option, beside);
+            }
             (Self::Explore(options), _) => {
                 return of_exploration(options, warms_up, option, beside);
+            }
+            (Self::Label(_) | Self::TrainReward(_) | Self::Score(_), _) => {
+                return of_reward(option);
+            }
+            (Self::Balance(_), "initial") => value("temperature.value"),
+            (Self::Balance(_), _) if option.starts_with("maximise") => {
+                computed(&["temperature.maximise"])
             }
             (Self::Select(_), "rule") if warms_up => Origin::Place,
             (Self::Select(_), _) if option == "rule" || option.starts_with("rule.") => {
@@ -74,8 +84,25 @@ impl Stage {
             (Self::Select(_), "keep_per_prompt") => value("reward.keep_per_prompt"),
             (Self::Select(_), "keep") if warms_up => value("warmup.keep"),
             (Self::Select(_), "keep") => Origin::Place,
+            (Self::Select(_), "pseudo_answer") => value("prompts.pseudo_answer"),
             (Self::Train(_), _) => return of_training(branch, option, beside),
             (Self::Evaluate(_), "split") => Origin::Place,
+            (Self::Monitor(_), "samples" | "prompts") if branch == Branch::Search => {
+                value(&format!("temperature.{option}"))
+            }
+            (Self::Monitor(_), "temperature" | "temperatures") if branch == Branch::Search => {
+                computed(&[
+                    "temperature.candidates.from",
+                    "temperature.candidates.to",
+                    "temperature.candidates.step",
+                ])
+            }
+            (Self::Monitor(_), "prompts") => Origin::Place,
+            (Self::Monitor(_), "temperatures") => value("evaluation.temperatures"),
+            (Self::Monitor(_), "score") => computed(&["reward.model"]),
+            (Self::Monitor(_), _) if option.starts_with("score.") => {
+                return of_reward(&option["score.".len()..]);
+            }
             (Self::Monitor(_), "samples") => value("evaluation.pass_samples"),
             (Self::Monitor(_), "temperature") => value("evaluation.pass_temperature"),
             (Self::Evaluate(_) | Self::Monitor(_), "max_new_tokens") => {
@@ -131,6 +158,36 @@ fn of_exploration(
         "hint" if warms_up || options.hint => value("warmup.hint"),
         "hint" => Origin::Place,
         "top_p" | "top_k" | "min_p" | "max_new_tokens" => value(&format!("exploration.{option}")),
+        _ => return None,
+    })
+}
+
+fn of_reward_exploration(option: &str, beside: Beside) -> Option<Origin> {
+    Some(match option {
+        "labelled" => labelled(beside),
+        "from" | "hint" => Origin::Place,
+        "count" if beside.labelled => labelled(beside),
+        "count" => value("reward.training.prompts"),
+        "samples" | "temperature" => value(&format!("reward.training.{option}")),
+        "top_p" | "top_k" | "min_p" | "max_new_tokens" => value(&format!("exploration.{option}")),
+        _ => return None,
+    })
+}
+
+/// Options of `label`, `train-reward` and `score`.
+fn of_reward(option: &str) -> Option<Origin> {
+    Some(match option {
+        "dtype" => value("policy.dtype"),
+        "seed" => computed(&["seed"]),
+        "rollouts" => value("reward.training.labels"),
+        "parts" => value("reward.training.train"),
+        "scored" => computed(&["reward.model"]),
+        "max_new_tokens" => value("exploration.max_new_tokens"),
+        "max_length" => value("training.max_length"),
+        "aggregate" => value("reward.aggregate"),
+        "completions" | "temperature" | "targets" | "balance" | "held_out" | "epochs"
+        | "batch_size" | "learning_rate" => value(&format!("reward.training.{option}")),
+        _ if option == "steps" || option.starts_with("steps.") => computed(&["reward.steps"]),
         _ => return None,
     })
 }

@@ -1,6 +1,6 @@
 //! `select`: chooses which correct responses to train on.
 
-use crate::recipe;
+use crate::recipe::{self, PseudoAnswer};
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 2;
@@ -14,6 +14,9 @@ pub struct Select {
     pub distinct: bool,
     /// Cap for each prompt, drawn at random; 0 for none.
     pub keep_per_prompt: u32,
+    /// Where the answers of unlabelled prompts come from; none where all are labelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pseudo_answer: Option<PseudoAnswer>,
     /// Cap in all, drawn at random; 0 for none.
     pub keep: u64,
     /// Seed of what is drawn at random.

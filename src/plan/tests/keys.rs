@@ -21,7 +21,7 @@ fn keys_are_pinned() {
         ("train 2", "5bbbd6f7a526"),
         ("control 2", "430e039af310"),
         ("evaluate 2 test", "4d32d47dbb57"),
-        ("monitor 2", "9eb7f8329974"),
+        ("monitor 2", "420fb9f41b7b"),
     ];
     let found = pinned.map(|(name, _)| (name, node(&graph, name).key.short()));
     let found: Vec<(&str, &str)> = found.iter().map(|(name, key)| (*name, key.as_str())).collect();

@@ -28,6 +28,35 @@ fn methods_differ_in_what_they_carry_over() {
     }
 }
 
+/// First prompt and length of each iteration's slice.
+fn slices(interval: f64, iterations: u32) -> Vec<(u64, u64)> {
+    let mut recipe = with_method(Method::Continuous);
+    recipe.data.labelled = 0.5;
+    recipe.training.interval = interval;
+    recipe.training.iterations = iterations;
+    let graph = graph_of(&recipe);
+    let of = |iteration: u32| match &node(&graph, &format!("explore {iteration}")).stage {
+        Stage::Explore(options) => (options.from, options.count),
+        _ => panic!("it explores"),
+    };
+    (1..=iterations).map(of).collect()
+}
+
+#[test]
+fn intervals_of_the_paper_slice_the_labelled_prompts_in_order_and_in_a_cycle() {
+    // 600 of 1200 prompts are labelled.
+    assert_eq!(slices(1.0, 2), [(0, 600), (0, 600)]);
+    assert_eq!(slices(0.5, 3), [(0, 300), (300, 300), (0, 300)]);
+    assert_eq!(slices(0.25, 5), [(0, 150), (150, 150), (300, 150), (450, 150), (0, 150)]);
+    let eighths = slices(0.125, 9);
+    assert_eq!(eighths[7..], [(525, 75), (0, 75)]);
+    // 37.5 prompts: every other slice holds one more, and a cycle holds each prompt once.
+    let sixteenths = slices(0.0625, 17);
+    assert_eq!(sixteenths[..3], [(0, 38), (38, 37), (75, 38)]);
+    assert_eq!(sixteenths[..16].iter().map(|slice| slice.1).sum::<u64>(), 600);
+    assert_eq!(sixteenths[16], (0, 38));
+}
+
 #[test]
 fn supervised_training_starts_from_the_base_and_explores_nothing() {
     let graph = graph_of(&with_method(Method::Sft));

@@ -1,5 +1,6 @@
 //! What planning promises, tested from outside the files of the room.
 
+mod balance;
 mod keys;
 mod methods;
 mod origins;

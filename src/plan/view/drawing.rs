@@ -274,8 +274,12 @@ impl<'a> Canvas<'a> {
             let last = self.rows(Lane::Evolution).map_or(last, |(_, last)| last);
             self.band(out, (0, 0), (first, last));
         }
-        for (lane, name) in [(Lane::Evolution, "evolution"), (Lane::Control, "equal-steps control")]
-        {
+        for (lane, name) in [
+            (Lane::Reward, "reward model"),
+            (Lane::Search, "search for a temperature"),
+            (Lane::Evolution, "evolution"),
+            (Lane::Control, "equal-steps control"),
+        ] {
             let Some((first, last)) = self.rows(lane) else { continue };
             let y = self.top(first) - PADDING - 8.0;
             write(
@@ -285,7 +289,7 @@ impl<'a> Canvas<'a> {
             if last_column > 0 {
                 self.band(out, (1, last_column), (first, last));
             }
-            let first_column = usize::from(lane == Lane::Control);
+            let first_column = usize::from(matches!(lane, Lane::Control | Lane::Search));
             for column in first_column..=last_column {
                 let x = self.left(column) + self.box_width / 2.0;
                 let name = self.column_name(column);

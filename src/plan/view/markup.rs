@@ -45,11 +45,7 @@ pub fn mermaid(outlook: &Outlook<'_>) -> String {
         list.push((stage.node, stage.standing.state));
     }
     for (branch, nodes) in branches {
-        let (id, title) = match branch {
-            Branch::Ground => ("ground", "ground"),
-            Branch::Evolution => ("evolution", "evolution"),
-            Branch::Control => ("control", "equal-steps control"),
-        };
+        let (id, title) = (branch.name(), branch.title());
         line(&mut out, format_args!("  subgraph {id}[\"{title}\"]"));
         for (node, state) in nodes {
             let (id, name) = (ids[&node.key], &node.name);
@@ -65,7 +61,15 @@ pub fn mermaid(outlook: &Outlook<'_>) -> String {
                 Port::StepsOf | Port::After => {
                     line(&mut out, format_args!("  s{from} -. {port} .-> s{to}"));
                 }
-                Port::Policy | Port::Optimizer | Port::Rollouts | Port::Selected => {
+                Port::Policy
+                | Port::Optimizer
+                | Port::Rollouts
+                | Port::Labels
+                | Port::RewardModel
+                | Port::Scores
+                | Port::Search
+                | Port::Temperature
+                | Port::Selected => {
                     line(&mut out, format_args!("  s{from} -- {port} --> s{to}"));
                 }
             }

@@ -13,6 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Lane {
     /// What there is once: models and prompts.
     Source,
+    /// What trains the reward model.
+    Reward,
+    /// The searches for a temperature.
+    Search,
     /// The warm-up and, beside it, the iterations.
     Evolution,
     /// The equal-steps control.
@@ -35,18 +39,24 @@ impl Row {
             Stage::Prepare(options) if options.demonstrations > 0 => (3, "demonstrations"),
             Stage::Prepare(_) => (2, "prepare"),
             Stage::Explore(_) => (4, "explore"),
-            Stage::Select(_) => (5, "select"),
-            Stage::Train(_) => (6, "train"),
+            Stage::Label(_) => (5, "label"),
+            Stage::TrainReward(_) => (6, "train reward"),
+            Stage::Score(_) => (7, "score"),
+            Stage::Select(_) => (8, "select"),
+            Stage::Train(_) => (9, "train"),
             Stage::Evaluate(options) => match options.split {
-                Split::Validation => (7, "evaluate"),
-                Split::Test => (8, "evaluate test"),
+                Split::Validation => (10, "evaluate"),
+                Split::Test => (11, "evaluate test"),
             },
-            Stage::Monitor(_) => (9, "monitor"),
+            Stage::Monitor(_) => (12, "monitor"),
+            Stage::Balance(_) => (13, "balance"),
         };
         let lane = match (order, node.role.branch) {
             (..4, _) => Lane::Source,
             (_, Branch::Ground | Branch::Evolution) => Lane::Evolution,
             (_, Branch::Control) => Lane::Control,
+            (_, Branch::Reward) => Lane::Reward,
+            (_, Branch::Search) => Lane::Search,
         };
         Self { lane, order, title }
     }

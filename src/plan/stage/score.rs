@@ -1,0 +1,17 @@
+//! `score`: one forward pass of the reward model a response gives the scores of all its steps.
+
+use crate::recipe::{Aggregate, Dtype, Steps};
+use serde::{Deserialize, Serialize};
+
+pub(super) const BEHAVIOUR: u32 = 1;
+
+/// Options of `score`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// How a response is cut into steps.
+    pub steps: Steps,
+    /// How scores of steps become the score of a response.
+    pub aggregate: Aggregate,
+    /// Type of the weights.
+    pub dtype: Dtype,
+}

@@ -1,0 +1,45 @@
+//! `train-reward`: trains a reward model, the policy's own architecture with a scalar head.
+
+use crate::recipe::{Dtype, Part, RewardTargets, Steps};
+use serde::{Deserialize, Serialize};
+
+pub(super) const BEHAVIOUR: u32 = 1;
+
+/// Where the scalar head is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scored {
+    /// At the end of the response.
+    Outcome,
+    /// At the end of each step.
+    Process,
+}
+
+/// Options of `train-reward`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainReward {
+    /// Where the head is read.
+    pub scored: Scored,
+    /// What a step is trained towards; of a response it is whether the answer is right.
+    pub targets: RewardTargets,
+    /// Weigh the two classes so that they count alike.
+    pub balance: bool,
+    /// Share of the prompts that are kept apart for measuring.
+    pub held_out: f64,
+    /// The parts that are trained beside the head.
+    pub parts: Vec<Part>,
+    /// Passes over the labels.
+    pub epochs: u32,
+    /// Responses in an optimizer step.
+    pub batch_size: u32,
+    /// AdamW's learning rate at its highest.
+    pub learning_rate: f64,
+    /// How a response is cut into steps.
+    pub steps: Steps,
+    /// Longest sequence in tokens.
+    pub max_length: u32,
+    /// Type of the weights.
+    pub dtype: Dtype,
+    /// Seed of the head, of what is held out and of the order.
+    pub seed: u64,
+}
