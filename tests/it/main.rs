@@ -14,6 +14,7 @@ mod diff;
 mod disk;
 mod experiments;
 mod grid_log;
+mod hooks;
 mod index;
 #[cfg(feature = "torch")]
 mod interruption;

@@ -63,7 +63,7 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 19] = [
     ("run.checkpoint_every_secs", "how it is carried out"),
     ("policy.lora", "refused: no stage trains adapters yet"),
     ("data.benchmarks", "refused: no stage evaluates on benchmarks yet"),
-    ("reward.model", "refused but for `answer`: no stage scores yet"),
+    ("reward.model", "trained ones are refused; a hook is called by the script's functions"),
     ("reward.aggregate", "as `reward.model`"),
     ("reward.training", "as `reward.model`"),
     ("prompts.variation", "refused but for `labelled`: no stage votes yet"),
@@ -72,7 +72,7 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 19] = [
     ("temperature.maximise", "refused: no stage balances yet"),
     ("temperature.candidates", "as `temperature.maximise`"),
     ("temperature.every", "as `temperature.maximise`"),
-    ("hooks.script", "refused: no stage calls hooks yet"),
+    ("hooks.script", "what it holds counts, not its name"),
 ];
 
 pub(super) fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
