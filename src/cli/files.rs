@@ -38,9 +38,7 @@ fn read_text(path: &Path) -> Result<Source, (String, String)> {
 fn read_within(path: &Path, most: u64, way_out: &str) -> Result<Source, (String, String)> {
     let said = |message: &str, hint: &str| (message.to_owned(), hint.to_owned());
     let kind = fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            said("does not exist", way_out)
-        }
+        std::io::ErrorKind::NotFound => said("does not exist", way_out),
         _ => (format!("cannot be read: {error}"), "check its permissions".to_owned()),
     })?;
     if kind.is_dir() {
@@ -93,12 +91,12 @@ pub(crate) fn read_script_beside(
     };
     let file = folder.join(path);
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if let (Ok(real), Ok(here)) = (fs::canonicalize(&file), fs::canonicalize(here)) {
-        if !real.starts_with(&here) {
-            let message = "is a link that leaves the folder of the recipe".to_owned();
-            let hint = "put the script itself beside the recipe".to_owned();
-            return Err(fault("script-outside", (message, hint)));
-        }
+    if let (Ok(real), Ok(here)) = (fs::canonicalize(&file), fs::canonicalize(here))
+        && !real.starts_with(&here)
+    {
+        let message = "is a link that leaves the folder of the recipe".to_owned();
+        let hint = "put the script itself beside the recipe".to_owned();
+        return Err(fault("script-outside", (message, hint)));
     }
     let hint = "the path is taken from the folder of the file that names it";
     read_within(&file, LARGEST_SCRIPT_BYTES, hint).map_err(|told| fault("unreadable-file", told))
@@ -106,12 +104,13 @@ pub(crate) fn read_script_beside(
 
 /// Reads a file of JSON that a command names.
 pub(crate) fn read_json(path: &Path) -> Result<String, Fault> {
-    let source = read_within(path, LONGEST_RECIPE, "name a file").map_err(|(message, hint)| Fault {
-        code: "unreadable-file",
-        message: format!("`{}` {message}", path.display()),
-        hint: Some(hint),
-        place: None,
-    })?;
+    let source =
+        read_within(path, LONGEST_RECIPE, "name a file").map_err(|(message, hint)| Fault {
+            code: "unreadable-file",
+            message: format!("`{}` {message}", path.display()),
+            hint: Some(hint),
+            place: None,
+        })?;
     Ok(source.text.to_string())
 }
 

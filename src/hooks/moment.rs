@@ -7,9 +7,7 @@ use serde_json::{Map, Value};
 use std::fmt;
 
 /// A moment of a run. A script serves it by a function of that name.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
     /// What the policy is asked about a sample.
@@ -127,9 +125,7 @@ impl Moment {
             Form::TextOrNothing if given.is_unit() => Ok(Value::Null),
             Form::Text | Form::TextOrNothing => text(given),
             Form::Truth => given.as_bool().map(Value::Bool).map_err(|_| kind_of(&given).into()),
-            Form::Number => {
-                number(&given).map(Value::Number).ok_or_else(|| kind_of(&given).into())
-            }
+            Form::Number => number(&given).map(Value::Number).ok_or_else(|| kind_of(&given).into()),
             Form::Texts => match given.into_array() {
                 Ok(items) => items
                     .into_iter()

@@ -3,7 +3,9 @@
 //! A function is given plain values and gives one. It keeps nothing between calls, and sees no
 //! tensor, no file and no other function's variables.
 
-use super::engine::{OF_A_SPLIT, OF_ONE_RESPONSE, STACK_BYTES, dynamic, engine, place, plain, words};
+use super::engine::{
+    OF_A_SPLIT, OF_ONE_RESPONSE, STACK_BYTES, dynamic, engine, place, plain, words,
+};
 use super::{Moment, outline::Outline};
 use crate::base::{Digest, Fault, Hint, Place, Source};
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Scope};
@@ -81,7 +83,8 @@ impl Script {
         let mut functions = BTreeMap::new();
         for function in &outline.functions {
             let Some(moment) = Moment::named(&function.name) else {
-                if let Some(near) = near(&function.name).filter(|_| !outline.names(&function.name)) {
+                if let Some(near) = near(&function.name).filter(|_| !outline.names(&function.name))
+                {
                     let message = format!("nothing calls `{}`", function.name);
                     let hint = format!("did you mean `{near}`?");
                     return Err(error(function.span.clone(), message, Some(hint)));
@@ -93,7 +96,8 @@ impl Script {
             for count in declared.map(|it| it.params.len()) {
                 let wanted = moment.parameters().len();
                 if count != wanted {
-                    let message = format!("`{}` takes {}, not {count}", function.name, many(wanted));
+                    let message =
+                        format!("`{}` takes {}, not {count}", function.name, many(wanted));
                     let hint = format!("write `fn {moment}`");
                     return Err(error(function.span.clone(), message, Some(hint)));
                 }

@@ -339,7 +339,9 @@ impl Estimator<'_> {
             (tally.samples > 0).then(|| sum * count / tally.samples as f64)
         };
         match node.stage {
-            Stage::Import(_) | Stage::Hooks(_) => (per_stage(tally.seconds), bytes(per_stage(tally.bytes as f64))),
+            Stage::Import(_) | Stage::Hooks(_) => {
+                (per_stage(tally.seconds), bytes(per_stage(tally.bytes as f64)))
+            }
             // Weights are as large after many samples as after few.
             Stage::Train(_) | Stage::Pretrain(_) => {
                 (per_sample(tally.seconds), bytes(per_stage(tally.bytes as f64)))

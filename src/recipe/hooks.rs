@@ -59,19 +59,19 @@ pub fn check_script<'r, P: Fn(&str) -> Option<Place>>(
     }
     for moment in script.moments().difference(&called) {
         let place = script.place(*moment);
-        faults.push(unbuilt::moment(*moment, place.clone()).unwrap_or_else(|| Fault {
-            code: "no-effect",
-            message: format!("nothing calls `{}`", moment.name()),
-            hint: Some(match moment {
-                Moment::Reward => "leave it out, or write `reward.model = \"hook\"`".to_owned(),
-                Moment::Steps => {
-                    "leave it out, or write `reward.steps = \"hook\"` beside \
+        faults.push(unbuilt::moment(*moment, place.clone()).unwrap_or_else(|| {
+            Fault {
+                code: "no-effect",
+                message: format!("nothing calls `{}`", moment.name()),
+                hint: Some(match moment {
+                    Moment::Reward => "leave it out, or write `reward.model = \"hook\"`".to_owned(),
+                    Moment::Steps => "leave it out, or write `reward.steps = \"hook\"` beside \
                      `reward.model = \"process\"`"
-                        .to_owned()
-                }
-                _ => "leave it out: the recipe does not come to it".to_owned(),
-            }),
-            place,
+                        .to_owned(),
+                    _ => "leave it out: the recipe does not come to it".to_owned(),
+                }),
+                place,
+            }
         }));
     }
     faults

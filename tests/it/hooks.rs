@@ -152,7 +152,8 @@ fn metric(responses) { #{ right: responses.filter(|it| it.correct).len() } }
     fn a_run_asks_its_script() {
         let sandbox = Sandbox::with_only(GROUND);
         let recipe = RECIPE.replace("equal_steps = true\ndata = \"warmup\"", "equal_steps = false");
-        let reward = "[reward]\nmodel = \"hook\"\nselect = { top = 1 }\n[hooks]\nscript = \"s.rhai\"\n";
+        let reward =
+            "[reward]\nmodel = \"hook\"\nselect = { top = 1 }\n[hooks]\nscript = \"s.rhai\"\n";
         sandbox.write("r.toml", format!("{recipe}\n{reward}"));
         sandbox.write("s.rhai", SCRIPT);
         sandbox.mstar(&["run", "r.toml"]).exits(0);

@@ -39,12 +39,10 @@ fn chosen(script: &Script, name: Option<&str>) -> Result<Moment, Trouble> {
     let there_are = || format!("the script has {}", listed(&names));
     match (name, moments.as_slice()) {
         (None, [only]) => Ok(*only),
-        (None, _) => {
-            Err(Trouble::wrong("which function is to be tried?", format!(
-                "name one with `--moment`: {}",
-                there_are()
-            )))
-        }
+        (None, _) => Err(Trouble::wrong(
+            "which function is to be tried?",
+            format!("name one with `--moment`: {}", there_are()),
+        )),
         (Some(name), _) => Moment::named(name)
             .filter(|moment| script.has(*moment))
             .ok_or_else(|| Trouble::wrong(format!("there is no function `{name}`"), there_are())),

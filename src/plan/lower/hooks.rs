@@ -13,7 +13,8 @@ impl Lowering<'_> {
         let recipe = &self.member.recipe;
         let script = self.facts.scripts.get(recipe.hooks.script.as_ref()?)?;
         let called = moments_called(recipe);
-        let is_called = |moment: &Moment| script.moments.contains(moment) && called.contains(moment);
+        let is_called =
+            |moment: &Moment| script.moments.contains(moment) && called.contains(moment);
         let functions: Vec<Moment> = moments.iter().copied().filter(is_called).collect();
         (!functions.is_empty()).then(|| Calls { script: script.name.clone(), functions })
     }
