@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Schema(Schema),
     /// Explain a key of the recipe language.
     Explain(Explain),
+    /// Try a script of hooks by hand.
+    Hook(Hook),
     /// Say what this machine has and what is missing.
     Doctor,
     /// Serve a scheduler; not for people.
@@ -167,6 +169,20 @@ fn seconds(text: &str) -> Result<f64, String> {
     };
     let seconds = number.parse::<f64>().map_err(|_| expected())? * unit;
     (seconds <= 365.0 * 86_400.0).then_some(seconds).ok_or_else(expected)
+}
+
+/// Arguments of `hook`.
+#[derive(Args, Debug)]
+pub(crate) struct Hook {
+    /// The script.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What a function is given, as JSON; for `correct` an object with `answer` and `gold`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) on: Option<PathBuf>,
+    /// The function; needed when the script has several.
+    #[arg(long, value_name = "NAME", requires = "on")]
+    pub(crate) moment: Option<String>,
 }
 
 /// Arguments of `show`.

@@ -4,10 +4,11 @@ use super::arguments::Over;
 use super::exit::Trouble;
 use super::files;
 use super::planning;
+use super::scripts;
 use crate::base::{Fault, Faults, Key, Place, Source};
-use crate::plan::{self, Graph, Member, MemberSummary};
+use crate::plan::{self, Facts, Graph, Member, MemberSummary, ScriptFacts};
 use crate::recipe::{
-    self, Expanded, Experiment, Layers, Resolved, Stack, TableSpec, is_experiment,
+    self, Expanded, Experiment, Layers, Origin, Resolved, Stack, TableSpec, is_experiment,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub(crate) struct Asked {
     experiment: Option<(Experiment, Expanded)>,
     /// Where a member stands among those of the experiment.
     positions: BTreeMap<String, usize>,
+    scripts: BTreeMap<String, ScriptFacts>,
 }
 
 impl Asked {
@@ -57,8 +59,13 @@ impl Asked {
                 file,
                 experiment: None,
                 positions: BTreeMap::new(),
+                scripts: BTreeMap::new(),
             }
         };
+        let mut members = std::mem::take(&mut asked.members);
+        let origin = |member: &str, key: &str| asked.origin_of(member, key);
+        let scripts = scripts::read(&mut members, path, &origin)?;
+        (asked.members, asked.scripts) = (members, scripts);
         asked.choose(&over.only)?;
         asked.notes.extend(recipe::misspelt_variables(&planning::environment()));
         Ok(asked)
@@ -102,6 +109,7 @@ impl Asked {
             members,
             experiment: Some((experiment, expanded)),
             positions,
+            scripts: BTreeMap::new(),
         })
     }
 
@@ -161,7 +169,8 @@ impl Asked {
     /// # Errors
     /// When two members of an experiment would do exactly the same.
     pub(crate) fn graph(&self) -> Result<Graph, Faults> {
-        let graph = plan::lower(&self.members, &planning::facts());
+        let facts = Facts { scripts: self.scripts.clone(), ..planning::facts() };
+        let graph = plan::lower(&self.members, &facts);
         if let Some((experiment, expanded)) = &self.experiment {
             refuse_same(&graph, experiment, expanded)?;
         }
@@ -170,14 +179,18 @@ impl Asked {
 
     /// Where the value of a key in a member came from, such as `b.toml:14`; none for a default.
     pub(crate) fn origin(&self, member: &str, key: &str) -> Option<String> {
-        let origin = match &self.experiment {
+        let origin = self.origin_of(member, key)?;
+        origin.place().is_some().then(|| origin.to_string())
+    }
+
+    fn origin_of(&self, member: &str, key: &str) -> Option<Origin> {
+        match &self.experiment {
             Some((experiment, expanded)) => {
                 let member = &expanded.members[*self.positions.get(member)?];
-                expanded.origin(experiment, member, key)
+                Some(expanded.origin(experiment, member, key))
             }
-            None => self.resolved.origins.get(key)?.clone(),
-        };
-        origin.place().is_some().then(|| origin.to_string())
+            None => self.resolved.origins.get(key).cloned(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::exit::Trouble;
 use crate::base::{Fault, Faults, Place, Source};
+use crate::hooks::LARGEST_SCRIPT_BYTES;
 use std::fs;
 use std::path::Path;
 
@@ -30,22 +31,25 @@ pub(crate) fn read_extended(path: &str, place: &Place, file: &Path) -> Result<So
 }
 
 fn read_text(path: &Path) -> Result<Source, (String, String)> {
+    read_within(path, LONGEST_RECIPE, "name a recipe, such as `recipes/quickstart.toml`")
+}
+
+/// Reads text of at most so many bytes; `way_out` is the hint when there is no such file.
+fn read_within(path: &Path, most: u64, way_out: &str) -> Result<Source, (String, String)> {
     let said = |message: &str, hint: &str| (message.to_owned(), hint.to_owned());
     let kind = fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            said("does not exist", "name a recipe, such as `recipes/quickstart.toml`")
-        }
+        std::io::ErrorKind::NotFound => said("does not exist", way_out),
         _ => (format!("cannot be read: {error}"), "check its permissions".to_owned()),
     })?;
     if kind.is_dir() {
-        return Err(said("is a folder", "name the recipe file inside it"));
+        return Err(said("is a folder", "name the file inside it"));
     }
-    if kind.len() > LONGEST_RECIPE {
+    if kind.len() > most {
         let size = crate::base::Bytes(kind.len());
-        let limit = crate::base::Bytes(LONGEST_RECIPE);
+        let limit = crate::base::Bytes(most);
         return Err((
-            format!("is {size} large, and recipes are read up to {limit}"),
-            "is it a data file? name the recipe".to_owned(),
+            format!("is {size} large, and such a file is read up to {limit}"),
+            "is it the right file?".to_owned(),
         ));
     }
     let bytes = fs::read(path).map_err(|error| {
@@ -61,6 +65,53 @@ fn read_text(path: &Path) -> Result<Source, (String, String)> {
         )
     })?;
     Ok(Source { name: path.display().to_string(), text: text.into() })
+}
+
+/// Reads a script of hooks that a command names.
+pub(crate) fn read_script(path: &Path) -> Result<Source, Fault> {
+    read_within(path, LARGEST_SCRIPT_BYTES, "name a script").map_err(|(message, hint)| Fault {
+        code: "unreadable-file",
+        message: format!("`{}` {message}", path.display()),
+        hint: Some(hint),
+        place: None,
+    })
+}
+
+/// Reads the script that a recipe names, if it lies inside the folder of the file that does.
+pub(crate) fn read_script_beside(
+    path: &str,
+    folder: &Path,
+    place: Option<Place>,
+) -> Result<Source, Fault> {
+    let fault = |code, (message, hint): (String, String)| Fault {
+        code,
+        message: format!("`{path}` {message}"),
+        hint: Some(hint),
+        place: place.clone(),
+    };
+    let file = folder.join(path);
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    if let (Ok(real), Ok(here)) = (fs::canonicalize(&file), fs::canonicalize(here))
+        && !real.starts_with(&here)
+    {
+        let message = "is a link that leaves the folder of the recipe".to_owned();
+        let hint = "put the script itself beside the recipe".to_owned();
+        return Err(fault("script-outside", (message, hint)));
+    }
+    let hint = "the path is taken from the folder of the file that names it";
+    read_within(&file, LARGEST_SCRIPT_BYTES, hint).map_err(|told| fault("unreadable-file", told))
+}
+
+/// Reads a file of JSON that a command names.
+pub(crate) fn read_json(path: &Path) -> Result<String, Fault> {
+    let source =
+        read_within(path, LONGEST_RECIPE, "name a file").map_err(|(message, hint)| Fault {
+            code: "unreadable-file",
+            message: format!("`{}` {message}", path.display()),
+            hint: Some(hint),
+            place: None,
+        })?;
+    Ok(source.text.to_string())
 }
 
 /// Reads any file that a command names.

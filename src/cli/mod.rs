@@ -1,6 +1,6 @@
 //! Arguments, printer, progress, diagnostics, exit codes: what a person meets.
 //!
-//! May import: base, event, store, recipe, plan, data, run, stages, report.
+//! May import: base, event, store, recipe, plan, hooks, data, run, stages, report.
 //! Owns: standard output and standard error, and the exit code. Never: computes a result; whatever
 //! it shows was decided in another room.
 
@@ -19,6 +19,7 @@ mod recorded;
 mod records;
 mod rollouts;
 mod samples;
+mod scripts;
 
 use arguments::{Arguments, Command};
 use clap::Parser as _;
@@ -79,6 +80,7 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Gc(gc) => commands::gc(gc, store, printer),
         Command::Schema(schema) => commands::schema(schema, printer),
         Command::Explain(explain) => commands::explain(explain, printer),
+        Command::Hook(hook) => commands::hook(hook, printer),
         Command::Doctor => commands::doctor(store, printer),
         Command::Sample(_) | Command::Worker(_) | Command::CudaDevices => commands::hand_over(),
     }

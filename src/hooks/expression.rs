@@ -1,18 +1,10 @@
 //! One Rhai expression over plain values, such as the condition under which a member is skipped.
 
-use rhai::{
-    AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, ParseError, Position, Scope,
-};
+use super::engine::{OF_A_CONDITION, dynamic, engine, kind_of, place, plain, words};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, ParseError, Scope};
 use serde_json::Value;
 use std::fmt;
 use thiserror::Error;
-
-/// Operations of one evaluation at most; a condition takes a few dozen.
-const MOST_OPERATIONS: u64 = 100_000;
-/// Depth of nested expressions, characters of a string, elements of a list or map at most.
-const DEEPEST: usize = 64;
-const LONGEST_STRING: usize = 1 << 16;
-const LARGEST_LIST: usize = 1 << 12;
 
 /// A compiled expression. It has no effects: assignments, loops and functions are no expressions.
 pub struct Expression {
@@ -36,7 +28,7 @@ impl Expression {
     /// # Errors
     /// When it is none.
     pub fn compile(text: &str) -> Result<Self, ExpressionError> {
-        let engine = engine();
+        let engine = engine(OF_A_CONDITION);
         let ast = engine.compile_expression(text).map_err(|error| of_parser(&error))?;
         Ok(Self { engine, ast })
     }
@@ -58,8 +50,8 @@ impl Expression {
             .engine
             .eval_ast_with_scope(&mut scope, &self.ast)
             .map_err(|error| of_evaluation(&error))?;
-        result.as_bool().map_err(|kind| ExpressionError {
-            message: format!("it gives {}, not true or false", kind_of(kind)),
+        result.as_bool().map_err(|_| ExpressionError {
+            message: format!("it gives {}, not true or false", kind_of(&result)),
             position: None,
         })
     }
@@ -71,79 +63,13 @@ impl fmt::Debug for Expression {
     }
 }
 
-fn engine() -> Engine {
-    let mut engine = Engine::new();
-    engine.set_optimization_level(OptimizationLevel::None);
-    engine.set_max_operations(MOST_OPERATIONS);
-    engine.set_max_expr_depths(DEEPEST, DEEPEST);
-    engine.set_max_string_size(LONGEST_STRING);
-    engine.set_max_array_size(LARGEST_LIST);
-    engine.set_max_map_size(LARGEST_LIST);
-    // A misspelt key of a table must not pass for an absent value.
-    engine.set_fail_on_invalid_map_property(true);
-    engine.disable_symbol("eval");
-    engine.on_print(|_| {});
-    engine.on_debug(|_, _, _| {});
-    engine
-}
-
-fn dynamic(value: &Value) -> Dynamic {
-    match value {
-        Value::Null => Dynamic::UNIT,
-        Value::Bool(truth) => (*truth).into(),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => whole.into(),
-            None => number.as_f64().unwrap_or(f64::NAN).into(),
-        },
-        Value::String(text) => text.clone().into(),
-        Value::Array(items) => items.iter().map(dynamic).collect::<Vec<_>>().into(),
-        Value::Object(entries) => {
-            let entries = entries.iter().map(|(name, value)| (name.into(), dynamic(value)));
-            entries.collect::<Map>().into()
-        }
-    }
-}
-
 fn of_parser(error: &ParseError) -> ExpressionError {
     ExpressionError { message: plain(&error.err_type().to_string()), position: place(error.1) }
 }
 
 fn of_evaluation(error: &EvalAltResult) -> ExpressionError {
-    let message = match error {
-        EvalAltResult::ErrorVariableNotFound(name, _) => format!("there is no `{name}`"),
-        EvalAltResult::ErrorPropertyNotFound(name, _) => format!("there is no `{name}` here"),
-        EvalAltResult::ErrorTooManyOperations(_) => "it takes too long".to_owned(),
-        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
-            format!("types do not fit: `{signature}`")
-        }
-        other => plain(&other.unwrap_inner().to_string()),
-    };
+    let message = words(error.unwrap_inner());
     ExpressionError { message, position: place(error.position()) }
-}
-
-/// The words of the engine without their position, beginning in lower case.
-fn plain(text: &str) -> String {
-    let text = text.split(" (line ").next().unwrap_or(text).trim_end_matches('.');
-    let mut characters = text.chars();
-    characters
-        .next()
-        .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
-}
-
-fn place(position: Position) -> Option<(usize, usize)> {
-    Some((position.line()?, position.position()?))
-}
-
-fn kind_of(kind: &str) -> &str {
-    match kind {
-        "i64" => "a whole number",
-        "f64" => "a number",
-        "string" => "a string",
-        "map" => "a table",
-        "array" => "a list",
-        "()" => "nothing",
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -189,6 +115,7 @@ mod tests {
             "let x = 1",
             "while true {}",
             "eval(\"1\")",
+            "sleep(1) == ()",
             "training.method > 1 + ",
             "training - 1 == 2",
         ] {

@@ -182,7 +182,7 @@ impl Estimator<'_> {
         let amounts = self.amounts(node);
         let lengths = self.lengths(node);
         let (samples, steps) = match &node.stage {
-            Stage::Import(_) => (None, None),
+            Stage::Import(_) | Stage::Hooks(_) => (None, None),
             Stage::Prepare(_) => (Some(amounts.samples), None),
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
@@ -204,6 +204,7 @@ impl Estimator<'_> {
                 Some(lengths.prompt_tokens + lengths.response_tokens)
             }
             Stage::Import(_)
+            | Stage::Hooks(_)
             | Stage::Pretrain(_)
             | Stage::Prepare(_)
             | Stage::Select(_)
@@ -222,7 +223,7 @@ impl Estimator<'_> {
     fn amounts(&self, node: &Node) -> Amounts {
         let of = |prompts, samples| Amounts { prompts, samples, ..Amounts::default() };
         match &node.stage {
-            Stage::Import(_) => Amounts::default(),
+            Stage::Import(_) | Stage::Hooks(_) => Amounts::default(),
             Stage::Prepare(options) => {
                 let held_out = options.validation + options.test;
                 of(options.prompts, options.prompts + held_out + options.demonstrations)
@@ -338,7 +339,9 @@ impl Estimator<'_> {
             (tally.samples > 0).then(|| sum * count / tally.samples as f64)
         };
         match node.stage {
-            Stage::Import(_) => (per_stage(tally.seconds), bytes(per_stage(tally.bytes as f64))),
+            Stage::Import(_) | Stage::Hooks(_) => {
+                (per_stage(tally.seconds), bytes(per_stage(tally.bytes as f64)))
+            }
             // Weights are as large after many samples as after few.
             Stage::Train(_) | Stage::Pretrain(_) => {
                 (per_sample(tally.seconds), bytes(per_stage(tally.bytes as f64)))

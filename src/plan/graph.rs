@@ -111,6 +111,22 @@ impl Graph {
         key
     }
 
+    /// Adds a stage that the member may have already; then it is counted no second time.
+    pub(in crate::plan) fn add_once(
+        &mut self,
+        member: &str,
+        stage: Stage,
+        name: String,
+        role: Role,
+        inputs: BTreeMap<Port, Key>,
+    ) -> Key {
+        let key = key_of(&stage, &inputs);
+        match self.nodes.get(&key) {
+            Some(node) if node.members.contains(member) => key,
+            _ => self.add(member, stage, name, role, inputs),
+        }
+    }
+
     /// That every stage reads what its kind declares, from stages of the right kind that stand
     /// before it. Holds for what was lowered; a graph from a file has to show it.
     ///

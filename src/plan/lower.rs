@@ -6,6 +6,7 @@
 //! control, which reads from the evolution and is never read by it: switching it on recomputes
 //! nothing.
 
+mod hooks;
 mod reward;
 
 use super::{
@@ -13,8 +14,8 @@ use super::{
     Select, Split, Stage, Train, TrainingSet,
 };
 use crate::base::{Digest, Key, Seed};
-use crate::recipe::{ControlData, Method, Pretraining, Recipe, TemperatureMode};
-use std::collections::BTreeMap;
+use crate::recipe::{ControlData, Method, Moment, Pretraining, Recipe, TemperatureMode};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A recipe with its name in an experiment.
 #[derive(Clone, Debug)]
@@ -34,6 +35,19 @@ pub struct Facts {
     pub prompts: BTreeMap<String, u64>,
     /// Worked examples that the base model of each source was trained on.
     pub demonstrations: BTreeMap<String, u64>,
+    /// Each script that recipes name.
+    pub scripts: BTreeMap<String, ScriptFacts>,
+}
+
+/// A script, as planning must know it.
+#[derive(Clone, Debug)]
+pub struct ScriptFacts {
+    /// What people call it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The moments that it serves.
+    pub moments: BTreeSet<Moment>,
 }
 
 /// Lowers members into one graph in which equal stages are one.
@@ -88,7 +102,10 @@ impl Lowering<'_> {
         (branch, iteration): (Branch, u32),
         inputs: &[(Port, Key)],
     ) -> Key {
-        let inputs = inputs.iter().copied().collect();
+        let mut inputs: BTreeMap<Port, Key> = inputs.iter().copied().collect();
+        if stage.calls().is_some() {
+            inputs.insert(Port::Hooks, self.script());
+        }
         self.graph.add(&self.member.name, stage, name, Role { branch, iteration }, inputs)
     }
 
@@ -208,6 +225,7 @@ impl Lowering<'_> {
             pseudo_answer: None,
             keep: warmup.keep,
             seed: self.seed("select", 0),
+            hooks: None,
         };
         let inputs = [(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
         let selected = self.add(Stage::Select(select), "warm-up select".into(), at, &inputs);
@@ -241,6 +259,7 @@ impl Lowering<'_> {
                 pseudo_answer: None,
                 keep: 0,
                 seed: self.seed("select", iteration),
+                hooks: self.calls(&[Moment::Reward, Moment::Keep]),
             });
             let mut inputs = vec![(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
             inputs.extend(scores.map(|scores| (Port::Scores, scores)));
@@ -341,6 +360,7 @@ impl Lowering<'_> {
                 split,
                 max_new_tokens: recipe.exploration.max_new_tokens,
                 dtype: recipe.policy.dtype,
+                hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Metric]),
             });
             let suffix = if split == Split::Test { " test" } else { "" };
             self.add(stage, format!("evaluate {label}{suffix}"), at, &inputs);
@@ -355,6 +375,7 @@ impl Lowering<'_> {
                 score: self.reward.map(|_| self.scoring()),
                 dtype: recipe.policy.dtype,
                 seed: self.seed("monitor", 0),
+                hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
             });
             let reward = self.reward.map(|reward| (Port::RewardModel, reward));
             let inputs: Vec<_> = inputs.into_iter().chain(reward).collect();
@@ -383,6 +404,7 @@ impl Lowering<'_> {
             hint: false,
             dtype: recipe.policy.dtype,
             seed: self.seed("explore", iteration),
+            hooks: self.calls(&[Moment::Extract, Moment::Correct]),
         }
     }
 

@@ -16,12 +16,12 @@ pub mod view;
 
 pub use estimate::{Estimate, Measured, SourceFacts, Tally, assumptions, elapsed, estimates};
 pub use graph::{Branch, Graph, Node, Role};
-pub use lower::{Facts, Member, lower};
+pub use lower::{Facts, Member, ScriptFacts, lower};
 pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
 pub use reason::{Change, Why};
 pub use stage::{
-    Balance, Evaluate, Explore, Import, Label, Lesson, Mismatch, Monitor, Need, Port, Prepare,
-    Pretrain, Score, Scored, Select, Split, Stage, Train, TrainReward, TrainingSet,
+    Balance, Calls, Evaluate, Explore, Hooks, Import, Label, Lesson, Mismatch, Monitor, Need, Port,
+    Prepare, Pretrain, Score, Scored, Select, Split, Stage, Train, TrainReward, TrainingSet,
 };
 pub use state::{EarlierStage, Known, Standing, State, standings};
 

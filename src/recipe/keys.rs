@@ -649,7 +649,7 @@ pub enum ControlData {
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hooks {
-    /// A script beside the recipe, with functions named after the moments they serve.
+    /// A script in the folder of the recipe, with functions named after the moments they serve.
     pub script: Option<String>,
 }
 

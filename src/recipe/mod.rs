@@ -7,6 +7,7 @@
 mod assignment;
 mod check;
 mod experiment;
+mod hooks;
 mod keys;
 mod layers;
 mod resolved;
@@ -16,11 +17,13 @@ mod tree;
 mod unbuilt;
 mod without_effect;
 
+pub use crate::hooks::Moment;
 pub use assignment::misspelt_variables;
 pub use experiment::{
     Expanded, Experiment, MEMBER, MemberRecipe, TableSpec, axis_labels, experiment_schema,
     is_experiment, metrics,
 };
+pub use hooks::{check_script, moments_called};
 pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};
 pub use resolved::Resolved;

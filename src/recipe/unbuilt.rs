@@ -3,7 +3,8 @@
 //! A line goes when its feature comes, and the file with the last one.
 
 use crate::{
-    base::Fault,
+    base::{Fault, Place},
+    hooks::Moment,
     recipe::{Resolved, RewardModel, Select, Variation},
 };
 
@@ -38,27 +39,21 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
         ),
         (
             "reward.model",
-            recipe.reward.model != RewardModel::Answer,
-            "rewards beyond the answer match",
-            "`reward.model = \"answer\"` works today",
+            !matches!(recipe.reward.model, RewardModel::Answer | RewardModel::Hook),
+            "trained reward models",
+            "`reward.model = \"answer\"` and `\"hook\"` work today",
         ),
         (
             "reward.select",
-            selects_by_score,
-            "selection by score",
-            "`\"all\"` and `{ random = K }` work today",
+            selects_by_score && recipe.reward.model != RewardModel::Hook,
+            "selection by the score of a trained reward model",
+            "`\"all\"` and `{ random = K }` work today, and any rule with `reward.model = \"hook\"`",
         ),
         (
             "prompts.variation",
             recipe.prompts.variation == Variation::Mixed,
             "unlabelled prompts",
             "`prompts.variation = \"labelled\"` works today",
-        ),
-        (
-            "hooks.script",
-            recipe.hooks.script.is_some(),
-            "hooks",
-            "leave `hooks.script` out; the built-in rewards and selections work today",
         ),
     ]
     .into_iter()
@@ -70,4 +65,18 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
         place: resolved.place(key),
     })
     .collect()
+}
+
+/// The fault of a script that serves a moment which no stage comes to yet.
+pub(super) fn moment(moment: Moment, place: Option<Place>) -> Option<Fault> {
+    let is_unbuilt = matches!(
+        moment,
+        Moment::Prompt | Moment::PseudoAnswer | Moment::Temperature | Moment::Stop
+    );
+    is_unbuilt.then(|| Fault {
+        code: "not-built-yet",
+        message: format!("not built yet: `{moment}`, which no stage calls"),
+        hint: Some("leave the function out; `mstar hook` tries it by hand".to_owned()),
+        place,
+    })
 }

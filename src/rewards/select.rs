@@ -69,6 +69,8 @@ pub enum Verdict {
     NotDrawn,
     /// The reward model preferred others, or the rule's threshold.
     LowScore,
+    /// The script did not keep it.
+    Hook,
     /// Its prompt has as many as it may have.
     OverPromptCap,
     /// There are as many as there may be in all.
@@ -84,6 +86,7 @@ impl Verdict {
             Self::Duplicate => "duplicate",
             Self::NotDrawn => "not-drawn",
             Self::LowScore => "low-score",
+            Self::Hook => "hook",
             Self::OverPromptCap => "over-prompt-cap",
             Self::OverCap => "over-cap",
         }

@@ -4,7 +4,7 @@ use super::{Clock, Stop, Task};
 use crate::{
     base::{Failure, Key},
     event::{Event, Unit},
-    plan::{Node, Port},
+    plan::{Node, Port, Stage},
     store::{Artifact, Folder, Staging, Store},
 };
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,11 @@ impl<'a> Context<'a> {
     /// The stage's key: what its artifact will be called.
     pub fn key(&self) -> Key {
         self.node.key
+    }
+
+    /// What the stage does.
+    pub fn stage(&self) -> &Stage {
+        &self.node.stage
     }
 
     /// What the stage reads by a port.

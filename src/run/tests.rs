@@ -288,6 +288,7 @@ fn add_sharded(nodes: &mut Vec<Node>, name: &str, shards: u64, inputs: &[(Port, 
         hint: false,
         dtype: Dtype::Fp32,
         seed: 0,
+        hooks: None,
     });
     assert_eq!(stage.shards(), shards);
     add_stage(nodes, stage, name, inputs)

@@ -1,6 +1,7 @@
 //! `evaluate`: greedy responses on a held-out split, and how many are right.
 
 use super::failure::failed;
+use super::hooks::Hooks;
 use super::measure::{StepShares, accuracy, by_prompt};
 use super::policy::{Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
@@ -24,8 +25,8 @@ pub(super) fn run(
         Split::Test => "test",
     };
     let prepared = context.input(Port::Prompts)?;
-    let samples = prompts.samples(prepared, split)?;
-    let samples: Vec<&Sample> = samples.iter().collect();
+    let all = prompts.samples(prepared, split)?;
+    let samples: Vec<&Sample> = all.iter().collect();
     let rollouts = respond(policy, &samples, &Draw::greedy(options.max_new_tokens), context)?;
     let bytes = table::encode(&rollouts).map_err(failed)?;
     context.results().write("rollouts.parquet", &bytes)?;
@@ -41,5 +42,8 @@ pub(super) fn run(
     metrics.insert("steps_right".into(), shares.steps_right());
     metrics.insert("mean_tokens".into(), json!(tokens as f64 / rollouts.len().max(1) as f64));
     metrics.insert("truncated".into(), json!(cut));
+    if let Some(numbers) = Hooks::of(context)?.metrics(&rollouts, &all, split)? {
+        metrics.insert("hook".into(), numbers);
+    }
     write_metrics(context, &metrics)
 }

@@ -1,12 +1,13 @@
 //! What happens between inputs and outputs: one file a kind.
 //!
-//! May import: base, event, plan, recipe, data, engine, rewards, store, run.
+//! May import: base, event, plan, recipe, hooks, data, engine, rewards, store, run.
 //! Owns: the files inside artifacts and the metrics that stages report. Never: decides what runs
 //! when, commits an artifact, draws progress, or keeps anything that is not in a file, except models
 //! and prompts that the next stage would only load again.
 //!
 //! | kind | writes |
 //! |---|---|
+//! | `hooks` | `script.rhai` |
 //! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json` |
 //! | `prepare` | `train.parquet`, `validation.parquet`, `test.parquet`, a `…-references.parquet` for each, `demonstrations.parquet` |
 //! | `explore`, `evaluate` | `rollouts.parquet` |
@@ -23,6 +24,7 @@ mod evaluate;
 mod examples;
 mod explore;
 mod failure;
+mod hooks;
 mod import;
 mod measure;
 mod monitor;

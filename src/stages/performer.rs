@@ -3,7 +3,7 @@
 use super::failure::failed;
 use super::policy::Resident;
 use super::prompts::Prompts;
-use super::{balance, evaluate, explore, import, monitor, prepare, pretrain, select, train};
+use super::{balance, evaluate, explore, hooks, import, monitor, prepare, pretrain, select, train};
 use crate::base::Failure;
 use crate::engine::{self, Device, DeviceChoice};
 use crate::plan::Stage;
@@ -61,6 +61,7 @@ impl Performer for TorchPerformer {
         let prompts = &mut self.prompts;
         match (&task.node.stage, task.part) {
             (Stage::Import(options), _) => import::run(options, device, context),
+            (Stage::Hooks(options), _) => hooks::run(options, context),
             (Stage::Pretrain(options), _) => pretrain::run(options, device, context),
             (Stage::Prepare(options), _) => prepare::run(options, context),
             (Stage::Explore(options), Part::Shard(shard)) => {

@@ -1,6 +1,7 @@
 //! Responses of a policy to samples, with what the answer reward says of each.
 
 use super::failure::failed;
+use super::hooks::Hooks;
 use super::policy::Policy;
 use crate::base::Seed;
 use crate::data::Sample;
@@ -106,9 +107,12 @@ pub(super) fn respond_within(
         return Err(Stop::Cancelled);
     }
     let by_id: BTreeMap<u64, &Sample> = samples.iter().map(|sample| (sample.id, *sample)).collect();
+    let hooks = Hooks::of(context)?;
     let rollout = |response: engine::Response| {
         let sample = by_id[&response.prompt];
-        judge(policy, sample, response, draw.temperature)
+        let mut rollout = judge(policy, sample, response, draw.temperature)?;
+        hooks.judge(sample, &mut rollout)?;
+        Ok(rollout)
     };
     generated.responses.into_iter().map(rollout).collect()
 }

@@ -4,6 +4,7 @@
 //! Left out: scores. The answer reward gives none, so rules that rank need a reward model.
 
 use super::failure::{failed, json};
+use super::hooks::Hooks;
 use super::measure::{StepShares, by_prompt};
 use super::prompts::Prompts;
 use crate::base::Seed;
@@ -14,6 +15,7 @@ use crate::rewards::{Candidate, Rule, Selection, Verdict, select};
 use crate::run::{Context, Stop};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 pub(super) fn run(
     options: &Select,
@@ -22,11 +24,18 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
-    let candidates: Vec<Candidate<'_>> = rollouts.iter().map(candidate).collect();
+    let mut candidates: Vec<Candidate<'_>> = rollouts.iter().map(candidate).collect();
+    let hooks = Hooks::of(context)?;
+    let samples = match options.hooks {
+        Some(_) => prompts.samples(context.input(Port::Prompts)?, "train")?,
+        None => Rc::default(),
+    };
+    hooks.score(&rollouts, &samples, &mut candidates)?;
     let seed = Seed(options.seed);
     let cap = (options.keep_per_prompt > 0).then_some(options.keep_per_prompt);
     let mut selection =
         select(&candidates, rule(options.rule), options.distinct, cap, seed).map_err(failed)?;
+    hooks.keep(&rollouts, &samples, &candidates, &mut selection)?;
     if options.keep > 0 {
         selection.cut(options.keep as usize, seed.named("keep"));
     }

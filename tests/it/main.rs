@@ -16,6 +16,7 @@ mod disk;
 mod dynamics;
 mod experiments;
 mod grid_log;
+mod hooks;
 mod index;
 #[cfg(feature = "torch")]
 mod interruption;

@@ -73,6 +73,7 @@ pub(crate) fn in_words(choice: &str) -> String {
         "duplicate" => "not kept: an equal response was".to_owned(),
         "not-drawn" => "not kept: others were drawn".to_owned(),
         "low-score" => "not kept: its score is too low".to_owned(),
+        "hook" => "not kept: the hook `keep` left it".to_owned(),
         "over-prompt-cap" => "not kept: over the cap of its prompt".to_owned(),
         "over-cap" => "not kept: over the cap in all".to_owned(),
         other => format!("not kept: {}", plain(other)),

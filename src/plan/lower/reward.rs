@@ -9,7 +9,7 @@ use crate::base::Key;
 use crate::plan::{
     Balance, Branch, Explore, Label, Monitor, Port, Score, Scored, Stage, TrainReward,
 };
-use crate::recipe::{Candidates, Maximise, RewardModel, RewardStart, TemperatureMode};
+use crate::recipe::{Candidates, Maximise, Moment, RewardModel, RewardStart, TemperatureMode};
 
 impl Lowering<'_> {
     /// Trains a reward model on rollouts of `policy`; none where the recipe has none.
@@ -48,6 +48,7 @@ impl Lowering<'_> {
                     steps: recipe.reward.steps.clone(),
                     dtype: recipe.policy.dtype,
                     seed: self.seed("label", iteration),
+                    hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
                 });
                 Some(self.add(label, format!("label{after}"), at, &inputs))
             }
@@ -71,6 +72,7 @@ impl Lowering<'_> {
             max_length: recipe.training.max_length,
             dtype: recipe.policy.dtype,
             seed: self.seed("reward", iteration),
+            hooks: self.calls(&[Moment::Steps]),
         });
         Some(self.add(train, format!("train reward{after}"), at, &inputs))
     }
@@ -88,7 +90,8 @@ impl Lowering<'_> {
             (Port::Prompts, prompts),
             (Port::Rollouts, rollouts),
         ];
-        let score = Stage::Score(self.scoring());
+        let hooks = self.calls(&[Moment::Steps]);
+        let score = Stage::Score(Score { hooks, ..self.scoring() });
         let at = (Branch::Evolution, iteration);
         Some(self.add(score, format!("score {iteration}"), at, &inputs))
     }
@@ -99,6 +102,7 @@ impl Lowering<'_> {
             steps: recipe.reward.steps.clone(),
             aggregate: recipe.reward.aggregate,
             dtype: recipe.policy.dtype,
+            hooks: None,
         }
     }
 
@@ -140,6 +144,7 @@ impl Lowering<'_> {
             score: reward.map(|_| self.scoring()),
             dtype: recipe.policy.dtype,
             seed: self.seed("search", iteration),
+            hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
         });
         let initial = temperature.value;
         let at = (Branch::Search, iteration);

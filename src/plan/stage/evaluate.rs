@@ -1,5 +1,6 @@
 //! `evaluate`: greedy accuracy on a split, by category.
 
+use super::Calls;
 use crate::recipe::Dtype;
 use serde::{Deserialize, Serialize};
 
@@ -24,4 +25,7 @@ pub struct Evaluate {
     pub max_new_tokens: u32,
     /// Type of the weights.
     pub dtype: Dtype,
+    /// What it calls of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Calls>,
 }

@@ -1,5 +1,6 @@
 //! `explore`: draws rollouts from a policy for a slice of the prompts.
 
+use super::Calls;
 use crate::recipe::Dtype;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,9 @@ pub struct Explore {
     pub dtype: Dtype,
     /// Seed of the draw.
     pub seed: u64,
+    /// What it calls of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Calls>,
 }
 
 impl Explore {
@@ -71,6 +75,7 @@ mod tests {
             hint: false,
             dtype: Dtype::Fp32,
             seed: 0,
+            hooks: None,
         };
         let all: Vec<u64> = (0..options.shards()).flat_map(|shard| options.shard(shard)).collect();
         let expected: Vec<u64> = (900..1500).chain(0..600).collect();

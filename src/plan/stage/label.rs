@@ -3,6 +3,7 @@
 //! From the end of each step of a rollout the policy completes the response several times; how many
 //! completions reach the answer says how good the step is.
 
+use super::Calls;
 use crate::recipe::{Dtype, Steps};
 use serde::{Deserialize, Serialize};
 
@@ -25,4 +26,7 @@ pub struct Label {
     pub dtype: Dtype,
     /// Seed of the draw.
     pub seed: u64,
+    /// What it calls of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Calls>,
 }

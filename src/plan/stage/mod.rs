@@ -6,6 +6,7 @@
 mod balance;
 mod evaluate;
 mod explore;
+mod hooks;
 mod import;
 mod label;
 mod monitor;
@@ -21,6 +22,7 @@ mod train_reward;
 pub use balance::Balance;
 pub use evaluate::{Evaluate, Split};
 pub use explore::Explore;
+pub use hooks::{Calls, Hooks};
 pub use import::Import;
 pub use label::Label;
 pub use monitor::Monitor;
@@ -43,6 +45,8 @@ use std::fmt;
 pub enum Port {
     /// Prompts, answers and splits, of `prepare`.
     Prompts,
+    /// The script, of `hooks`.
+    Hooks,
     /// Weights, configuration and tokenizer, of `import`, `pretrain` or `train`.
     Policy,
     /// Optimizer state to go on from, of `train`.
@@ -73,6 +77,7 @@ impl Port {
     pub fn name(self) -> &'static str {
         match self {
             Self::Prompts => "prompts",
+            Self::Hooks => "hooks",
             Self::Policy => "policy",
             Self::Optimizer => "optimizer",
             Self::Rollouts => "rollouts",
@@ -100,6 +105,8 @@ impl fmt::Display for Port {
 pub enum Stage {
     /// Puts a checkpoint into the store.
     Import(Import),
+    /// Puts a script into the store.
+    Hooks(Hooks),
     /// Trains a base model from random weights.
     Pretrain(Pretrain),
     /// Makes prompts and splits.
@@ -129,6 +136,7 @@ impl Stage {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Import(_) => "import",
+            Self::Hooks(_) => "hooks",
             Self::Pretrain(_) => "pretrain",
             Self::Prepare(_) => "prepare",
             Self::Explore(_) => "explore",
@@ -147,6 +155,7 @@ impl Stage {
     pub fn behaviour(&self) -> u32 {
         match self {
             Self::Import(_) => import::BEHAVIOUR,
+            Self::Hooks(_) => hooks::BEHAVIOUR,
             Self::Pretrain(_) => pretrain::BEHAVIOUR,
             Self::Prepare(_) => prepare::BEHAVIOUR,
             Self::Explore(_) => explore::BEHAVIOUR,
@@ -162,11 +171,37 @@ impl Stage {
     }
 
     /// The options as JSON, as far as they decide the result; for the key and for reasons. Where
-    /// an imported model lies does not: its digest does.
+    /// an imported model lies does not: its digest does. Nor does the name of a script.
     pub fn identity(&self) -> Value {
         match self {
             Self::Import(options) => serde_json::json!({ "digest": options.digest }),
-            _ => self.options(),
+            Self::Hooks(options) => serde_json::json!({ "digest": options.digest }),
+            _ => {
+                let mut options = self.options();
+                if let Some(Value::Object(hooks)) = options.get_mut("hooks") {
+                    hooks.remove("script");
+                }
+                options
+            }
+        }
+    }
+
+    /// What it calls of the recipe's script.
+    pub fn calls(&self) -> Option<&Calls> {
+        match self {
+            Self::Explore(options) => options.hooks.as_ref(),
+            Self::Label(options) => options.hooks.as_ref(),
+            Self::TrainReward(options) => options.hooks.as_ref(),
+            Self::Score(options) => options.hooks.as_ref(),
+            Self::Select(options) => options.hooks.as_ref(),
+            Self::Evaluate(options) => options.hooks.as_ref(),
+            Self::Monitor(options) => options.hooks.as_ref(),
+            Self::Import(_)
+            | Self::Hooks(_)
+            | Self::Pretrain(_)
+            | Self::Prepare(_)
+            | Self::Train(_)
+            | Self::Balance(_) => None,
         }
     }
 
@@ -174,6 +209,7 @@ impl Stage {
     pub fn options(&self) -> Value {
         let value = match self {
             Self::Import(options) => serde_json::to_value(options),
+            Self::Hooks(options) => serde_json::to_value(options),
             Self::Pretrain(options) => serde_json::to_value(options),
             Self::Prepare(options) => serde_json::to_value(options),
             Self::Explore(options) => serde_json::to_value(options),

@@ -1,6 +1,6 @@
 //! `monitor`: Pass@K on the validation prompts, the measure of what exploration can still find.
 
-use super::Score;
+use super::{Calls, Score};
 use crate::recipe::Dtype;
 use serde::{Deserialize, Serialize};
 
@@ -33,4 +33,7 @@ pub struct Monitor {
     pub dtype: Dtype,
     /// Seed of the draw. The same for all iterations, so that curves are paired.
     pub seed: u64,
+    /// What it calls of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Calls>,
 }

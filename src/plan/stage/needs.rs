@@ -59,6 +59,7 @@ impl Port {
             Self::Prompts => &["prepare"],
             Self::Policy => &["import", "pretrain", "train"],
             Self::Rollouts => &["explore"],
+            Self::Hooks => &["hooks"],
             Self::Labels => &["label"],
             Self::RewardModel => &["train-reward"],
             Self::Scores => &["score"],
@@ -71,7 +72,7 @@ impl Port {
 }
 
 impl Stage {
-    /// The input ports.
+    /// The input ports, but for the one of the script: what calls any of it has that too.
     pub fn needs(&self) -> &'static [Need] {
         const fn required(port: Port) -> Need {
             Need { port, optional: false }
@@ -81,7 +82,7 @@ impl Stage {
         }
         const POLICY_AND_PROMPTS: &[Need] = &[required(Port::Policy), required(Port::Prompts)];
         match self {
-            Self::Import(_) | Self::Prepare(_) => &[],
+            Self::Import(_) | Self::Hooks(_) | Self::Prepare(_) => &[],
             Self::Pretrain(options) => match options.lesson {
                 Lesson::Perception => &[],
                 Lesson::Captions | Lesson::Reasoning { .. } => const { &[required(Port::Policy)] },
@@ -158,7 +159,8 @@ impl Stage {
         name: &str,
         kinds: &BTreeMap<Port, Option<&'static str>>,
     ) -> Result<(), Mismatch> {
-        let needs = self.needs();
+        let hooks = self.calls().map(|_| Need { port: Port::Hooks, optional: false });
+        let needs: Vec<Need> = self.needs().iter().copied().chain(hooks).collect();
         let stage = || name.to_owned();
         for need in needs.iter().filter(|need| !need.optional) {
             if !kinds.contains_key(&need.port) {

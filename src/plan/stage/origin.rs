@@ -59,6 +59,8 @@ impl Stage {
             (Self::Prepare(_), "validation") => value("data.validation"),
             (Self::Prepare(_), "test") => value("data.test"),
             (Self::Prepare(_), "demonstrations") => computed(&["data.source"]),
+            (Self::Hooks(_), "digest") => computed(&["hooks.script"]),
+            (_, "hooks" | "hooks.functions") => computed(&["hooks.script"]),
             (_, "dtype") => value("policy.dtype"),
             (_, "seed") => computed(&["seed"]),
             (Self::Pretrain(options), _) => return of_pretraining(options, option),

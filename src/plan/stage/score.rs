@@ -1,5 +1,6 @@
 //! `score`: one forward pass of the reward model a response gives the scores of all its steps.
 
+use super::Calls;
 use crate::recipe::{Aggregate, Dtype, Steps};
 use serde::{Deserialize, Serialize};
 
@@ -14,4 +15,7 @@ pub struct Score {
     pub aggregate: Aggregate,
     /// Type of the weights.
     pub dtype: Dtype,
+    /// What it calls of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Calls>,
 }

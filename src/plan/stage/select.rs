@@ -1,5 +1,6 @@
 //! `select`: chooses which correct responses to train on.
 
+use super::Calls;
 use crate::recipe::{self, PseudoAnswer};
 use serde::{Deserialize, Serialize};
 
@@ -21,4 +22,7 @@ pub struct Select {
     pub keep: u64,
     /// Seed of what is drawn at random.
     pub seed: u64,
+    /// What it calls of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Calls>,
 }

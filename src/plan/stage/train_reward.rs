@@ -1,5 +1,6 @@
 //! `train-reward`: trains a reward model, the policy's own architecture with a scalar head.
 
+use super::Calls;
 use crate::recipe::{Dtype, Part, RewardTargets, Steps};
 use serde::{Deserialize, Serialize};
 
@@ -42,4 +43,7 @@ pub struct TrainReward {
     pub dtype: Dtype,
     /// Seed of the head, of what is held out and of the order.
     pub seed: u64,
+    /// What it calls of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Calls>,
 }

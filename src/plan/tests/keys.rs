@@ -53,7 +53,7 @@ pub(super) fn bases() -> Vec<Recipe> {
 }
 
 /// Keys of a recipe that change no stage, and why.
-pub(super) const WITHOUT_EFFECT: [(&str, &str); 19] = [
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 18] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
@@ -63,7 +63,7 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 19] = [
     ("run.checkpoint_every_secs", "how it is carried out"),
     ("policy.lora", "refused: no stage trains adapters yet"),
     ("data.benchmarks", "refused: no stage evaluates on benchmarks yet"),
-    ("reward.model", "refused but for `answer`: no stage scores yet"),
+    ("reward.model", "trained ones are refused; a hook is called by the script's functions"),
     ("reward.aggregate", "as `reward.model`"),
     ("reward.training", "as `reward.model`"),
     ("prompts.variation", "refused but for `labelled`: no stage votes yet"),
@@ -72,7 +72,6 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 19] = [
     ("temperature.maximise", "refused: no stage balances yet"),
     ("temperature.candidates", "as `temperature.maximise`"),
     ("temperature.every", "as `temperature.maximise`"),
-    ("hooks.script", "refused: no stage calls hooks yet"),
 ];
 
 pub(super) fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
@@ -220,6 +219,33 @@ fn where_a_model_lies_is_no_part_of_a_key() {
         keys(&lower(&[member("only", recipe)], &facts))
     };
     assert_eq!(at("models/one"), at("/elsewhere/two"));
+}
+
+#[test]
+fn what_calls_a_script_reads_it_and_its_name_is_no_part_of_a_key() {
+    let hooked = |moments: &[Moment], name: &str| {
+        let mut recipe = with_control(quickstart());
+        recipe.hooks.script = Some(name.to_owned());
+        let facts = Facts {
+            scripts: [(
+                name.to_owned(),
+                ScriptFacts { name: name.into(), ..script(moments.to_vec()) },
+            )]
+            .into(),
+            ..facts()
+        };
+        lower(&[member("only", recipe)], &facts)
+    };
+    let all = Moment::ALL;
+    assert_eq!(keys(&hooked(&all, "one.rhai")), keys(&hooked(&all, "two.rhai")));
+    let graph = hooked(&all, "one.rhai");
+    assert_eq!(graph.check(), Ok(()));
+    for node in graph.nodes() {
+        assert_eq!(node.stage.calls().is_some(), node.inputs.contains_key(&Port::Hooks));
+    }
+    assert_eq!(graph.nodes().filter(|node| node.stage.kind() == "hooks").count(), 1);
+    let none = hooked(&[], "one.rhai");
+    assert_eq!(keys(&none), keys(&graph_of(&with_control(quickstart()))));
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod standing;
 mod views;
 
 use super::*;
-use crate::recipe::{Control, Data, Evaluation, Method, Recipe, Training, Warmup};
+use crate::recipe::{Control, Data, Evaluation, Method, Moment, Recipe, Training, Warmup};
 
 /// A small recipe on the embedded task.
 fn quickstart() -> Recipe {
@@ -36,8 +36,14 @@ fn facts() -> Facts {
     Facts {
         prompts: [(mini_vista(), 20_000)].into(),
         demonstrations: [(mini_vista(), 600)].into(),
+        scripts: [("keep.rhai".to_owned(), script(Moment::ALL))].into(),
         ..Facts::default()
     }
+}
+
+fn script(moments: impl IntoIterator<Item = Moment>) -> ScriptFacts {
+    let (name, text) = ("keep.rhai".to_owned(), "fn keep(candidate) { true }".to_owned());
+    ScriptFacts { name, text, moments: moments.into_iter().collect() }
 }
 
 fn member(name: &str, recipe: Recipe) -> Member {

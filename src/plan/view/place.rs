@@ -35,6 +35,7 @@ impl Row {
     fn of(node: &Node) -> Self {
         let (order, title) = match &node.stage {
             Stage::Import(_) => (0, "import"),
+            Stage::Hooks(_) => (0, "hooks"),
             Stage::Pretrain(_) => (1, "pretrain"),
             Stage::Prepare(options) if options.demonstrations > 0 => (3, "demonstrations"),
             Stage::Prepare(_) => (2, "prepare"),

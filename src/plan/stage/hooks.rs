@@ -1,0 +1,25 @@
+//! `hooks`: puts a script into the store, so that what calls it reads what was planned.
+
+use crate::base::Digest;
+use crate::recipe::Moment;
+use serde::{Deserialize, Serialize};
+
+pub(super) const BEHAVIOUR: u32 = 1;
+
+/// Options of `hooks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// Digest of the text.
+    pub digest: Digest,
+    /// The script.
+    pub text: String,
+}
+
+/// What a stage calls of a script.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// What people call the script; for messages alone.
+    pub script: String,
+    /// The functions.
+    pub functions: Vec<Moment>,
+}
