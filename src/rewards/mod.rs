@@ -1,17 +1,23 @@
 //! Rewards: what a response is worth, and which responses are kept.
 //!
 //! May import: base.
-//! Owns: answer extraction and matching, selection, Pass@K, intervals; plain numbers and text, all
-//! pure. Never: runs a reward model (`engine` does), reads a reference, or touches a file.
+//! Owns: answer extraction and matching, steps and their scores, selection, Pass@K, how well scores
+//! rank, intervals; plain numbers and text, all pure. Never: runs a reward model (`engine` does), reads a reference, or touches a file.
 
+mod aggregate;
 mod extract;
 mod interval;
 mod matching;
 mod pass;
+mod ranking;
 mod select;
+mod steps;
 
+pub use aggregate::Aggregation;
 pub use extract::Extraction;
 pub use interval::{Interval, wilson};
 pub use matching::{matches, matches_within, normalise};
 pub use pass::{mean, pass_at_k, reward_pass};
+pub use ranking::{Bin, Judged, auc, auc_interval, reliability, roc};
 pub use select::{Candidate, Rule, SelectError, Selection, Verdict, select};
+pub use steps::{StepRule, step_ends};
