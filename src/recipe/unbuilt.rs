@@ -4,13 +4,12 @@
 
 use crate::{
     base::Fault,
-    recipe::{Resolved, RewardModel, Select, TemperatureMode, Variation},
+    recipe::{Resolved, RewardModel, Steps, TemperatureMode, Variation},
 };
 
 /// Every key whose value is not built yet.
 pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
     let recipe = &resolved.recipe;
-    let selects_by_score = matches!(recipe.reward.select, Select::Top(_) | Select::Above(_));
     [
         (
             "policy.model",
@@ -38,15 +37,15 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
         ),
         (
             "reward.model",
-            recipe.reward.model != RewardModel::Answer,
-            "rewards beyond the answer match",
-            "`reward.model = \"answer\"` works today",
+            recipe.reward.model == RewardModel::Hook,
+            "rewards of a hook",
+            "`\"answer\"`, `\"outcome\"` and `\"process\"` work today",
         ),
         (
-            "reward.select",
-            selects_by_score,
-            "selection by score",
-            "`\"all\"` and `{ random = K }` work today",
+            "reward.steps",
+            recipe.reward.steps == Steps::Hook,
+            "steps cut by a hook",
+            "`\"blank-line\"`, `\"line\"` and `{ separator = \"…\" }` work today",
         ),
         (
             "prompts.variation",

@@ -10,6 +10,9 @@
 //! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json` |
 //! | `prepare` | `train.parquet`, `validation.parquet`, `test.parquet`, a `…-references.parquet` for each, `demonstrations.parquet` |
 //! | `explore`, `monitor`, `evaluate` | `rollouts.parquet` |
+//! | `label` | `labels.parquet` |
+//! | `train-reward` | as `train`, with `reward_head.safetensors` and `reward.json`, without the state of its optimizer |
+//! | `score` | `scores.parquet` |
 //! | `select` | `selected.parquet`, `choices.parquet` |
 //!
 //! All write `metrics.json`.
@@ -21,6 +24,7 @@ mod examples;
 mod explore;
 mod failure;
 mod import;
+mod label;
 mod measure;
 mod monitor;
 mod performer;
@@ -29,8 +33,11 @@ mod prepare;
 mod pretrain;
 mod prompts;
 mod rollout;
+mod score;
 mod select;
 mod train;
+mod train_reward;
+mod verifier;
 
 pub use crate::engine::LIBTORCH_WANTED;
 pub use ask::{Answered, Question, ask};

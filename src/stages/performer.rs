@@ -3,7 +3,10 @@
 use super::failure::failed;
 use super::policy::Resident;
 use super::prompts::Prompts;
-use super::{evaluate, explore, import, monitor, prepare, pretrain, select, train};
+use super::{
+    evaluate, explore, import, label, monitor, prepare, pretrain, score, select, train,
+    train_reward,
+};
 use crate::base::Failure;
 use crate::engine::{self, Device, DeviceChoice};
 use crate::plan::Stage;
@@ -71,9 +74,14 @@ impl Performer for TorchPerformer {
                 explore::gather(options, context)
             }
             (Stage::Explore(options), Part::Gather) => explore::gather(options, context),
-            (Stage::Label(_) | Stage::TrainReward(_) | Stage::Score(_) | Stage::Balance(_), _) => {
-                Err(failed_by_name(task.node.stage.kind()))
+            (Stage::Label(options), _) => {
+                label::run(options, (&mut self.resident, prompts, device), context)
             }
+            (Stage::TrainReward(options), _) => {
+                train_reward::run(options, (prompts, device), context)
+            }
+            (Stage::Score(options), _) => score::run(options, (prompts, device), context),
+            (Stage::Balance(_), _) => Err(failed_by_name(task.node.stage.kind())),
             (Stage::Select(options), _) => select::run(options, prompts, context),
             (Stage::Train(options), _) => {
                 train::run(options, (&mut self.resident, prompts, device), context)
