@@ -23,7 +23,8 @@ pub(super) struct Figure {
 
 /// The figures of one member; `suffix` keeps identifiers apart when a page shows several.
 pub(super) fn of_member(member: &Member, suffix: &str) -> Vec<Figure> {
-    let figures = [accuracy, categories, dynamics, wrong_steps, selected, loss];
+    let figures =
+        [accuracy, categories, dynamics, wrong_steps, selected, super::reward::figure, loss];
     let drawn = figures.into_iter().filter_map(|draw| draw(member));
     drawn.map(|figure| Figure { id: format!("{}{suffix}", figure.id), ..figure }).collect()
 }

@@ -1,7 +1,7 @@
 //! How a log is folded, event by event, and how the studies of several runs become one.
 
 use super::metrics::{
-    Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
+    Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Rewarded, Selected, Trained,
 };
 use super::model::{
     At, Branch, Ending, Measured, Member, Note, StageRow, State, Study, Trouble, Worker,
@@ -178,6 +178,7 @@ enum Reading {
     Explored(Measured<Explored>),
     Selected(Measured<Selected>),
     Trained(Measured<Trained>),
+    Rewarded(Box<Measured<Rewarded>>),
     Prepared(Prompts),
     Imported(u64),
     Nothing,
@@ -191,9 +192,12 @@ impl Reading {
         Ok(match row.summary.kind.as_str() {
             "evaluate" => Self::Evaluated(measured(row)?),
             "monitor" => Self::Monitored(measured(row)?),
+            // What a reward model learns from is no part of the evolution.
+            "explore" if row.summary.branch == "reward" => Self::Nothing,
             "explore" => Self::Explored(measured(row)?),
             "select" => Self::Selected(measured(row)?),
             "train" => Self::Trained(measured(row)?),
+            "train-reward" => Self::Rewarded(Box::new(measured(row)?)),
             "prepare" => Self::Prepared(measured::<Prepared>(row)?.value.prompts),
             "import" | "pretrain" => Self::Imported(measured::<Imported>(row)?.value.parameters),
             _ => Self::Nothing,
@@ -230,6 +234,7 @@ impl Member {
             Reading::Explored(it) => self.explorations.push(it.clone()),
             Reading::Selected(it) => self.selections.push(it.clone()),
             Reading::Trained(it) => self.trainings.push(it.clone()),
+            Reading::Rewarded(it) => self.rewards.push((**it).clone()),
             // A control's worked examples are prepared apart and are nobody's prompts.
             Reading::Prepared(prompts) if !prompts.is_empty() => {
                 self.prompts = Some(prompts.clone());
@@ -262,6 +267,7 @@ impl Member {
         self.explorations.sort_by_key(|it| it.at);
         self.selections.sort_by_key(|it| it.at);
         self.trainings.sort_by_key(|it| it.at);
+        self.rewards.sort_by_key(|it| it.at);
     }
 }
 

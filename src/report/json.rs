@@ -1,7 +1,7 @@
 //! `report --format json`: a contract that scripts rely on; keys are only ever added.
 
 use super::interval::Estimate;
-use super::metrics::{Evaluated, Monitored};
+use super::metrics::{Evaluated, Monitored, Rewarded};
 use super::model::{Branch, Ending, Measured, Member, State, Study};
 use super::numbers::outcome_word;
 use super::pivot::Pivot;
@@ -103,6 +103,18 @@ fn member(member: &Member) -> Value {
         "why": member.trouble.as_ref().map(|trouble| &trouble.why),
         "evaluations": evaluations,
         "dynamics": dynamics,
+        "reward_models": member.rewards.iter().map(reward_model).collect::<Vec<Value>>(),
+    })
+}
+
+fn reward_model(measured: &Measured<Rewarded>) -> Value {
+    let it = &measured.value;
+    json!({
+        "iteration": measured.at.iteration,
+        "scored": it.scored,
+        "places": it.places,
+        "answers": it.answers,
+        "reasoning": it.reasoning,
     })
 }
 

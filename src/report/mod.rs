@@ -21,6 +21,7 @@ mod metrics;
 mod model;
 mod numbers;
 mod pivot;
+mod reward;
 mod sections;
 mod sheet;
 mod text;
@@ -32,7 +33,8 @@ pub use interval::{Estimate, Method};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
-    Category, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
+    Area, Bin, Category, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Rewarded,
+    Selected, Trained,
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,

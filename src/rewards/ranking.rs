@@ -86,7 +86,8 @@ pub fn roc(judged: &[Judged], most: usize) -> Vec<[f64; 2]> {
         let (here_good, here_bad) = weights(tied, |_| 1.0);
         above_good += here_good;
         above_bad += here_bad;
-        points.push([above_bad / bad, above_good / good]);
+        // Sums in another order may be above the whole in the last bit.
+        points.push([(above_bad / bad).min(1.0), (above_good / good).min(1.0)]);
     }
     let stride = points.len().saturating_sub(1).div_ceil(most.saturating_sub(1).max(1)).max(1);
     let last = points.len() - 1;

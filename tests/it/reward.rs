@@ -6,6 +6,7 @@ use mstar::data::table::{self, Choice, ResponseScores, Rollout, StepLabel};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::LazyLock;
 
 /// A process reward model, as small as can be, and one iteration that selects by it.
 const REWARDED: &str = r#"format = 1
@@ -31,6 +32,7 @@ samples = 2
 labels = 48
 completions = 3
 held_out = 0.4
+epochs = 4
 batch_size = 4
 learning_rate = 1e-3
 
@@ -55,6 +57,16 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
+/// Where [`REWARDED`] was carried out undisturbed.
+fn rewarded() -> &'static Sandbox {
+    static REWARDED: LazyLock<Sandbox> = LazyLock::new(|| {
+        let sandbox = sandbox();
+        sandbox.mstar(RUN).exits(0);
+        sandbox
+    });
+    &REWARDED
+}
+
 fn rows<R: table::Row>(sandbox: &Sandbox, stage: &str, file: &str) -> Vec<R> {
     table::decode(&fs::read(sandbox.artifact_of(stage).join(file)).unwrap()).unwrap()
 }
@@ -75,11 +87,9 @@ fn assert_cut_at_semicolons(labels: &[&StepLabel], rollout: &Rollout) {
 
 #[test]
 fn steps_are_labelled_learned_scored_and_selected_by() {
-    let sandbox = sandbox();
-    sandbox.mstar(RUN).exits(0);
-
-    let rollouts: Vec<Rollout> = rows(&sandbox, "reward explore", "rollouts.parquet");
-    let labels: Vec<StepLabel> = rows(&sandbox, "label", "labels.parquet");
+    let sandbox = rewarded();
+    let rollouts: Vec<Rollout> = rows(sandbox, "reward explore", "rollouts.parquet");
+    let labels: Vec<StepLabel> = rows(sandbox, "label", "labels.parquet");
     let mut by_response: BTreeMap<(u64, u32), Vec<&StepLabel>> = BTreeMap::new();
     for label in &labels {
         assert!(label.right <= label.completions);
@@ -98,17 +108,17 @@ fn steps_are_labelled_learned_scored_and_selected_by() {
     }
     // Equal beginnings were completed once.
     assert!(prefixes.values().all(|labels| labels.len() == 1));
-    assert_eq!(metrics(&sandbox, "label")["prefixes"], prefixes.len());
+    assert_eq!(metrics(sandbox, "label")["prefixes"], prefixes.len());
     assert!(labels.iter().any(|it| it.completions == 3 && it.right > 0), "nothing was reached");
 
-    let reward = metrics(&sandbox, "train reward");
+    let reward = metrics(sandbox, "train reward");
     assert!(reward["loss_first"].as_f64() > reward["loss_last"].as_f64(), "{reward}");
     assert_eq!(reward["samples"].as_u64().unwrap() + reward["held_out"].as_u64().unwrap(), 48);
     assert!(sandbox.artifact_of("train reward").join("reward_head.safetensors").exists());
 
-    let scores: Vec<ResponseScores> = rows(&sandbox, "score 1", "scores.parquet");
-    let rollouts: Vec<Rollout> = rows(&sandbox, "explore 1", "rollouts.parquet");
-    let choices: Vec<Choice> = rows(&sandbox, "select 1", "choices.parquet");
+    let scores: Vec<ResponseScores> = rows(sandbox, "score 1", "scores.parquet");
+    let rollouts: Vec<Rollout> = rows(sandbox, "explore 1", "rollouts.parquet");
+    let choices: Vec<Choice> = rows(sandbox, "select 1", "choices.parquet");
     assert_eq!(scores.len(), rollouts.len());
     let mut best: BTreeMap<u64, (f32, u32)> = BTreeMap::new();
     for (rollout, scored) in rollouts.iter().zip(&scores) {
@@ -126,15 +136,45 @@ fn steps_are_labelled_learned_scored_and_selected_by() {
 }
 
 #[test]
+fn rollouts_are_shown_with_the_scores_of_their_steps() {
+    let sandbox = rewarded();
+    let asked = ["rollouts", "--stage", "explore 1", "--format", "json"];
+    let walk = sandbox.mstar(&asked).exits(0).json();
+    let scores: Vec<ResponseScores> = rows(sandbox, "score 1", "scores.parquet");
+    let first = &walk["prompts"][0]["responses"][0];
+    let shown = first["steps"].as_array().unwrap();
+    let scored = &scores[0].steps;
+    assert_eq!(shown.len() + 1, scored.len(), "{first}");
+    for (step, score) in shown.iter().zip(scored) {
+        assert_eq!(step["score"].as_f64(), Some(f64::from(*score)), "{first}");
+    }
+}
+
+#[test]
+fn a_report_says_how_well_a_reward_model_ranks() {
+    let sandbox = rewarded();
+    let text = sandbox.mstar(&["report"]).exits(0).stdout;
+    assert!(text.contains("reward model, on prompts that were held out"), "{text}");
+    assert!(text.contains("good and bad steps"), "{text}");
+    let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+    let places = &report["members"][0]["reward_models"][0]["places"];
+    let measured = &metrics(sandbox, "train reward")["places"];
+    assert_eq!((&places["auc"], &places["interval"]), (&measured["auc"], &measured["interval"]));
+    let page = fs::read_to_string(sandbox.store().join("run-v1/rewarded-1/report.html")).unwrap();
+    assert!(page.contains("ROC and reliability of the reward model"));
+    // The exploration that the model learned from is none of the evolution's.
+    let explored = page.contains("responses (") && !page.contains("NaN");
+    assert!(explored, "the page tells what was explored");
+}
+
+#[test]
 fn a_killed_reward_model_is_trained_to_the_same_bytes() {
-    let undisturbed = sandbox();
-    undisturbed.mstar(RUN).exits(0);
     let sandbox = sandbox();
     let mut run = sandbox.start(RUN, None);
     wait_until(&mut run, || has_left(&sandbox, "train reward", "checkpoint.json"));
     assert!(kill(&mut run, true));
     sandbox.mstar(RUN).exits(0);
-    assert_same(&sandbox.artifacts(), &undisturbed.artifacts());
+    assert_same(&sandbox.artifacts(), &rewarded().artifacts());
 }
 
 #[test]
