@@ -127,6 +127,14 @@ const INERT: &[Inert] = &[
         hint: "leave it out: `sft` learns from all labelled prompts",
     },
     Inert {
+        keys: &["reward.model"],
+        decider: "training.method",
+        when: |recipe| {
+            recipe.training.method == Method::Sft && recipe.reward.model != RewardModel::Answer
+        },
+        hint: "leave it out: `sft` selects nothing that could be scored",
+    },
+    Inert {
         keys: &["warmup.enabled"],
         decider: "training.method",
         when: |recipe| recipe.training.method == Method::Sft && recipe.warmup.enabled,

@@ -51,18 +51,20 @@ pub(super) fn run(
         .map(|rollout| (rollout.prompt, rollout.response.as_str()))
         .collect();
     let with_kept: BTreeSet<u64> = kept.iter().map(|&index| rollouts[index].prompt).collect();
-    let mean_score =
-        |of: &mut dyn Iterator<Item = &Candidate<'_>>| mean(of.filter_map(|it| it.score));
-    let metrics = json!({
+    let mut metrics = json!({
         "rollouts": rollouts.len(),
         "correct": correct,
         "duplicates": correct - distinct.len(),
         "kept": kept.len(),
         "prompts_with_kept": with_kept.len(),
-        "mean_score": mean_score(&mut candidates.iter().filter(|it| it.correct)),
-        "mean_score_kept": mean_score(&mut kept.iter().map(|&index| &candidates[index])),
         "wrong_steps_share": shares.wrong_steps_share(),
     });
+    if !scores.is_empty() {
+        let right = candidates.iter().filter(|candidate| candidate.correct);
+        metrics["mean_score"] = json!(mean(right.filter_map(|it| it.score)));
+        let kept = kept.iter().filter_map(|&index| candidates[index].score);
+        metrics["mean_score_kept"] = json!(mean(kept));
+    }
     Ok(results.write("metrics.json", &json(&metrics))?)
 }
 
