@@ -6,7 +6,7 @@ use super::files;
 use crate::base::Hint;
 use crate::data::{checkpoint, source::Source};
 use crate::event::{Event, Outcome, Record};
-use crate::plan::{self, EarlierStage, Facts, Graph, Known, Measured, MemberSummary, SourceFacts};
+use crate::plan::{EarlierStage, Facts, Graph, Known, Measured, MemberSummary, SourceFacts};
 use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
@@ -237,7 +237,7 @@ pub(crate) fn last_policy(store: &Path, name: &str) -> Result<std::path::PathBuf
     let (store, run) = find_run(store, Some(name))?;
     let planned = PlannedGraph::read(&run)?;
     let policies = planned.graph.nodes().filter(|node| {
-        node.role.branch != plan::Branch::Control
+        node.role.branch != crate::plan::Branch::Control
             && matches!(node.stage.kind(), "train" | "import" | "pretrain")
     });
     let mut last = None;

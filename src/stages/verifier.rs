@@ -41,6 +41,9 @@ struct Response<'a> {
     ends: Vec<usize>,
 }
 
+/// Scores of steps, by prompt and by what was drawn.
+type Scores<'a> = BTreeMap<(u64, &'a [u32]), Vec<f32>>;
+
 /// A prompt as the model reads it.
 struct Question {
     tokens: Vec<i64>,
@@ -85,7 +88,7 @@ impl Verifier {
             prompts.entry(rollout.prompt).or_default().insert(&rollout.tokens);
         }
         let total: u64 = prompts.values().map(|distinct| distinct.len() as u64).sum();
-        let mut scores: BTreeMap<(u64, &[u32]), Vec<f32>> = BTreeMap::new();
+        let mut scores = Scores::new();
         let (mut batch, mut tokens) = (Vec::new(), 0);
         let last = prompts.last_key_value().map(|(id, _)| *id);
         for (&id, distinct) in &prompts {
@@ -129,10 +132,7 @@ impl Verifier {
     }
 
     /// Scores of a batch, by prompt and response.
-    fn read<'a>(
-        &self,
-        batch: &[(u64, Question, Vec<Response<'a>>)],
-    ) -> Result<BTreeMap<(u64, &'a [u32]), Vec<f32>>, Stop> {
+    fn read<'a>(&self, batch: &[(u64, Question, Vec<Response<'a>>)]) -> Result<Scores<'a>, Stop> {
         let is_read = |it: &&Response<'_>| self.policy.can_read(it.drawn);
         let mut readings = Vec::with_capacity(batch.len());
         for (_, question, responses) in batch {
@@ -148,7 +148,7 @@ impl Verifier {
             found = self.head.scores(&self.policy.model, &pack);
         }
         let mut found = found.into_iter();
-        let mut scores = BTreeMap::new();
+        let mut scores = Scores::new();
         for (id, _, responses) in batch {
             for response in responses {
                 let count = response.ends.len();
