@@ -94,6 +94,22 @@ impl Tokenizer {
         })
     }
 
+    /// The text that each of some ids adds to that of those before it; nothing for special tokens,
+    /// and for a part of a character that a later id completes.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Decode`].
+    pub fn pieces(&self, tokens: &[u32]) -> Result<Vec<String>, TokenizerError> {
+        let mut stream = self.inner.decode_stream(true);
+        let piece = |&token: &u32| match stream.step(token) {
+            Ok(piece) => Ok(piece.unwrap_or_default()),
+            Err(error) => {
+                Err(TokenizerError::Decode { count: tokens.len(), reason: error.to_string() })
+            }
+        };
+        tokens.iter().map(piece).collect()
+    }
+
     /// The id of one token.
     ///
     /// # Errors
@@ -142,6 +158,19 @@ mod tests {
         assert_eq!(tokens.len(), 13 + 1);
         tokens.push(tokenizer.id("<eos>").unwrap());
         assert_eq!(tokenizer.decode(&tokens).unwrap(), text);
+    }
+
+    #[test]
+    fn pieces_are_the_text_token_by_token() {
+        let tokenizer = mini();
+        let text = "red 4 ; blue 12 ; 4 x 12 = 48 ; answer 48";
+        let mut tokens = tokenizer.encode(text).unwrap();
+        tokens.push(tokenizer.id("<eos>").unwrap());
+        let pieces = tokenizer.pieces(&tokens).unwrap();
+        assert_eq!(pieces.concat(), text);
+        let words: Vec<&str> = pieces.iter().map(|piece| piece.trim()).collect();
+        assert_eq!(words[..4], ["red", "4", ";", "blue"]);
+        assert_eq!(words[13..], ["48", ""]);
     }
 
     #[test]

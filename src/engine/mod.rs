@@ -16,6 +16,7 @@ pub mod nn;
 pub mod optimizer;
 pub mod pack;
 pub mod perception;
+pub mod reward;
 pub mod sampling;
 pub mod schedule;
 pub mod weights;
@@ -29,6 +30,7 @@ pub use models::{Model, ModelError, Part, kind_of, load};
 pub use optimizer::{Optimizer, OptimizerSettings};
 pub use pack::{Pack, PackError, Sequence, pack};
 pub use perception::{PatchTarget, Perception};
+pub use reward::{Continued, Reading, ReadingPack, RewardHead, Target};
 pub use sampling::Sampling;
 pub use schedule::{Curve, Schedule};
 /// Where tensors lie.

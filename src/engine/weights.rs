@@ -338,6 +338,13 @@ impl Parameters {
         self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
+    /// These and those of another model together, to be trained as one; names must differ.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        let both = self.iter().chain(other.iter());
+        Self(both.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect())
+    }
+
     /// How many numbers they hold.
     pub fn count(&self) -> u64 {
         self.0.values().map(|tensor| tensor.numel() as u64).sum()

@@ -5,13 +5,12 @@
 use crate::{
     base::{Fault, Place},
     hooks::Moment,
-    recipe::{Resolved, RewardModel, Select, Variation},
+    recipe::{Resolved, Steps, Variation},
 };
 
 /// Every key whose value is not built yet.
 pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
     let recipe = &resolved.recipe;
-    let selects_by_score = matches!(recipe.reward.select, Select::Top(_) | Select::Above(_));
     [
         (
             "policy.model",
@@ -38,16 +37,10 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
             "leave them out; the test split is evaluated",
         ),
         (
-            "reward.model",
-            !matches!(recipe.reward.model, RewardModel::Answer | RewardModel::Hook),
-            "trained reward models",
-            "`reward.model = \"answer\"` and `\"hook\"` work today",
-        ),
-        (
-            "reward.select",
-            selects_by_score && recipe.reward.model != RewardModel::Hook,
-            "selection by the score of a trained reward model",
-            "`\"all\"` and `{ random = K }` work today, and any rule with `reward.model = \"hook\"`",
+            "reward.steps",
+            recipe.reward.steps == Steps::Hook,
+            "steps cut by a hook",
+            "`\"blank-line\"`, `\"line\"` and `{ separator = \"…\" }` work today",
         ),
         (
             "prompts.variation",

@@ -66,17 +66,33 @@ const INERT: &[Inert] = &[
         hint: "leave it out, or let unlabelled prompts join with `prompts.variation = \"mixed\"`",
     },
     Inert {
-        keys: &["reward.aggregate"],
+        keys: &["reward.aggregate", "reward.steps"],
         decider: "reward.model",
         when: |recipe| recipe.reward.model != RewardModel::Process,
         hint: "leave it out: only a process reward model scores steps",
     },
     Inert {
+        keys: &["reward.training.labels", "reward.training.completions", "reward.training.targets"],
+        decider: "reward.model",
+        when: |recipe| recipe.reward.model == RewardModel::Outcome,
+        hint: "leave it out: an outcome reward model learns from answers, not from labelled steps",
+    },
+    Inert {
         keys: &[
             "reward.training.labels",
+            "reward.training.prompts",
+            "reward.training.samples",
             "reward.training.completions",
+            "reward.training.temperature",
+            "reward.training.targets",
+            "reward.training.balance",
+            "reward.training.held_out",
+            "reward.training.from",
+            "reward.training.train",
             "reward.training.epochs",
+            "reward.training.batch_size",
             "reward.training.learning_rate",
+            "reward.training.refresh_every",
         ],
         decider: "reward.model",
         when: |recipe| matches!(recipe.reward.model, RewardModel::Answer | RewardModel::Hook),
@@ -111,6 +127,14 @@ const INERT: &[Inert] = &[
         decider: "training.method",
         when: |recipe| recipe.training.method == Method::Sft && recipe.training.interval < 1.0,
         hint: "leave it out: `sft` learns from all labelled prompts",
+    },
+    Inert {
+        keys: &["reward.model"],
+        decider: "training.method",
+        when: |recipe| {
+            recipe.training.method == Method::Sft && recipe.reward.model != RewardModel::Answer
+        },
+        hint: "leave it out: `sft` selects nothing that could be scored",
     },
     Inert {
         keys: &["warmup.enabled"],

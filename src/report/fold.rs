@@ -1,7 +1,8 @@
 //! How a log is folded, event by event, and how the studies of several runs become one.
 
 use super::metrics::{
-    Balanced, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Selected, Trained,
+    Balanced, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Rewarded, Selected,
+    Trained,
 };
 use super::model::{
     At, Branch, Ending, Measured, Member, Note, StageRow, State, Study, Trouble, Worker,
@@ -179,6 +180,7 @@ enum Reading {
     Explored(Measured<Explored>),
     Selected(Measured<Selected>),
     Trained(Measured<Trained>),
+    Rewarded(Box<Measured<Rewarded>>),
     Prepared(Prompts),
     Imported(u64),
     Nothing,
@@ -196,6 +198,7 @@ impl Reading {
             "explore" => Self::Explored(measured(row)?),
             "select" => Self::Selected(measured(row)?),
             "train" => Self::Trained(measured(row)?),
+            "train-reward" => Self::Rewarded(Box::new(measured(row)?)),
             "prepare" => Self::Prepared(measured::<Prepared>(row)?.value.prompts),
             "import" | "pretrain" => Self::Imported(measured::<Imported>(row)?.value.parameters),
             _ => Self::Nothing,
@@ -235,6 +238,7 @@ impl Member {
             Reading::Explored(it) => self.explorations.push(it.clone()),
             Reading::Selected(it) => self.selections.push(it.clone()),
             Reading::Trained(it) => self.trainings.push(it.clone()),
+            Reading::Rewarded(it) => self.rewards.push((**it).clone()),
             // A control's worked examples are prepared apart and are nobody's prompts.
             Reading::Prepared(prompts) if !prompts.is_empty() => {
                 self.prompts = Some(prompts.clone());
@@ -269,6 +273,7 @@ impl Member {
         self.explorations.sort_by_key(|it| it.at);
         self.selections.sort_by_key(|it| it.at);
         self.trainings.sort_by_key(|it| it.at);
+        self.rewards.sort_by_key(|it| it.at);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::dynamics::greedy;
 use super::interval::Estimate;
-use super::metrics::{AtTemperature, BalanceCandidate, Balanced, Evaluated, Monitored};
+use super::metrics::{AtTemperature, BalanceCandidate, Balanced, Evaluated, Monitored, Rewarded};
 use super::model::{Ending, Measured, Member, State, Study};
 use super::numbers::outcome_word;
 use super::pivot::Pivot;
@@ -106,6 +106,18 @@ fn member(member: &Member) -> Value {
         "evaluations": evaluations,
         "dynamics": dynamics,
         "balances": balances,
+        "reward_models": member.rewards.iter().map(reward_model).collect::<Vec<Value>>(),
+    })
+}
+
+fn reward_model(measured: &Measured<Rewarded>) -> Value {
+    let it = &measured.value;
+    json!({
+        "iteration": measured.at.iteration,
+        "scored": it.scored,
+        "places": it.places,
+        "answers": it.answers,
+        "reasoning": it.reasoning,
     })
 }
 

@@ -4,7 +4,7 @@
 //! `[low, high]` at 95 %, and no metric is a time: a stored stage must say the same as a fresh one.
 //! What is `Option` or has a default may be absent; unknown keys are ignored.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// `evaluate`: greedy accuracy of a policy on a split.
@@ -260,6 +260,62 @@ pub struct Trained {
     /// Sequences left out because they were too long.
     #[serde(default)]
     pub dropped_long: u64,
+}
+
+/// `train-reward`: a reward model, measured on prompts that were held out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Rewarded {
+    /// Where its head reads: `process` or `outcome`.
+    pub scored: String,
+    /// Prompts that were held out.
+    #[serde(default)]
+    pub held_out_prompts: u64,
+    /// Steps of responses to them, or such responses.
+    #[serde(default)]
+    pub held_out_labels: u64,
+    /// How well it tells those apart.
+    pub places: Area,
+    /// From (0, 0) to (1, 1): shares of bad and of good ones above a threshold.
+    #[serde(default)]
+    pub roc: Vec<[f64; 2]>,
+    /// Whether scores are probabilities.
+    #[serde(default)]
+    pub reliability: Vec<Bin>,
+    /// How well the score of a response tells right answers from wrong ones, by aggregation.
+    #[serde(default)]
+    pub answers: BTreeMap<String, Area>,
+    /// Among right answers, how well it tells right reasoning from wrong; reported only.
+    #[serde(default)]
+    pub reasoning: BTreeMap<String, Area>,
+}
+
+impl Rewarded {
+    /// Whether it scores responses as a whole.
+    pub fn is_outcome(&self) -> bool {
+        self.scored == "outcome"
+    }
+}
+
+/// The area under a receiver operating characteristic.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Area {
+    /// The area; none where all are alike.
+    pub auc: Option<f64>,
+    /// 95 % interval, by a bootstrap over prompts.
+    pub interval: Option<[f64; 2]>,
+    /// Of how many.
+    pub count: u64,
+}
+
+/// Scores that are alike, and what turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Bin {
+    /// Their mean.
+    pub score: f64,
+    /// The share that turned out good.
+    pub truth: f64,
+    /// How many.
+    pub count: u64,
 }
 
 /// `prepare`: how many prompts there are.

@@ -21,6 +21,7 @@ mod metrics;
 mod model;
 mod numbers;
 mod pivot;
+mod reward;
 mod sections;
 mod sheet;
 mod text;
@@ -31,8 +32,8 @@ pub use interval::{Estimate, Method, bootstrap};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
-    AtTemperature, BalanceCandidate, Balanced, Category, Evaluated, Explored, Imported, Monitored,
-    Prepared, Prompts, Selected, Share, Trained,
+    Area, AtTemperature, BalanceCandidate, Balanced, Bin, Category, Evaluated, Explored, Imported,
+    Monitored, Prepared, Prompts, Rewarded, Selected, Share, Trained,
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,

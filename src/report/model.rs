@@ -4,7 +4,9 @@
 //! did not finish keeps its row and says why.
 
 use super::fold::Fold;
-use super::metrics::{Balanced, Evaluated, Explored, Monitored, Prompts, Selected, Trained};
+use super::metrics::{
+    Balanced, Evaluated, Explored, Monitored, Prompts, Rewarded, Selected, Trained,
+};
 use crate::event::{Outcome, Record, StageSummary, Versions};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -223,6 +225,8 @@ pub struct Member {
     pub selections: Vec<Measured<Selected>>,
     /// Training; iteration 0 is the warm-up.
     pub trainings: Vec<Measured<Trained>>,
+    /// Reward models; iteration 0 is the first.
+    pub rewards: Vec<Measured<Rewarded>>,
 }
 
 /// What kept a member from its end.

@@ -80,6 +80,11 @@ fn one(text: &mut Text, member: &Member) {
         text.section(&format!("by category ({}, %)", member.result_split()));
         text.table(&categories);
     }
+    let rewards = super::reward::table(member);
+    if !rewards.rows.is_empty() {
+        text.section("reward model, on prompts that were held out");
+        text.table(&rewards);
+    }
 }
 
 /// The table that a study was laid out as, with what is to be known about its numbers.

@@ -1,21 +1,28 @@
 //! Rewards: what a response is worth, and which responses are kept.
 //!
 //! May import: base.
-//! Owns: answer extraction and matching, selection, Pass@K, the choice of a temperature, intervals;
-//! plain numbers and text, all pure. Never: runs a reward model (`engine` does), reads a reference, or touches a file.
+//! Owns: answer extraction and matching, steps and their scores, selection, Pass@K, how well scores
+//! rank, the choice of a temperature, intervals; plain numbers and text, all pure. Never: runs a reward
+//! model (`engine` does), reads a reference, or touches a file.
 
+mod aggregate;
 mod balance;
 mod bootstrap;
 mod extract;
 mod interval;
 mod matching;
 mod pass;
+mod ranking;
 mod select;
+mod steps;
 
+pub use aggregate::Aggregation;
 pub use balance::{Chosen, Objective, Reason, Tally, Trial, Weighed, choose_temperature};
 pub use bootstrap::Bootstrap;
 pub use extract::Extraction;
 pub use interval::{Interval, wilson};
 pub use matching::{matches, matches_within, normalise};
 pub use pass::{mean, pass_at_k, rank_of_right};
+pub use ranking::{Bin, Judged, auc, auc_interval, reliability, roc};
 pub use select::{Candidate, Rule, SelectError, Selection, Verdict, select};
+pub use steps::{StepRule, step_ends};

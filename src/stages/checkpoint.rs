@@ -2,8 +2,7 @@
 //! goes on to the weights it would have had.
 
 use super::failure::{failed, json};
-use super::policy::Policy;
-use crate::engine::Optimizer;
+use crate::engine::{Optimizer, Parameters};
 use crate::run::Stop;
 use crate::store::Folder;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -19,7 +18,7 @@ struct Checkpoint<P> {
 /// Keeps a checkpoint and removes the one before. The position names the step, and so its files: it
 /// is written last, and a kill in between leaves the checkpoint before.
 pub(super) fn save(
-    policy: &Policy,
+    parameters: &Parameters,
     optimizer: &Optimizer,
     step: u64,
     position: &impl Serialize,
@@ -27,7 +26,7 @@ pub(super) fn save(
 ) -> Result<(), Stop> {
     let names = file_names(step);
     let older = work.list()?;
-    work.write(&names[0], &policy.model.parameters().to_bytes())?;
+    work.write(&names[0], &parameters.to_bytes())?;
     work.write(&names[1], &optimizer.to_bytes())?;
     work.write("checkpoint.json", &json(&Checkpoint { step, position }))?;
     for name in older {
@@ -41,7 +40,7 @@ pub(super) fn save(
 /// Puts weights and optimizer back to the last checkpoint and gives its position; `None`, and
 /// nothing changed, when there is none that is whole.
 pub(super) fn restore<P: DeserializeOwned>(
-    policy: &Policy,
+    parameters: &Parameters,
     optimizer: &mut Optimizer,
     work: &Folder,
 ) -> Result<Option<P>, Stop> {
@@ -51,7 +50,7 @@ pub(super) fn restore<P: DeserializeOwned>(
     let (Some(weights), Some(state)) = (work.read(&names[0])?, work.read(&names[1])?) else {
         return Ok(None);
     };
-    policy.model.parameters().restore(&weights, &names[0]).map_err(failed)?;
+    parameters.restore(&weights, &names[0]).map_err(failed)?;
     optimizer.restore(&state, &names[1]).map_err(failed)?;
     Ok(Some(checkpoint.position))
 }

@@ -13,6 +13,9 @@
 //! | `explore`, `evaluate` | `rollouts.parquet` |
 //! | `monitor` | `rollouts.parquet`, `tallies.parquet` |
 //! | `balance` | `temperature.json` |
+//! | `label` | `labels.parquet` |
+//! | `train-reward` | as `train`, with `reward_head.safetensors` and `reward.json`, without the state of its optimizer |
+//! | `score` | `scores.parquet` |
 //! | `select` | `selected.parquet`, `choices.parquet` |
 //!
 //! All write `metrics.json`.
@@ -26,6 +29,7 @@ mod explore;
 mod failure;
 mod hooks;
 mod import;
+mod label;
 mod measure;
 mod monitor;
 mod performer;
@@ -34,8 +38,11 @@ mod prepare;
 mod pretrain;
 mod prompts;
 mod rollout;
+mod score;
 mod select;
 mod train;
+mod train_reward;
+mod verifier;
 
 pub use crate::engine::LIBTORCH_WANTED;
 pub use ask::{Answered, Question, ask};

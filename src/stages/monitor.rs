@@ -4,10 +4,11 @@
 //! that of the first is the option's seed itself, whatever temperatures stand beside it. Intervals
 //! are of the bootstrap over prompts, by the same draws of prompts for all.
 
-use super::failure::{failed, failure};
+use super::failure::failed;
 use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, respond_within};
+use super::verifier::Verifier;
 use crate::base::Seed;
 use crate::data::table::{self, Rollout, TallyRow};
 use crate::data::{Sample, table::TableError};
@@ -27,9 +28,9 @@ pub(super) fn run(
     let artifact = context.input(Port::Policy)?;
     let step = TrainerState::of(artifact)?.step;
     let policy = resident.policy(artifact, options.dtype, device)?;
-    let samples = prompts.samples(context.input(Port::Prompts)?, "validation")?;
+    let all = prompts.samples(context.input(Port::Prompts)?, "validation")?;
     let most = if options.prompts == 0 { usize::MAX } else { options.prompts as usize };
-    let samples: Vec<&Sample> = samples.iter().take(most).collect();
+    let samples: Vec<&Sample> = all.iter().take(most).collect();
     let temperatures: Vec<f64> =
         std::iter::once(options.temperature).chain(options.temperatures.iter().copied()).collect();
     let mut rollouts = Vec::new();
@@ -38,7 +39,7 @@ pub(super) fn run(
     }
     context.results().write("rollouts.parquet", &table::encode(&rollouts).map_err(failed)?)?;
 
-    let scores = scores(options, &rollouts, context)?;
+    let scores = scores(options, (&rollouts, &all), device, context)?;
     let each = rollouts.len() / temperatures.len();
     let bootstrap = Bootstrap::new(samples.len(), Seed(options.seed).named("bootstrap"));
     let (mut rows, mut measured) = (Vec::new(), Vec::new());
@@ -99,14 +100,18 @@ fn drawn(
 
 /// How the reward model scores each rollout; `None` without one.
 fn scores(
-    _options: &Monitor,
-    _rollouts: &[Rollout],
+    options: &Monitor,
+    (rollouts, samples): (&[Rollout], &[Sample]),
+    device: Device,
     context: &Context<'_>,
 ) -> Result<Option<Vec<f64>>, Stop> {
-    match context.optional_input(Port::RewardModel) {
-        None => Ok(None),
-        Some(_) => Err(failure("`monitor` scores nothing yet", "leave out the reward model")),
-    }
+    let (Some(score), Some(artifact)) = (&options.score, context.optional_input(Port::RewardModel))
+    else {
+        return Ok(None);
+    };
+    let verifier = Verifier::load(artifact, options.dtype, device)?;
+    let scores = verifier.score(rollouts, samples, score, context)?;
+    Ok(Some(scores.into_iter().map(|it| f64::from(it.score)).collect()))
 }
 
 /// What the responses at one temperature come to, by prompt.
@@ -175,6 +180,7 @@ mod tests {
             prompts: 0,
             score: None,
             dtype: Dtype::Fp32,
+            hooks: None,
             seed: 0,
         }
     }

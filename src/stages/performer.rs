@@ -3,7 +3,10 @@
 use super::failure::failed;
 use super::policy::Resident;
 use super::prompts::Prompts;
-use super::{balance, evaluate, explore, hooks, import, monitor, prepare, pretrain, select, train};
+use super::{
+    balance, evaluate, explore, hooks, import, label, monitor, prepare, pretrain, score, select,
+    train, train_reward,
+};
 use crate::base::Failure;
 use crate::engine::{self, Device, DeviceChoice};
 use crate::plan::Stage;
@@ -51,10 +54,6 @@ pub fn cuda_devices() -> u32 {
     engine::device::cuda_devices().map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-fn failed_by_name(kind: &str) -> Stop {
-    super::failure::failure(format!("`{kind}` is not built yet"), "leave it out of the recipe")
-}
-
 impl Performer for TorchPerformer {
     fn perform(&mut self, task: &Task, context: &Context<'_>) -> Result<(), Stop> {
         let device = self.device;
@@ -72,9 +71,13 @@ impl Performer for TorchPerformer {
                 explore::gather(options, context)
             }
             (Stage::Explore(options), Part::Gather) => explore::gather(options, context),
-            (Stage::Label(_) | Stage::TrainReward(_) | Stage::Score(_), _) => {
-                Err(failed_by_name(task.node.stage.kind()))
+            (Stage::Label(options), _) => {
+                label::run(options, (&mut self.resident, prompts, device), context)
             }
+            (Stage::TrainReward(options), _) => {
+                train_reward::run(options, (prompts, device), context)
+            }
+            (Stage::Score(options), _) => score::run(options, (prompts, device), context),
             (Stage::Balance(options), _) => balance::run(options, context),
             (Stage::Select(options), _) => select::run(options, prompts, context),
             (Stage::Train(options), _) => {

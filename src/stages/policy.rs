@@ -85,6 +85,11 @@ impl Policy {
         self.template.response(&self.tokenizer, text).map_err(failed)
     }
 
+    /// Whether drawn tokens can be read back: a placeholder of an image among them cannot.
+    pub(super) fn can_read(&self, drawn: &[u32]) -> bool {
+        !drawn.contains(&self.template.image)
+    }
+
     /// A sample as the engine reads it.
     pub(super) fn prompt(&self, sample: &Sample) -> Result<Prompt, Stop> {
         let tokens = self.prompt_tokens(&sample.question)?;

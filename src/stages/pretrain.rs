@@ -172,13 +172,14 @@ fn read_and_reason(
     let items = items(options, lesson);
     let batches: Vec<&[Item]> = items.chunks_exact(phase.batch_size as usize).collect();
     let total = batches.len() as u64;
-    let mut losses: Vec<f64> = match checkpoint::restore(policy, &mut optimizer, context.work())? {
-        Some(losses) => losses,
-        None => {
-            place_numbers(options, lesson, policy, &numbers);
-            Vec::new()
-        }
-    };
+    let mut losses: Vec<f64> =
+        match checkpoint::restore(policy.model.parameters(), &mut optimizer, context.work())? {
+            Some(losses) => losses,
+            None => {
+                place_numbers(options, lesson, policy, &numbers);
+                Vec::new()
+            }
+        };
     let mut saved_at = context.seconds();
     while losses.len() < batches.len() {
         let step = losses.len() as u64;
@@ -193,7 +194,13 @@ fn read_and_reason(
         let cancelled = context.cancelled();
         let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
         if due || cancelled {
-            checkpoint::save(policy, &optimizer, losses.len() as u64, &losses, context.work())?;
+            checkpoint::save(
+                policy.model.parameters(),
+                &optimizer,
+                losses.len() as u64,
+                &losses,
+                context.work(),
+            )?;
             saved_at = context.seconds();
         }
         if cancelled {

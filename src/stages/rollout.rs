@@ -44,7 +44,7 @@ impl Draw {
         }
     }
 
-    fn settings(&self, policy: &Policy) -> Settings {
+    pub(super) fn settings(&self, policy: &Policy) -> Settings {
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: (self.top_k > 0).then_some(self.top_k as usize),
@@ -130,7 +130,7 @@ fn judge(
         engine::Finish::Length => Finish::Length,
     };
     let extracted = Extraction::AnswerWord.answer(&text, finish == Finish::Stop);
-    let correct = extracted.as_deref().is_some_and(|answer| matches(answer, &sample.answer));
+    let correct = is_right(extracted.as_deref(), sample);
     Ok(Rollout {
         prompt: sample.id,
         sample: response.sample as u32,
@@ -144,4 +144,9 @@ fn judge(
         temperature: temperature as f32,
         kept: None,
     })
+}
+
+/// Whether a response that a policy ended has the right answer.
+pub(super) fn is_right(extracted: Option<&str>, sample: &Sample) -> bool {
+    extracted.is_some_and(|answer| matches(answer, &sample.answer))
 }

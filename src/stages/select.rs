@@ -1,20 +1,20 @@
 //! `select`: the answer filter, then the rule; what is left is what the policy is trained on. Beside
 //! it stands, of every response, what became of it.
 //!
-//! Left out: scores. The answer reward gives none, so rules that rank need a reward model.
+//! Left out: scoring. Rules that rank read what `score` said.
 
 use super::failure::{failed, json};
 use super::hooks::Hooks;
 use super::measure::{StepShares, by_prompt};
 use super::prompts::Prompts;
 use crate::base::Seed;
-use crate::data::table::{self, Choice, Rollout, TrainingExample};
+use crate::data::table::{self, Choice, ResponseScores, Rollout, TrainingExample};
 use crate::plan::{Port, Select};
 use crate::recipe;
-use crate::rewards::{Candidate, Rule, Selection, Verdict, select};
+use crate::rewards::{Candidate, Rule, Selection, Verdict, mean, select};
 use crate::run::{Context, Stop};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 pub(super) fn run(
@@ -24,7 +24,9 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
-    let mut candidates: Vec<Candidate<'_>> = rollouts.iter().map(candidate).collect();
+    let scores = scores(context)?;
+    let mut candidates: Vec<Candidate<'_>> =
+        rollouts.iter().map(|rollout| candidate(rollout, &scores)).collect();
     let hooks = Hooks::of(context)?;
     let samples = match options.hooks {
         Some(_) => prompts.samples(context.input(Port::Prompts)?, "train")?,
@@ -58,7 +60,7 @@ pub(super) fn run(
         .map(|rollout| (rollout.prompt, rollout.response.as_str()))
         .collect();
     let with_kept: BTreeSet<u64> = kept.iter().map(|&index| rollouts[index].prompt).collect();
-    let metrics = json!({
+    let mut metrics = json!({
         "rollouts": rollouts.len(),
         "correct": correct,
         "duplicates": correct - distinct.len(),
@@ -66,16 +68,32 @@ pub(super) fn run(
         "prompts_with_kept": with_kept.len(),
         "wrong_steps_share": shares.wrong_steps_share(),
     });
+    if !scores.is_empty() {
+        let right = candidates.iter().filter(|candidate| candidate.correct);
+        metrics["mean_score"] = json!(mean(right.filter_map(|it| it.score)));
+        let kept = kept.iter().filter_map(|&index| candidates[index].score);
+        metrics["mean_score_kept"] = json!(mean(kept));
+    }
     Ok(results.write("metrics.json", &json(&metrics))?)
 }
 
-fn candidate(rollout: &Rollout) -> Candidate<'_> {
+/// The score of each response by prompt and sample; empty without a reward model.
+type Scores = BTreeMap<(u64, u32), f64>;
+
+fn scores(context: &Context<'_>) -> Result<Scores, Stop> {
+    let Some(artifact) = context.optional_input(Port::Scores) else { return Ok(Scores::new()) };
+    let scores: Vec<ResponseScores> =
+        table::decode(&artifact.read("scores.parquet")?).map_err(failed)?;
+    Ok(scores.into_iter().map(|it| ((it.prompt, it.sample), f64::from(it.score))).collect())
+}
+
+fn candidate<'a>(rollout: &'a Rollout, scores: &Scores) -> Candidate<'a> {
     Candidate {
         prompt: rollout.prompt,
         sample: rollout.sample,
         response: &rollout.response,
         correct: rollout.correct,
-        score: None,
+        score: scores.get(&(rollout.prompt, rollout.sample)).copied(),
     }
 }
 

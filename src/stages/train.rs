@@ -61,7 +61,8 @@ pub(super) fn run(
     let iterations = steps_of_iterations(context)?;
     let total = total_steps(options, examples.len() as u64, iterations, context)?;
     let mut position: Position =
-        checkpoint::restore(&policy, &mut optimizer, context.work())?.unwrap_or_default();
+        checkpoint::restore(policy.model.parameters(), &mut optimizer, context.work())?
+            .unwrap_or_default();
     let inherited = optimizer.steps() - position.step;
     let curve = schedule(options, total);
     let seed = Seed(options.seed);
@@ -89,7 +90,13 @@ pub(super) fn run(
         let cancelled = context.cancelled();
         let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
         if (due || cancelled) && position.step < total {
-            checkpoint::save(&policy, &optimizer, position.step, &position, context.work())?;
+            checkpoint::save(
+                policy.model.parameters(),
+                &optimizer,
+                position.step,
+                &position,
+                context.work(),
+            )?;
             saved_at = context.seconds();
         }
         if cancelled {
@@ -200,7 +207,8 @@ fn steps_of_iterations(context: &Context<'_>) -> Result<u64, Stop> {
     }
 }
 
-fn part_of(name: &str) -> Part {
+/// The recipe's word for the part that a parameter belongs to.
+pub(super) fn part_of(name: &str) -> Part {
     match Model::part(name) {
         engine::Part::Vision => Part::Vision,
         engine::Part::Projector => Part::Projector,

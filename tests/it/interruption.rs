@@ -30,7 +30,7 @@ fn signal(process: u32, signal: Signal) {
 }
 
 /// Kills a run, with its workers or leaving those to notice; whether it was still going on.
-fn kill(run: &mut Child, with_workers: bool) -> bool {
+pub(crate) fn kill(run: &mut Child, with_workers: bool) -> bool {
     if let Some(status) = run.try_wait().unwrap() {
         assert_eq!(status.code(), Some(0), "a run that is let go ends well");
         return false;
@@ -50,7 +50,7 @@ fn kill(run: &mut Child, with_workers: bool) -> bool {
 
 /// Waits until something is so, as long as the run goes on.
 #[track_caller]
-fn wait_until(run: &mut Child, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(run: &mut Child, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(run.try_wait().unwrap().is_none(), "the run ended before");
         sleep(BLINK);
@@ -58,7 +58,7 @@ fn wait_until(run: &mut Child, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Whether a stage of the latest run has left such a file to go on with.
-fn has_left(sandbox: &Sandbox, stage: &str, wanted: &str) -> bool {
+pub(crate) fn has_left(sandbox: &Sandbox, stage: &str, wanted: &str) -> bool {
     if !has_begun(sandbox, stage) {
         return false;
     }

@@ -31,6 +31,8 @@ mod report_page;
 mod report_study;
 mod report_table;
 #[cfg(feature = "torch")]
+mod reward;
+#[cfg(feature = "torch")]
 mod rollouts;
 #[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "for tests that run stages"))]
 mod sandbox;

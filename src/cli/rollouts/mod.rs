@@ -10,7 +10,7 @@ use super::exit::Trouble;
 use super::planning::{self, PlannedGraph, of_store};
 use crate::data::{
     Reference, Sample, mini_vista,
-    table::{self, Choice, Finish, Rollout},
+    table::{self, Choice, Finish, ResponseScores, Rollout},
 };
 use crate::plan::{Branch, Evaluate, Graph, Node, Port, Split, Stage};
 use crate::store::{Artifact, Run, Store};
@@ -93,7 +93,7 @@ pub(crate) struct Step {
     pub(crate) text: String,
     /// What the checker says.
     pub(crate) right: Option<bool>,
-    /// What a reward model says; there is none yet.
+    /// What the reward model says, where there is one that scores these steps.
     pub(crate) score: Option<f64>,
 }
 
@@ -113,6 +113,7 @@ pub(crate) fn walk(store: &Store, run: &Run, wanted: &Wanted) -> Result<Walk, Tr
     }
     let rollouts: Vec<Rollout> = read(store, node.key, "rollouts.parquet")?;
     let chosen = choices.unwrap_or_default();
+    let scores = scores(store, &planned.graph, &member, node)?;
     let is_wanted = |rollout: &&Rollout| {
         let choice = chosen.get(&(rollout.prompt, rollout.sample)).map(String::as_str);
         wanted.correct.is_none_or(|correct| rollout.correct == correct)
@@ -136,7 +137,7 @@ pub(crate) fn walk(store: &Store, run: &Run, wanted: &Wanted) -> Result<Walk, Tr
         let (sample, reference) = prompts.get(&id)?;
         let responses = by_prompt[&id].iter().map(|rollout| Response {
             choice: chosen.get(&(rollout.prompt, rollout.sample)).cloned(),
-            ..judged(rollout, reference.as_ref())
+            ..judged(rollout, reference.as_ref(), scores.get(&(rollout.prompt, rollout.sample)))
         });
         Some(Prompt { sample: sample.clone(), responses: responses.collect() })
     });
@@ -273,6 +274,23 @@ pub(crate) fn choices(
     Ok(Some(choices.into_iter().map(|it| ((it.prompt, it.sample), it.verdict)).collect()))
 }
 
+/// What the reward model said of the steps of a stage's responses; empty where it said nothing.
+fn scores(
+    store: &Store,
+    graph: &Graph,
+    member: &str,
+    drawn: &Node,
+) -> Result<BTreeMap<(u64, u32), Vec<f32>>, Trouble> {
+    let is_of = |node: &&Node| {
+        matches!(node.stage, Stage::Score(_))
+            && node.members.contains(member)
+            && node.inputs.get(&Port::Rollouts) == Some(&drawn.key)
+    };
+    let Some(score) = graph.nodes().find(is_of) else { return Ok(BTreeMap::new()) };
+    let scores: Vec<ResponseScores> = read(store, score.key, "scores.parquet")?;
+    Ok(scores.into_iter().map(|it| ((it.prompt, it.sample), it.steps)).collect())
+}
+
 /// Prompts by id, each with its reference where the source has one.
 pub(crate) fn pictured(
     store: &Store,
@@ -289,16 +307,18 @@ pub(crate) fn pictured(
     Ok(found.map(|sample| (sample.id, (sample.clone(), references.remove(&sample.id)))).collect())
 }
 
-/// A response with its steps and the checker's word on them.
-fn judged(rollout: &Rollout, reference: Option<&Reference>) -> Response {
+/// A response with its steps, the checker's word on them, and their scores where the reward model
+/// cuts steps as the checker does: one for each, and one for the answer.
+fn judged(rollout: &Rollout, reference: Option<&Reference>, scores: Option<&Vec<f32>>) -> Response {
     let gold = rollout.gold.as_deref().unwrap_or_default();
     let verdict = reference.map(|it| mini_vista::judge(it, gold, &rollout.response));
     let mut parts = mini_vista::parts(&rollout.response);
     let end = parts.pop().unwrap_or_default();
+    let scores = scores.filter(|scores| scores.len() == parts.len() + 1);
     let steps = parts.into_iter().enumerate().map(|(at, text)| Step {
         text,
         right: verdict.as_ref().and_then(|verdict| verdict.steps.get(at).copied()),
-        score: None,
+        score: scores.map(|scores| f64::from(scores[at])),
     });
     Response {
         rollout: rollout.clone(),

@@ -5,16 +5,20 @@
 
 mod choices;
 mod codec;
+mod labels;
 mod prompts;
 mod references;
 mod rollouts;
 mod schema;
+mod scores;
 mod tallies;
 mod training;
 
 pub use choices::Choice;
 pub use codec::{TableError, decode, encode};
+pub use labels::StepLabel;
 pub use rollouts::{Finish, Rollout};
 pub use schema::{Column, Kind, Row};
+pub use scores::ResponseScores;
 pub use tallies::TallyRow;
 pub use training::TrainingExample;

@@ -18,6 +18,8 @@ pub enum Kind {
     Number,
     /// True or false.
     Flag,
+    /// A list of 32-bit floats.
+    Numbers,
     /// A list of token ids, as signed 32-bit numbers.
     Tokens,
     /// A list of lists of text.
@@ -90,6 +92,7 @@ fn data_type(kind: Kind) -> DataType {
         Kind::Text => DataType::Utf8,
         Kind::Number => DataType::Float32,
         Kind::Flag => DataType::Boolean,
+        Kind::Numbers => DataType::List(item(DataType::Float32)),
         Kind::Tokens => DataType::List(item(DataType::Int32)),
         Kind::TextLists => DataType::List(item(DataType::List(item(DataType::Utf8)))),
         Kind::Picture => DataType::Struct(picture_fields()),
@@ -123,7 +126,7 @@ fn hugging_face_features<R: Row>() -> serde_json::Value {
             Kind::Count => value("uint32"),
             Kind::Number => value("float32"),
             Kind::Flag => value("bool"),
-            Kind::Text | Kind::Tokens | Kind::TextLists => value("string"),
+            Kind::Text | Kind::Numbers | Kind::Tokens | Kind::TextLists => value("string"),
         };
         (column.name.to_owned(), feature)
     });

@@ -508,10 +508,14 @@ impl MiniVlm {
         xs
     }
 
+    /// The stream after the final norm, as heads read it.
+    pub fn normed(&self, stream: &Tensor) -> Tensor {
+        self.norm.forward(stream)
+    }
+
     /// Final norm and tied head, in 32 bits.
     pub fn logits(&self, stream: &Tensor) -> Tensor {
-        let logits = self.norm.forward(stream).linear(&self.embed_tokens, None::<&Tensor>);
-        logits.to_kind(Kind::Float)
+        self.normed(stream).linear(&self.embed_tokens, None::<&Tensor>).to_kind(Kind::Float)
     }
 
     /// The token embeddings, `[vocabulary, D]`.

@@ -177,6 +177,20 @@ impl Model {
         }
     }
 
+    /// The width `D` of the stream.
+    pub fn width(&self) -> i64 {
+        match &self.architecture {
+            Architecture::MiniVlm(model) => model.config().hidden_size,
+        }
+    }
+
+    /// The stream after the final norm, as heads read it: `[T, D]` to the same.
+    pub fn normed(&self, stream: &Tensor) -> Tensor {
+        match &self.architecture {
+            Architecture::MiniVlm(model) => model.normed(stream),
+        }
+    }
+
     /// Final norm and head, in 32 bits: `[T, D]` to `[T, vocabulary]`.
     pub fn logits(&self, stream: &Tensor) -> Tensor {
         match &self.architecture {

@@ -57,7 +57,6 @@ struct Bucket {
 /// runs on the stream without padding; for attention, sequences of similar length are gathered into
 /// rows. Padding is at the end of a row, where causality alone hides it from real tokens.
 pub struct Layout {
-    lengths: Vec<usize>,
     buckets: Vec<Bucket>,
     /// From rows to the stream, and back; `None` if the stream already is the rows.
     indices: Option<(Tensor, Tensor)>,
@@ -67,27 +66,67 @@ pub struct Layout {
 /// calls, every padded token some arithmetic.
 const SHORTEST_SHARE: f64 = 0.75;
 
+/// A sequence as it lies in a stream: a beginning that others may have too, then its own tokens.
+#[derive(Clone, Copy)]
+struct Row {
+    shared: (usize, usize),
+    own: (usize, usize),
+}
+
+impl Row {
+    fn length(&self) -> usize {
+        self.shared.1 + self.own.1
+    }
+
+    /// Where in the stream its token is.
+    fn place(&self, token: usize) -> usize {
+        match token.checked_sub(self.shared.1) {
+            None => self.shared.0 + token,
+            Some(own) => self.own.0 + own,
+        }
+    }
+}
+
 impl Layout {
     /// Sequences of these lengths one after the other; rows are padded to a multiple of `multiple`.
     pub fn new(lengths: &[usize], multiple: usize, device: Device) -> Self {
-        let starts: Vec<usize> = starts(lengths).collect();
-        let total: usize = lengths.iter().sum();
-        let mut order: Vec<usize> = (0..lengths.len()).collect();
-        order.sort_by_key(|&index| std::cmp::Reverse(lengths[index]));
+        let row = |(start, &length)| Row { shared: (start, 0), own: (start, length) };
+        let rows: Vec<Row> = starts(lengths).zip(lengths).map(row).collect();
+        Self::of_rows(&rows, lengths.iter().sum(), multiple, device)
+    }
+
+    /// Prompts of these lengths, each followed by responses of these lengths that go on from it: a
+    /// prompt is in the stream once, and every response sees it and no other response.
+    pub fn branching(groups: &[(usize, Vec<usize>)], device: Device) -> Self {
+        let (mut rows, mut next) = (Vec::new(), 0);
+        for (prompt, responses) in groups {
+            let shared = (next, *prompt);
+            next += prompt;
+            for &length in responses {
+                rows.push(Row { shared, own: (next, length) });
+                next += length;
+            }
+        }
+        Self::of_rows(&rows, next, 1, device)
+    }
+
+    fn of_rows(sequences: &[Row], total: usize, multiple: usize, device: Device) -> Self {
+        let mut order: Vec<Row> = sequences.to_vec();
+        order.sort_by_key(|row| std::cmp::Reverse(row.length()));
         let (mut buckets, mut to_rows, mut to_stream) = (Vec::new(), Vec::new(), vec![0; total]);
         let mut rest = &order[..];
-        while let Some(&longest) = rest.first() {
-            let length = lengths[longest].next_multiple_of(multiple);
+        while let Some(longest) = rest.first() {
+            let length = longest.length().next_multiple_of(multiple);
             let shortest = (length as f64 * SHORTEST_SHARE) as usize;
-            let rows = rest
-                .partition_point(|&index| lengths[index].next_multiple_of(multiple) >= shortest);
-            for &index in &rest[..rows] {
+            let rows =
+                rest.partition_point(|row| row.length().next_multiple_of(multiple) >= shortest);
+            for row in &rest[..rows] {
                 for token in 0..length {
-                    if token < lengths[index] {
-                        to_stream[starts[index] + token] = to_rows.len() as i64;
+                    if token < row.length() {
+                        to_stream[row.place(token)] = to_rows.len() as i64;
                     }
                     // Padding repeats the sequence's last token; nothing ever reads its result.
-                    to_rows.push((starts[index] + token.min(lengths[index] - 1)) as i64);
+                    to_rows.push(row.place(token.min(row.length() - 1)) as i64);
                 }
             }
             buckets.push(Bucket { rows: rows as i64, length: length as i64 });
@@ -98,12 +137,7 @@ impl Layout {
             let on_device = |index: &[i64]| Tensor::from_slice(index).to_device(device);
             (on_device(&to_rows), on_device(&to_stream))
         });
-        Self { lengths: lengths.to_vec(), buckets, indices }
-    }
-
-    /// The lengths of the sequences, in the order of the stream.
-    pub fn lengths(&self) -> &[usize] {
-        &self.lengths
+        Self { buckets, indices }
     }
 
     /// How many tokens attention works on, padding included.
@@ -185,6 +219,28 @@ mod tests {
                 let error = (together.narrow(0, start, length) - alone).abs().max();
                 assert!(error.double_value(&[]) < 1e-6);
             }
+        }
+    }
+
+    #[test]
+    fn responses_see_their_prompt_and_not_each_other() {
+        let heads = Heads { queries: 4, keys: 2, width: 8 };
+        let groups = [(4, vec![3, 5, 2]), (6, vec![4])];
+        let stream = Tensor::randn([24, 8, 8], FLOAT_CPU);
+        let together = packed(&stream, heads, &Layout::branching(&groups, Device::Cpu), true);
+        let mut prompt = 0;
+        for (length, responses) in groups {
+            let mut response = prompt + length as i64;
+            for own in responses.into_iter().map(|own| own as i64) {
+                let parts = [(prompt, length as i64), (response, own)];
+                let whole = parts.map(|(start, length)| stream.narrow(0, start, length));
+                let alone = attention(&Tensor::cat(&whole, 0).unsqueeze(0), heads, true);
+                let found = parts.map(|(start, length)| together.narrow(0, start, length));
+                let error = (Tensor::cat(&found, 0) - alone).abs().max();
+                assert!(error.double_value(&[]) < 1e-6);
+                response += own;
+            }
+            prompt = response;
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::recipe::{
-    ControlData, OptimizerKind, Pretraining, Select, Supervision, TemperatureMode,
+    ControlData, Maximise, OptimizerKind, Pretraining, RewardModel, Select, Supervision,
+    TemperatureMode,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -47,13 +48,29 @@ pub(super) fn bases() -> Vec<Recipe> {
     unbuilt.policy.lora = Some(crate::recipe::Lora::default());
     unbuilt.prompts.mix_at = Some(0.5);
     unbuilt.prompts.pseudo_answer = Some(crate::recipe::PseudoAnswer::MajorityVote);
-    unbuilt.temperature.maximise = Some(crate::recipe::Maximise::Pass(2));
     unbuilt.hooks.script = Some("keep.rhai".into());
-    vec![full, scheduled, supervised, unbuilt]
+    vec![full, scheduled, supervised, rewarded(), balanced(), unbuilt]
+}
+
+/// With a process reward model.
+fn rewarded() -> Recipe {
+    let mut rewarded = quickstart();
+    rewarded.training.iterations = 3;
+    rewarded.reward.model = RewardModel::Process;
+    rewarded.reward.select = Select::Top(2);
+    rewarded
+}
+
+/// With a temperature that is balanced by a reward model.
+fn balanced() -> Recipe {
+    let mut balanced = rewarded();
+    balanced.temperature.mode = TemperatureMode::Balanced;
+    balanced.temperature.maximise = Some(Maximise::RewardPass(2));
+    balanced
 }
 
 /// Keys of a recipe that change no stage, and why.
-pub(super) const WITHOUT_EFFECT: [(&str, &str); 18] = [
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 12] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
@@ -63,15 +80,9 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 18] = [
     ("run.checkpoint_every_secs", "how it is carried out"),
     ("policy.lora", "refused: no stage trains adapters yet"),
     ("data.benchmarks", "refused: no stage evaluates on benchmarks yet"),
-    ("reward.model", "trained ones are refused; a hook is called by the script's functions"),
-    ("reward.aggregate", "as `reward.model`"),
-    ("reward.training", "as `reward.model`"),
     ("prompts.variation", "refused but for `labelled`: no stage votes yet"),
     ("prompts.mix_at", "as `prompts.variation`"),
     ("prompts.pseudo_answer", "as `prompts.variation`"),
-    ("temperature.maximise", "refused: no stage balances yet"),
-    ("temperature.candidates", "as `temperature.maximise`"),
-    ("temperature.every", "as `temperature.maximise`"),
 ];
 
 pub(super) fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
@@ -98,6 +109,11 @@ pub(super) fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
         "answer",
         "solution",
         "outcome",
+        "line",
+        "soft",
+        "hard",
+        "base",
+        "warm-up",
         "adamw",
         "muon",
         "constant",

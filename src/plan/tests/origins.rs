@@ -35,13 +35,16 @@ fn every_option_of_every_kind_comes_from_a_key_or_from_its_place() {
             }
         }
     }
-    assert_eq!(kinds.len(), 9, "{kinds:?}");
+    assert_eq!(kinds.len(), 13, "{kinds:?}");
 }
 
 /// Keys that change which stages there are and how they are connected, and one that says which of
 /// two other keys has an effect.
-const OF_THE_GRAPH: [&str; 7] = [
+const OF_THE_GRAPH: [&str; 10] = [
     "temperature.mode",
+    "temperature.every",
+    "reward.training.from",
+    "reward.training.refresh_every",
     "training.iterations",
     "training.method",
     "warmup.enabled",

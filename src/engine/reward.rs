@@ -1,0 +1,174 @@
+//! A reward model: an architecture with a scalar head, which reads the stream after the final norm
+//! where steps end (Lightman et al. 2023; labels after Wang et al. 2024, Math-Shepherd).
+//!
+//! One forward pass over a prompt and its responses gives the scores of all their steps; what the
+//! responses have in common is read once.
+
+use super::{
+    models::Model,
+    nn::{Attend, Layout, Linear},
+    pack::{Inputs, PackError, check_readable, inputs},
+    weights::{Init, Parameters, Precision, Weights, WeightsError},
+};
+use crate::base::Seed;
+use tch::{Kind, Tensor};
+
+/// Standard deviation of a fresh head: scores begin near one half.
+const HEAD_DEVIATION: f64 = 0.02;
+
+/// The scalar head that makes a reward model of a model; always of 32 bits.
+pub struct RewardHead {
+    linear: Linear,
+    parameters: Parameters,
+}
+
+/// A prompt and responses to it.
+#[derive(Clone, Debug)]
+pub struct Reading<'a> {
+    /// The prompt, with the image placeholders where images stand.
+    pub prompt: &'a [i64],
+    /// The images one after the other, RGB by rows, columns, channels, in -1..=1; empty if none.
+    pub pixels: &'a [f32],
+    /// What goes on from it, at least one.
+    pub responses: Vec<Continued<'a>>,
+}
+
+/// A response, and where it is scored.
+#[derive(Clone, Copy, Debug)]
+pub struct Continued<'a> {
+    /// Its tokens, at least one.
+    pub tokens: &'a [i64],
+    /// How many of them there are up to each place that is scored, at least 1.
+    pub ends: &'a [usize],
+}
+
+/// What a score is trained towards: `-(good ln p + bad ln (1 - p))`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target {
+    /// The weight of a good outcome.
+    pub good: f32,
+    /// The weight of a bad one.
+    pub bad: f32,
+}
+
+/// Readings as tensors.
+pub struct ReadingPack {
+    inputs: Inputs,
+    layout: Layout,
+    /// Where in the stream the head reads.
+    places: Tensor,
+    tokens: usize,
+}
+
+impl ReadingPack {
+    /// Packs readings for one pass.
+    ///
+    /// # Errors
+    /// For the first reading that the model cannot read.
+    pub fn new(model: &Model, readings: &[Reading<'_>]) -> Result<Self, PackError> {
+        let device = model.device();
+        let (mut streams, mut groups) = (Vec::new(), Vec::new());
+        let (mut positions, mut places) = (Vec::new(), Vec::new());
+        for (index, reading) in readings.iter().enumerate() {
+            let prompt = reading.prompt.len();
+            positions.extend(0..prompt as i64);
+            let mut stream = reading.prompt.to_vec();
+            for response in &reading.responses {
+                let whole = [reading.prompt, response.tokens].concat();
+                check_readable(model, index, &whole, reading.pixels, 0)?;
+                let start = positions.len();
+                places.extend(response.ends.iter().map(|&end| (start + end - 1) as i64));
+                positions.extend((prompt..whole.len()).map(|at| at as i64));
+                stream.extend_from_slice(response.tokens);
+            }
+            groups.push((prompt, reading.responses.iter().map(|it| it.tokens.len()).collect()));
+            streams.push((stream, reading.pixels));
+        }
+        let streams: Vec<(&[i64], &[f32])> =
+            streams.iter().map(|(stream, pixels)| (&stream[..], *pixels)).collect();
+        let tokens = positions.len();
+        let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
+        let inputs = Inputs { positions: on_device(&positions), ..inputs(model, &streams) };
+        let layout = Layout::branching(&groups, device);
+        Ok(Self { inputs, layout, places: on_device(&places), tokens })
+    }
+
+    /// Tokens of the stream.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+}
+
+impl RewardHead {
+    /// A fresh head for a model.
+    pub fn fresh(model: &Model, seed: Seed) -> Self {
+        let weights = Weights::random(seed, Precision::F32, model.device());
+        Self::of_weights(model, weights).expect("fresh weights have every tensor")
+    }
+
+    /// The head in the bytes of a safetensors file; `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// When the bytes are no safetensors file, or hold no head of the model's width.
+    pub fn from_bytes(model: &Model, bytes: &[u8], name: &str) -> Result<Self, WeightsError> {
+        let weights = Weights::from_bytes(bytes, name, Precision::F32, model.device())?;
+        Self::of_weights(model, weights)
+    }
+
+    fn of_weights(model: &Model, weights: Weights) -> Result<Self, WeightsError> {
+        let place = weights.root() / "reward_head";
+        let linear = Linear::with_bias(&place, model.width(), 1, Init::Normal(HEAD_DEVIATION));
+        drop(place);
+        Ok(Self { linear, parameters: weights.finish()? })
+    }
+
+    /// Its tensors, `reward_head.weight` and `reward_head.bias`.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// What the head says, before the sigmoid, in the order of readings, responses and ends.
+    fn logits(&self, model: &Model, pack: &ReadingPack) -> Tensor {
+        let stream = model.forward(&pack.inputs, &mut Attend::Packed(&pack.layout));
+        let read = model.normed(&stream.index_select(0, &pack.places));
+        self.linear.forward(&read.to_kind(Kind::Float)).squeeze_dim(-1)
+    }
+
+    /// The probabilities of being good, in the order of readings, responses and ends.
+    pub fn scores(&self, model: &Model, pack: &ReadingPack) -> Vec<f32> {
+        let scores = tch::no_grad(|| self.logits(model, pack).sigmoid());
+        let mut values = vec![0.0; scores.numel()];
+        let count = values.len();
+        scores.to_device(tch::Device::Cpu).contiguous().copy_data(&mut values, count);
+        values
+    }
+
+    /// The sum of the losses divided by `denominator`; gradients are added to those of the
+    /// parameters. `targets` are in the order of readings, responses and ends. The result may be
+    /// infinite or not a number; whoever steps has to look.
+    pub fn backward(
+        &self,
+        model: &Model,
+        pack: &ReadingPack,
+        targets: &[Target],
+        denominator: f64,
+    ) -> f64 {
+        let loss = self.loss(model, pack, targets) / denominator;
+        loss.backward();
+        loss.double_value(&[])
+    }
+
+    fn loss(&self, model: &Model, pack: &ReadingPack, targets: &[Target]) -> Tensor {
+        let logits = self.logits(model, pack);
+        let weights = |of: fn(&Target) -> f32| {
+            let weights: Vec<f32> = targets.iter().map(of).collect();
+            Tensor::from_slice(&weights).to_device(model.device())
+        };
+        let good = weights(|it| it.good) * (-&logits).softplus();
+        let bad = weights(|it| it.bad) * logits.softplus();
+        (good + bad).sum(None)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! `label`: Monte Carlo labels of steps.
+//!
+//! From the end of each step but the last the policy completes the response several times; the share
+//! of completions that reach the right answer is the step's label. The last step's is whether the
+//! answer is right. Equal beginnings of responses to one prompt are completed once, and their noise
+//! depends on what they say, so that no label depends on which other rollouts were drawn.
+//!
+//! Left out: the exact step checker. A label knows answers, never right steps.
+
+use super::failure::failed;
+use super::policy::{Policy, Resident, write_metrics};
+use super::prompts::Prompts;
+use super::rollout::{Draw, is_right};
+use super::verifier::{by_id, ends, sample_of, step_rule};
+use crate::base::Seed;
+use crate::data::table::{self, Rollout, StepLabel};
+use crate::data::{Sample, pixels};
+use crate::engine::{self, Device, Finish, Prompt, Settings, generate};
+use crate::event::Unit;
+use crate::plan::{Label, Port};
+use crate::rewards::{Extraction, mean};
+use crate::run::{Context, Stop};
+use rand::seq::SliceRandom as _;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Prefixes that are completed between two checkpoints.
+const PREFIXES_AT_ONCE: usize = 2048;
+
+/// The beginning of a response: prompt and tokens. Equal ones are one.
+type Prefix<'a> = (u64, &'a [u32]);
+
+pub(super) fn run(
+    options: &Label,
+    (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
+    context: &Context<'_>,
+) -> Result<(), Stop> {
+    let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
+    let samples = prompts.samples(context.input(Port::Prompts)?, "train")?;
+    let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
+    let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
+    rollouts.retain(|rollout| policy.can_read(&rollout.tokens));
+    let rollouts = drawn(&rollouts, options);
+    let rule = step_rule(&options.steps)?;
+    let steps: Vec<Vec<usize>> = rollouts
+        .iter()
+        .map(|rollout| ends(policy, &rollout.tokens, &rule))
+        .collect::<Result<_, _>>()?;
+    let mut right: BTreeMap<Prefix<'_>, u32> = BTreeMap::new();
+    for (rollout, ends) in rollouts.iter().zip(&steps) {
+        for &end in &ends[..ends.len() - 1] {
+            right.insert((rollout.prompt, &rollout.tokens[..end]), 0);
+        }
+    }
+    let tokens = complete(&mut right, policy, &by_id(&samples), options, context)?;
+
+    let mut labels = Vec::new();
+    for (rollout, ends) in rollouts.iter().zip(&steps) {
+        for (step, &end) in ends.iter().enumerate() {
+            let (completions, right) = match step + 1 == ends.len() {
+                true => (1, u32::from(rollout.correct)),
+                false => (options.completions, right[&(rollout.prompt, &rollout.tokens[..end])]),
+            };
+            let Rollout { prompt, sample, .. } = **rollout;
+            let (step, end) = (step as u32, end as u32);
+            labels.push(StepLabel { prompt, sample, step, end, completions, right });
+        }
+    }
+    context.results().write("labels.parquet", &table::encode(&labels).map_err(failed)?)?;
+    let completed = labels.iter().filter(|label| label.completions > 1);
+    let correct = rollouts.iter().filter(|rollout| rollout.correct).count();
+    write_metrics(
+        context,
+        &json!({
+            "rollouts": rollouts.len(),
+            "steps": labels.len(),
+            "prefixes": right.len(),
+            "samples": right.len() * options.completions as usize,
+            "tokens": tokens,
+            "mean_share": mean(completed.map(StepLabel::share)),
+            "mean_correct": (!rollouts.is_empty()).then(|| correct as f64 / rollouts.len() as f64),
+        }),
+    )
+}
+
+/// Rollouts drawn at random, in their order.
+fn drawn<'a>(rollouts: &'a [Rollout], options: &Label) -> Vec<&'a Rollout> {
+    let mut places: Vec<usize> = (0..rollouts.len()).collect();
+    if options.rollouts > 0 {
+        places.shuffle(&mut Seed(options.seed).named("rollouts").generator());
+        places.truncate(options.rollouts as usize);
+        places.sort_unstable();
+    }
+    places.into_iter().map(|place| &rollouts[place]).collect()
+}
+
+/// Counts, of each prefix, the completions that reach the right answer; gives the tokens drawn. A
+/// killed stage goes on at the first part that it has not kept.
+fn complete(
+    right: &mut BTreeMap<Prefix<'_>, u32>,
+    policy: &Policy,
+    samples: &BTreeMap<u64, &Sample>,
+    options: &Label,
+    context: &Context<'_>,
+) -> Result<u64, Stop> {
+    let prefixes: Vec<Prefix<'_>> = right.keys().copied().collect();
+    let total = (prefixes.len() * options.completions as usize) as u64;
+    let mut all_tokens = 0;
+    for (part, prefixes) in prefixes.chunks(PREFIXES_AT_ONCE).enumerate() {
+        let name = format!("part-{part:05}.json");
+        let kept =
+            context.work().read(&name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let (counts, tokens): (Vec<u32>, u64) = match kept {
+            Some(kept) => kept,
+            None => {
+                let before = part * PREFIXES_AT_ONCE * options.completions as usize;
+                let counted = counts(prefixes, policy, samples, options, &|done: usize| {
+                    context.progress((before + done) as u64, total, Unit::Samples, &[]);
+                    context.cancelled()
+                })?;
+                let bytes = super::failure::json(&counted);
+                context.work().write(&name, &bytes)?;
+                counted
+            }
+        };
+        all_tokens += tokens;
+        right.extend(prefixes.iter().copied().zip(counts));
+    }
+    Ok(all_tokens)
+}
+
+/// Completes some prefixes; `report` is told of completions and says whether to stop.
+fn counts(
+    prefixes: &[Prefix<'_>],
+    policy: &Policy,
+    samples: &BTreeMap<u64, &Sample>,
+    options: &Label,
+    report: &dyn Fn(usize) -> bool,
+) -> Result<(Vec<u32>, u64), Stop> {
+    let mut prompts = Vec::with_capacity(prefixes.len());
+    for &(id, prefix) in prefixes {
+        let sample = sample_of(samples, id)?;
+        let mut tokens = policy.prompt_tokens(&sample.question)?;
+        tokens.extend(prefix.iter().map(|&token| i64::from(token)));
+        let pixels = pixels::channels_last(&sample.image);
+        prompts.push(Prompt { id: name_of(id, prefix), tokens, pixels });
+    }
+    let draw = Draw {
+        samples: options.completions,
+        temperature: options.temperature,
+        seed: Seed(options.seed),
+        ..Draw::greedy(options.max_new_tokens)
+    };
+    let settings: Settings = draw.settings(policy);
+    let stop = std::cell::Cell::new(false);
+    let mut progress = |it: engine::Progress| stop.set(report(it.responses));
+    let generated = generate(&policy.model, &prompts, &settings, &mut progress, &|| stop.get())
+        .map_err(failed)?;
+    if generated.stopped {
+        return Err(Stop::Cancelled);
+    }
+    let (mut counts, mut tokens) = (Vec::with_capacity(prefixes.len()), 0);
+    let completions = generated.responses.chunks(options.completions as usize);
+    for (&(id, prefix), completions) in prefixes.iter().zip(completions) {
+        let sample = sample_of(samples, id)?;
+        let mut right = 0;
+        for completion in completions {
+            tokens += completion.tokens.len() as u64;
+            right += u32::from(reaches(policy, sample, prefix, completion, options)?);
+        }
+        counts.push(right);
+    }
+    Ok((counts, tokens))
+}
+
+/// Whether a prefix with its completion is a response with the right answer.
+fn reaches(
+    policy: &Policy,
+    sample: &Sample,
+    prefix: &[u32],
+    completion: &engine::Response,
+    options: &Label,
+) -> Result<bool, Stop> {
+    let completed = completion.tokens.iter().map(|&token| token as u32);
+    let tokens: Vec<u32> = prefix.iter().copied().chain(completed).collect();
+    // The policy could not have drawn more than that from the prompt.
+    let fits = tokens.len() <= options.max_new_tokens as usize;
+    let text = policy.tokenizer.decode(&tokens).map_err(failed)?;
+    let ended = fits && completion.finish == Finish::Stop;
+    Ok(is_right(Extraction::AnswerWord.answer(&text, ended).as_deref(), sample))
+}
+
+/// The name of a prefix, on which its noise depends: a function of what it says.
+fn name_of(prompt: u64, prefix: &[u32]) -> u64 {
+    prefix.iter().fold(Seed(prompt), |name, &token| name.nth(u64::from(token))).0
+}

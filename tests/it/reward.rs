@@ -1,0 +1,199 @@
+//! Reward models: labels, training, scores and what is selected by them, on the smallest recipe.
+
+use crate::interruption::{has_left, kill, wait_until};
+use crate::sandbox::{GROUND, Sandbox, assert_same};
+use mstar::data::table::{self, Choice, ResponseScores, Rollout, StepLabel};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::LazyLock;
+
+/// A process reward model, as small as can be, and one iteration that selects by it.
+const REWARDED: &str = r#"format = 1
+name = "rewarded"
+extends = "tiny.toml"
+
+[training]
+interval = 0.1
+iterations = 1
+steps_per_iteration = 2
+
+[exploration]
+samples = 4
+
+[reward]
+model = "process"
+select = { top = 1 }
+steps = { separator = ";" }
+
+[reward.training]
+prompts = 30
+samples = 2
+labels = 48
+completions = 3
+held_out = 0.4
+epochs = 4
+batch_size = 4
+learning_rate = 1e-3
+
+[evaluation]
+pass_samples = 0
+
+[control]
+equal_steps = false
+
+[run]
+checkpoint_every_secs = 0
+"#;
+const RUN: &[&str] = &["run", "rewarded.toml"];
+
+/// With a policy and prompts to begin with.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_only(GROUND);
+    // The control of the smallest recipe has data of its own choice, which means nothing here.
+    let tiny = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
+    sandbox.write("tiny.toml", tiny.replace("data = \"warmup\"\n", ""));
+    sandbox.write("rewarded.toml", REWARDED);
+    sandbox
+}
+
+/// Where [`REWARDED`] was carried out undisturbed.
+fn rewarded() -> &'static Sandbox {
+    static REWARDED: LazyLock<Sandbox> = LazyLock::new(|| {
+        let sandbox = sandbox();
+        sandbox.mstar(RUN).exits(0);
+        sandbox
+    });
+    &REWARDED
+}
+
+fn rows<R: table::Row>(sandbox: &Sandbox, stage: &str, file: &str) -> Vec<R> {
+    table::decode(&fs::read(sandbox.artifact_of(stage).join(file)).unwrap()).unwrap()
+}
+
+fn metrics(sandbox: &Sandbox, stage: &str) -> Value {
+    let bytes = fs::read(sandbox.artifact_of(stage).join("metrics.json")).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Whether a response ends its steps where it should: after each semicolon, and at its end.
+fn assert_cut_at_semicolons(labels: &[&StepLabel], rollout: &Rollout) {
+    let words: Vec<&str> = rollout.response.split(' ').collect();
+    let (last, others) = labels.split_last().unwrap();
+    assert!(others.iter().all(|label| words[label.end as usize - 1] == ";"), "{rollout:?}");
+    assert_eq!(last.end as usize, rollout.tokens.len());
+    assert_eq!((last.completions, last.right), (1, u32::from(rollout.correct)));
+}
+
+#[test]
+fn steps_are_labelled_learned_scored_and_selected_by() {
+    let sandbox = rewarded();
+    let rollouts: Vec<Rollout> = rows(sandbox, "reward explore", "rollouts.parquet");
+    let labels: Vec<StepLabel> = rows(sandbox, "label", "labels.parquet");
+    let mut by_response: BTreeMap<(u64, u32), Vec<&StepLabel>> = BTreeMap::new();
+    for label in &labels {
+        assert!(label.right <= label.completions);
+        by_response.entry((label.prompt, label.sample)).or_default().push(label);
+    }
+    assert_eq!(by_response.len(), 48);
+    let mut prefixes: BTreeMap<(u64, &[u32]), BTreeSet<u32>> = BTreeMap::new();
+    for rollout in &rollouts {
+        let Some(labels) = by_response.get(&(rollout.prompt, rollout.sample)) else { continue };
+        assert_cut_at_semicolons(labels, rollout);
+        for label in &labels[..labels.len() - 1] {
+            assert_eq!(label.completions, 3);
+            let prefix = (rollout.prompt, &rollout.tokens[..label.end as usize]);
+            prefixes.entry(prefix).or_default().insert(label.right);
+        }
+    }
+    // Equal beginnings were completed once.
+    assert!(prefixes.values().all(|labels| labels.len() == 1));
+    assert_eq!(metrics(sandbox, "label")["prefixes"], prefixes.len());
+    assert!(labels.iter().any(|it| it.completions == 3 && it.right > 0), "nothing was reached");
+
+    let reward = metrics(sandbox, "train reward");
+    assert!(reward["loss_first"].as_f64() > reward["loss_last"].as_f64(), "{reward}");
+    assert_eq!(reward["samples"].as_u64().unwrap() + reward["held_out"].as_u64().unwrap(), 48);
+    assert!(sandbox.artifact_of("train reward").join("reward_head.safetensors").exists());
+
+    let scores: Vec<ResponseScores> = rows(sandbox, "score 1", "scores.parquet");
+    let rollouts: Vec<Rollout> = rows(sandbox, "explore 1", "rollouts.parquet");
+    let choices: Vec<Choice> = rows(sandbox, "select 1", "choices.parquet");
+    assert_eq!(scores.len(), rollouts.len());
+    let mut best: BTreeMap<u64, (f32, u32)> = BTreeMap::new();
+    for (rollout, scored) in rollouts.iter().zip(&scores) {
+        assert_eq!((rollout.prompt, rollout.sample), (scored.prompt, scored.sample));
+        assert!(scored.steps.iter().all(|score| *score > 0.0 && *score < 1.0), "{scored:?}");
+        assert_eq!(scored.score, scored.steps.iter().copied().fold(1.0, f32::min));
+        if rollout.correct && best.get(&rollout.prompt).is_none_or(|it| scored.score > it.0) {
+            best.insert(rollout.prompt, (scored.score, rollout.sample));
+        }
+    }
+    let kept = choices.iter().filter(|it| it.verdict == "kept").map(|it| (it.prompt, it.sample));
+    let best: BTreeSet<(u64, u32)> = best.into_iter().map(|(id, (_, at))| (id, at)).collect();
+    assert!(best.len() > 3 && best.iter().any(|(_, sample)| *sample > 0), "{best:?}");
+    assert_eq!(kept.collect::<BTreeSet<_>>(), best);
+}
+
+#[test]
+fn rollouts_are_shown_with_the_scores_of_their_steps() {
+    let sandbox = rewarded();
+    let asked = ["rollouts", "--stage", "explore 1", "--format", "json"];
+    let walk = sandbox.mstar(&asked).exits(0).json();
+    let scores: Vec<ResponseScores> = rows(sandbox, "score 1", "scores.parquet");
+    let first = &walk["prompts"][0]["responses"][0];
+    let shown = first["steps"].as_array().unwrap();
+    let scored = &scores[0].steps;
+    assert_eq!(shown.len() + 1, scored.len(), "{first}");
+    for (step, score) in shown.iter().zip(scored) {
+        assert_eq!(step["score"].as_f64(), Some(f64::from(*score)), "{first}");
+    }
+}
+
+#[test]
+fn a_report_says_how_well_a_reward_model_ranks() {
+    let sandbox = rewarded();
+    let text = sandbox.mstar(&["report"]).exits(0).stdout;
+    assert!(text.contains("reward model, on prompts that were held out"), "{text}");
+    assert!(text.contains("good and bad steps"), "{text}");
+    let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+    let places = &report["members"][0]["reward_models"][0]["places"];
+    let measured = &metrics(sandbox, "train reward")["places"];
+    assert_eq!((&places["auc"], &places["interval"]), (&measured["auc"], &measured["interval"]));
+    let page = fs::read_to_string(sandbox.store().join("run-v1/rewarded-1/report.html")).unwrap();
+    assert!(page.contains("ROC and reliability of the reward model"));
+    // The exploration that the model learned from is none of the evolution's.
+    let explored = page.contains("responses (") && !page.contains("NaN");
+    assert!(explored, "the page tells what was explored");
+}
+
+#[test]
+fn a_killed_reward_model_is_trained_to_the_same_bytes() {
+    let sandbox = sandbox();
+    let mut run = sandbox.start(RUN, None);
+    wait_until(&mut run, || has_left(&sandbox, "train reward", "checkpoint.json"));
+    assert!(kill(&mut run, true));
+    sandbox.mstar(RUN).exits(0);
+    assert_same(&sandbox.artifacts(), &rewarded().artifacts());
+}
+
+#[test]
+fn an_outcome_model_reads_the_end_and_a_threshold_selects() {
+    let sandbox = sandbox();
+    let outcome = REWARDED
+        .replace("\"process\"", "\"outcome\"")
+        .replace("{ top = 1 }", "{ above = 0.2 }")
+        .replace("steps = { separator = \";\" }\n", "")
+        .replace("labels = 48\ncompletions = 3\n", "");
+    sandbox.write("rewarded.toml", outcome);
+    sandbox.mstar(RUN).exits(0);
+    let scores: Vec<ResponseScores> = rows(&sandbox, "score 1", "scores.parquet");
+    let choices: Vec<Choice> = rows(&sandbox, "select 1", "choices.parquet");
+    for (choice, scored) in choices.iter().zip(&scores) {
+        assert_eq!(scored.steps, [scored.score]);
+        assert!(choice.verdict != "kept" || scored.score > 0.2, "{choice:?} {scored:?}");
+        assert!(choice.verdict != "low-score" || scored.score <= 0.2, "{choice:?} {scored:?}");
+    }
+    assert!(choices.iter().any(|choice| choice.verdict == "kept"));
+    assert_eq!(metrics(&sandbox, "train reward")["samples"].as_u64().map(|it| it > 20), Some(true));
+}
