@@ -151,7 +151,7 @@ impl Pivot {
         outcomes: Outcomes<'_>,
     ) -> Result<Self, TableFault> {
         let axes = axes(&study.members);
-        let (rows, columns, over) = sides(&axes, spec)?;
+        let (rows, columns, over) = sides(&study.members, &axes, spec)?;
         let names = match spec.values.is_empty() {
             true => Self::default_spec(study).values,
             false => spec.values.clone(),
@@ -456,7 +456,7 @@ fn axes(members: &[Member]) -> Vec<String> {
 /// Rows, columns and what is averaged over.
 type Sides = (Vec<String>, Vec<String>, Vec<String>);
 
-fn sides(axes: &[String], spec: &TableSpec) -> Result<Sides, TableFault> {
+fn sides(members: &[Member], axes: &[String], spec: &TableSpec) -> Result<Sides, TableFault> {
     let mut named: Vec<&String> = Vec::new();
     for key in spec.rows.iter().chain(&spec.columns).chain(&spec.over) {
         let is_axis = axes.contains(key);
@@ -472,8 +472,27 @@ fn sides(axes: &[String], spec: &TableSpec) -> Result<Sides, TableFault> {
     }
     let over = spec.over.iter().filter(|key| axes.contains(key)).cloned().collect();
     let rest = axes.iter().filter(|axis| !named.contains(axis));
-    let rows = spec.rows.iter().chain(rest).cloned().collect();
+    let mut rows = spec.rows.clone();
+    for axis in rest {
+        let placed: Vec<&String> = rows.iter().chain(&spec.columns).collect();
+        if !follows(members, axis, &placed) {
+            rows.push(axis.clone());
+        }
+    }
     Ok((rows, spec.columns.clone(), over))
+}
+
+/// Whether the value of an axis is known from those of others, as what a `[[member]]` sets is from its
+/// name.
+fn follows(members: &[Member], axis: &str, placed: &[&String]) -> bool {
+    let mut known = BTreeMap::new();
+    !placed.is_empty()
+        && members.iter().all(|member| {
+            let of = placed.iter().map(|key| member.values.get(*key).cloned().unwrap_or_default());
+            let of = Value::from(of.collect::<Vec<Value>>()).to_string();
+            let value = member.values.get(axis);
+            *known.entry(of).or_insert(value) == value
+        })
 }
 
 /// A member's name without the parts of some axes: `a=1,seed=2` without `seed` is `a=1`.

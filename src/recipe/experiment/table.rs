@@ -15,7 +15,8 @@ pub(super) const KEYS: [&str; 5] = ["rows", "columns", "values", "over", "baseli
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TableSpec {
     /// Axes of which each combination is a row: dotted keys of the recipe, or `member` for the
-    /// names of explicit members. Those on neither side and not averaged over are rows too.
+    /// names of explicit members. Those on neither side and not averaged over are rows too, unless
+    /// their values follow from those that are.
     pub rows: Vec<String>,
     /// Axes of which each combination is a column; below it stand the values.
     pub columns: Vec<String>,
@@ -45,23 +46,18 @@ pub(super) struct WrittenTable {
 }
 
 impl WrittenTable {
-    /// The table with its gaps filled: `seed` is averaged over, axes that stand nowhere are rows.
+    /// The table with `seed` averaged over where nothing is said of it.
     pub(super) fn complete(&self, axes: &[&str]) -> Option<TableSpec> {
         self.span.as_ref()?;
         let words = |words: &[Word]| words.iter().map(|word| word.0.clone()).collect::<Vec<_>>();
         let mut over = words(self.over.as_deref().unwrap_or_default());
         let columns = words(&self.columns);
-        let mut rows = words(&self.rows);
+        let rows = words(&self.rows);
         if self.over.is_none()
             && axes.contains(&"seed")
             && ![&rows, &columns].iter().any(|it| it.iter().any(|key| key == "seed"))
         {
             over.push("seed".to_owned());
-        }
-        for axis in axes {
-            if ![&rows, &columns, &over].iter().any(|list| list.iter().any(|key| key == axis)) {
-                rows.push((*axis).to_owned());
-            }
         }
         let baseline = self.baseline.as_ref().map(|word| word.0.clone());
         Some(TableSpec { rows, columns, values: words(&self.values), over, baseline })
