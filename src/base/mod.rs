@@ -10,7 +10,7 @@ mod nearest;
 mod seed;
 mod units;
 
-pub use digest::{Digest, Key, digest_of_json};
+pub use digest::{Digest, DigestWriter, Key, digest_of_json};
 pub use fault::{Failure, Fault, Faults, Hint, Place, Source};
 pub use nearest::did_you_mean;
 pub use seed::Seed;

@@ -1,5 +1,9 @@
 //! What can be typed. A contract: scripts rely on these names.
 
+mod sharing;
+
+pub(crate) use sharing::{Bundle, Lock, Reproduce, Verify};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -31,7 +35,7 @@ pub(crate) enum Command {
     Show(Show),
     /// List the runs in the store.
     List(List),
-    /// Compare two recipes, runs or members: values, stages, metrics.
+    /// Compare two recipes, runs, bundles or members: values, stages, metrics.
     Diff(Diff),
     /// Walk through samples: picture, question, responses, what was kept and why.
     Rollouts(Rollouts),
@@ -39,6 +43,14 @@ pub(crate) enum Command {
     Index(Index),
     /// Show what happened in a run (default: the latest).
     Report(Report),
+    /// Write a run into one archive that somebody else can verify and reproduce.
+    Bundle(Bundle),
+    /// Check a bundle without running anything: digests, stages, metrics.
+    Verify(Verify),
+    /// Run what a bundle holds and say, metric by metric, whether it agrees.
+    Reproduce(Reproduce),
+    /// Pin everything that decides the result of a recipe.
+    Lock(Lock),
     /// Ask a model one question about one image.
     Sample(Sample),
     /// Look at data.
@@ -256,7 +268,7 @@ pub(crate) struct Index {
 /// Arguments of `diff`.
 #[derive(Args, Debug)]
 pub(crate) struct Diff {
-    /// A recipe file, a run, or a member of one as `RUN/MEMBER`.
+    /// A recipe file, a bundle, a run, or a member of one as `RUN/MEMBER`.
     #[arg(value_name = "A")]
     pub(crate) before: String,
     /// What it is compared with.

@@ -151,6 +151,16 @@ impl Asked {
         &self.file.name
     }
 
+    /// The members with what each resolved to.
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The scripts that members name: path and text.
+    pub(crate) fn scripts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.scripts.iter().map(|(path, script)| (path.as_str(), script.text.as_str()))
+    }
+
     /// The text of the file, as it was given.
     pub(crate) fn text(&self) -> &str {
         &self.file.text

@@ -1,11 +1,13 @@
-//! Two recipes, runs or members side by side: values, stages, metrics.
+//! Two recipes, runs, bundles or members side by side: values, stages, metrics.
 
 use super::arguments::Over;
 use super::asked::Asked;
 use super::exit::Trouble;
+use super::files;
 use super::planning::{find_named, find_run, of_store};
 use super::recorded::{self, RecordedValue};
 use super::rollouts::{planned, read};
+use super::sharing::Opened;
 use crate::base::{Key, Seed};
 use crate::data::table::Rollout;
 use crate::event::Record;
@@ -58,14 +60,17 @@ pub(crate) struct SideMember {
 }
 
 impl Side {
-    /// Reads a recipe or experiment file, a run, or a member of one.
+    /// Reads a recipe or experiment file, a bundle, a run, or a member of one.
     pub(crate) fn read(store: &Path, what: &str) -> Result<Self, Trouble> {
         let path = Path::new(what);
         let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
-        if path.is_file() && ["tar", "zst", "gz", "zip", "mstar"].contains(&extension) {
-            return Err(no_bundles(what));
+        if extension == "toml" {
+            return Self::of_file(path);
         }
-        if extension == "toml" || path.is_file() {
+        if extension == "mstar" || files::is_compressed(path) {
+            return Self::of_bundle(path);
+        }
+        if path.is_file() {
             return Self::of_file(path);
         }
         let (run, member) =
@@ -75,7 +80,10 @@ impl Side {
             Some(member) => side.narrowed(member),
             None => Ok(side),
         }) {
-            Err(_) if path.is_dir() => Err(no_bundles(what)),
+            Err(_) if path.is_dir() => Err(Trouble::wrong(
+                format!("`{what}` is a folder"),
+                "name a recipe file, a bundle, a run (`mstar list`), or `RUN/MEMBER`",
+            )),
             side => side,
         }
     }
@@ -115,20 +123,24 @@ impl Side {
             Err(Trouble::Said { message, .. }) => (Graph::default(), Vec::new(), Some(message)),
             Err(faults) => return Err(faults),
         };
-        let mut members: Vec<SideMember> = summaries.iter().map(SideMember::planned).collect();
-        for measured in &study.members {
-            let at = members.iter().position(|it| it.name == measured.name);
-            let at = at.unwrap_or_else(|| {
-                let (name, values) = (measured.name.clone(), serde_json::Map::new());
-                members.push(SideMember::planned(&MemberSummary { name, values }));
-                members.len() - 1
-            });
-            members[at].metrics = recorded::metrics(measured);
-            members[at].measured = Some(measured.clone());
-        }
+        let members = SideMember::measured(&summaries, &study);
         let name = run.id().to_owned();
         let values = recorded::values(&resolved);
         Ok(Self { name, members, problem, values, graph, stages, store: Some(store) })
+    }
+
+    /// A bundle holds no answers, so that its metrics are compared by their intervals.
+    fn of_bundle(path: &Path) -> Result<Self, Trouble> {
+        let Opened { planned, study, resolved, .. } = Opened::read(path)?;
+        Ok(Self {
+            name: path.display().to_string(),
+            members: SideMember::measured(&planned.members, &study),
+            problem: None,
+            values: recorded::values(&resolved),
+            graph: planned.graph,
+            stages: planned.stages,
+            store: None,
+        })
     }
 
     fn values_of(&self, member: &SideMember) -> BTreeMap<String, RecordedValue> {
@@ -198,13 +210,22 @@ impl SideMember {
         let MemberSummary { name, values } = summary.clone();
         Self { name, axes: values, metrics: Vec::new(), measured: None }
     }
-}
 
-fn no_bundles(what: &str) -> Trouble {
-    Trouble::wrong(
-        format!("`{what}` cannot be compared: bundles are not built yet"),
-        "name a recipe file, a run (`mstar list`), or `RUN/MEMBER`",
-    )
+    /// Those that were planned, and those that only the log knows, with what was measured of each.
+    fn measured(planned: &[MemberSummary], study: &Study) -> Vec<Self> {
+        let mut members: Vec<Self> = planned.iter().map(Self::planned).collect();
+        for measured in &study.members {
+            let at = members.iter().position(|it| it.name == measured.name);
+            let at = at.unwrap_or_else(|| {
+                let (name, values) = (measured.name.clone(), serde_json::Map::new());
+                members.push(Self::planned(&MemberSummary { name, values }));
+                members.len() - 1
+            });
+            members[at].metrics = recorded::metrics(measured);
+            members[at].measured = Some(measured.clone());
+        }
+        members
+    }
 }
 
 /// What two members have and have not in common.

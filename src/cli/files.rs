@@ -114,6 +114,50 @@ pub(crate) fn read_json(path: &Path) -> Result<String, Fault> {
     Ok(source.text.to_string())
 }
 
+/// Longest lock that is read: one of an experiment names every stage of every member.
+const LONGEST_LOCK: u64 = 256 << 20;
+
+/// Reads a lock.
+pub(crate) fn read_lock(path: &Path) -> Result<String, Fault> {
+    let hint = "`mstar lock` writes one beside its recipe";
+    let source = read_within(path, LONGEST_LOCK, hint).map_err(|(message, hint)| Fault {
+        code: "unreadable-file",
+        message: format!("`{}` {message}", path.display()),
+        hint: Some(hint),
+        place: None,
+    })?;
+    Ok(source.text.to_string())
+}
+
+/// Whether a file begins as what is compressed, whatever it is called.
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut start = [0; 4];
+    let read = path.is_file()
+        && fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok());
+    read && crate::bundle::is_compressed(&start)
+}
+
+/// Opens a bundle, whose reader holds it to limits.
+pub(crate) fn open_bundle(path: &Path) -> Result<fs::File, Fault> {
+    let fault = |message: &str, hint: &str| Fault {
+        code: "unreadable-file",
+        message: format!("`{}` {message}", path.display()),
+        hint: Some(hint.to_owned()),
+        place: None,
+    };
+    match fs::metadata(path) {
+        Ok(about) if about.is_dir() => Err(fault("is a folder", "name a bundle")),
+        Ok(about) if !about.is_file() => Err(fault("is no regular file", "name a bundle")),
+        Ok(_) => fs::File::open(path)
+            .map_err(|error| fault(&format!("cannot be read: {error}"), "check its permissions")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(fault("does not exist", "`mstar bundle RUN` makes one"))
+        }
+        Err(error) => Err(fault(&format!("cannot be read: {error}"), "check its permissions")),
+    }
+}
+
 /// Reads any file that a command names.
 #[cfg(feature = "torch")]
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Trouble> {

@@ -1,6 +1,6 @@
 //! Arguments, printer, progress, diagnostics, exit codes: what a person meets.
 //!
-//! May import: base, event, store, recipe, plan, hooks, data, run, stages, report.
+//! May import: base, bundle, event, store, recipe, plan, hooks, data, run, stages, report.
 //! Owns: standard output and standard error, and the exit code. Never: computes a result; whatever
 //! it shows was decided in another room.
 
@@ -11,6 +11,7 @@ mod comparison;
 mod conditions;
 mod exit;
 mod files;
+mod frozen;
 mod outcomes;
 mod planning;
 mod printer;
@@ -20,6 +21,7 @@ mod records;
 mod rollouts;
 mod samples;
 mod scripts;
+mod sharing;
 
 use arguments::{Arguments, Command};
 use clap::Parser as _;
@@ -76,6 +78,10 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Rollouts(rollouts) => commands::rollouts(rollouts, store, printer),
         Command::Index(index) => commands::index(index, store, printer),
         Command::Report(report) => commands::report(report, store, printer),
+        Command::Bundle(bundle) => commands::bundle(bundle, store, printer),
+        Command::Verify(verify) => commands::verify(verify, printer),
+        Command::Reproduce(reproduce) => commands::reproduce(reproduce, store, printer),
+        Command::Lock(lock) => commands::lock(lock, printer),
         Command::Data(data) => commands::data(data, printer),
         Command::Gc(gc) => commands::gc(gc, store, printer),
         Command::Schema(schema) => commands::schema(schema, printer),

@@ -3,10 +3,13 @@
 use super::asked::Asked;
 use super::exit::{Exit, Trouble};
 use super::files;
-use crate::base::Hint;
+use super::frozen::FrozenRecipes;
+use crate::base::{Hint, Key};
 use crate::data::{checkpoint, source::Source};
 use crate::event::{Event, Outcome, Record};
-use crate::plan::{EarlierStage, Facts, Graph, Known, Measured, MemberSummary, SourceFacts};
+use crate::plan::{
+    Branch, EarlierStage, Facts, Graph, Known, Measured, MemberSummary, Node, SourceFacts,
+};
 use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
@@ -48,7 +51,7 @@ pub(crate) fn facts() -> Facts {
 
 /// What a run freezes when it begins: the graph, its members, and each stage as a later plan
 /// compares with it. Going on with the run reads this and nothing else.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct PlannedGraph {
     /// The graph.
     pub(crate) graph: Graph,
@@ -69,6 +72,12 @@ pub(crate) struct PlannedGraph {
     /// How its stages are carried out.
     #[serde(default)]
     pub(crate) settings: recipe::Run,
+    /// What each member resolved to; empty in records of older versions.
+    #[serde(default)]
+    pub(crate) recipes: FrozenRecipes,
+    /// Texts of the scripts that the members name, by path.
+    #[serde(default)]
+    pub(crate) scripts: BTreeMap<String, String>,
 }
 
 impl PlannedGraph {
@@ -82,6 +91,11 @@ impl PlannedGraph {
             name: asked.name.clone(),
             file: asked.file_name().to_owned(),
             settings: asked.resolved.recipe.run.clone(),
+            recipes: FrozenRecipes::of(asked.members()),
+            scripts: asked
+                .scripts()
+                .map(|(path, text)| (path.to_owned(), text.to_owned()))
+                .collect(),
         }
     }
 }
@@ -245,13 +259,23 @@ pub(crate) fn find_named<'a, T>(
     }
 }
 
+/// The stage that made the policy that a member ends with.
+pub(crate) fn last_policy_of(graph: &Graph, member: &str) -> Option<Key> {
+    let is_policy = |node: &&Node| {
+        node.role.branch != Branch::Control
+            && matches!(node.stage.kind(), "train" | "import" | "pretrain")
+            && node.members.contains(member)
+    };
+    graph.nodes().filter(is_policy).last().map(|node| node.key)
+}
+
 /// The folder of the policy that a run ended with.
 #[cfg(feature = "torch")]
 pub(crate) fn last_policy(store: &Path, name: &str) -> Result<std::path::PathBuf, Trouble> {
     let (store, run) = find_run(store, Some(name))?;
     let planned = PlannedGraph::read(&run)?;
     let policies = planned.graph.nodes().filter(|node| {
-        node.role.branch != crate::plan::Branch::Control
+        node.role.branch != Branch::Control
             && matches!(node.stage.kind(), "train" | "import" | "pretrain")
     });
     let mut last = None;

@@ -74,6 +74,13 @@ pub struct Slot {
     pub threads: u32,
 }
 
+impl Slot {
+    /// `cpu` or `cuda`.
+    pub fn kind(&self) -> &str {
+        self.device.split(':').next().unwrap_or_default()
+    }
+}
+
 /// What this process may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resources {

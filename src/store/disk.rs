@@ -59,6 +59,29 @@ pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, bytes, Sync::Later)
 }
 
+/// The same for what is too large to be at hand: `fill` is given the file.
+///
+/// # Errors
+/// When it cannot be written, or `fill` fails.
+pub fn write_through(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<(), Error> {
+    use io::Write as _;
+    let unfinished = beside(path);
+    let fill_file = || {
+        let file = fs::File::create(&unfinished).at("create", path)?;
+        let mut file = io::BufWriter::new(file);
+        fill(&mut file).and_then(|()| file.flush()).at("write", path)?;
+        fs::rename(&unfinished, path).at("rename into place", path)
+    };
+    let written = fill_file();
+    if written.is_err() {
+        remove_file(&unfinished)?;
+    }
+    written
+}
+
 /// Makes the folder that a user asked for, and those above it.
 ///
 /// # Errors

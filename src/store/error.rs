@@ -34,6 +34,12 @@ pub enum Error {
         /// The path as given.
         path: PathBuf,
     },
+    /// A name for a new folder that something has.
+    #[error("`{}` is there already, and it is not an empty folder", path.display())]
+    NotEmpty {
+        /// The path as given.
+        path: PathBuf,
+    },
     /// Made by a later program, or not by this one at all.
     #[error(
         "the store `{}` has layout version `{found}`, and this mstar knows {known}",
@@ -117,6 +123,7 @@ impl Hint for Error {
             Self::NotAFolder { .. } | Self::NotAStore { .. } => {
                 Some("name a new or an empty folder with `--store` or `MSTAR_STORE`".into())
             }
+            Self::NotEmpty { .. } => Some("name one that is not there".into()),
             Self::Version { .. } => {
                 Some("use the mstar that made it, or another folder with `--store`".into())
             }
@@ -147,6 +154,7 @@ impl Error {
                     | io::ErrorKind::NotADirectory
             ),
             Self::NotAFolder { .. } | Self::NotAStore { .. } | Self::Version { .. } => true,
+            Self::NotEmpty { .. } => true,
             Self::NoSuchRun { .. } | Self::LivingRun { .. } | Self::BadName { .. } => true,
             Self::Altered { .. }
             | Self::NoSuchFile { .. }

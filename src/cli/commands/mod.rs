@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bundle;
 mod check;
 mod data;
 mod diff;
@@ -9,15 +10,19 @@ mod gc;
 mod hook;
 mod index;
 mod list;
+mod lock;
 mod plan;
 mod report;
+mod reproduce;
 mod rollouts;
 mod run;
 mod show;
 mod torch;
+mod verify;
 #[cfg(feature = "torch")]
 mod worker;
 
+pub(crate) use bundle::bundle;
 pub(crate) use check::check;
 pub(crate) use data::data;
 pub(crate) use diff::diff;
@@ -27,11 +32,14 @@ pub(crate) use gc::gc;
 pub(crate) use hook::hook;
 pub(crate) use index::index;
 pub(crate) use list::list;
+pub(crate) use lock::lock;
 pub(crate) use plan::plan;
 pub(crate) use report::report;
+pub(crate) use reproduce::reproduce;
 pub(crate) use rollouts::rollouts;
 pub(crate) use run::run;
 pub(crate) use show::show;
 pub(crate) use torch::hand_over;
+pub(crate) use verify::verify;
 #[cfg(feature = "torch")]
 pub(crate) use worker::{count_cuda_devices, sample, worker};

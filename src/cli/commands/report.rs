@@ -8,6 +8,7 @@ use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::recorded::{self, RecordedValue};
 use crate::cli::samples::samples;
+use crate::cli::sharing::Tables;
 use crate::recipe::TableSpec;
 use crate::report::{Extras, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json};
 use crate::store::{Run, Store};
@@ -63,6 +64,19 @@ pub(super) fn conclude(store: &Store, run: &Run, printer: Printer) -> Result<Str
     let text = summary(&told.study, Some(&table), Some(&path.display().to_string()));
     put_page(told, table, (store, runs), &path, printer)?;
     Ok(text)
+}
+
+/// What a run measured, and its report as a bundle holds it.
+pub(super) fn tables(
+    store: &Store,
+    run: &Run,
+    printer: Printer,
+) -> Result<(Study, Tables), Trouble> {
+    let told = Told::of(std::slice::from_ref(run), printer)?;
+    let table = told.table(store, &Table::default(), printer)?;
+    let json = format!("{:#}\n", to_json(&told.study, Some(&table)));
+    let markdown = table.to_markdown(&told.study.name);
+    Ok((told.study, Tables { json, markdown }))
 }
 
 /// The runs that were named, or the latest.

@@ -1,7 +1,6 @@
 //! `mstar run`: carries out what is missing, shows how far it is, and ends with the report.
 
 use super::report;
-use crate::base::Hint;
 use crate::cli::arguments::Run;
 use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
@@ -9,6 +8,7 @@ use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::progress::Progress;
 use crate::cli::records;
+use crate::cli::sharing::{self, Here, Opened, tell_disagreements};
 use crate::event::{Outcome, Versions};
 use crate::run::{self, Device, Interrupts, Options, Resources, Slot};
 use crate::store::{RunFiles, RunLog, Store};
@@ -16,19 +16,47 @@ use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
     let job = match &arguments.resume {
         Some(name) => Job::frozen(name, store_path)?,
         None => Job::asked(arguments, printer)?,
     };
-    let device: Device =
-        arguments.device.parse().map_err(|error: run::DeviceError| wrong(&error))?;
+    Ok(carry_out(arguments, job, store_path, printer)?.0)
+}
+
+/// This machine and the workers that it will have.
+pub(super) fn machine(
+    device: &str,
+    workers: Option<u32>,
+) -> Result<(Resources, Vec<Slot>), Trouble> {
+    let wrong = |error: run::DeviceError| Trouble::from_hint(&error, Exit::Wrong);
+    let device: Device = device.parse().map_err(wrong)?;
     let mut resources = Resources::detect();
     resources.cuda_devices = super::torch::usable_cuda_devices(resources.cuda_devices);
-    let slots = resources.slots(device, arguments.workers).map_err(|error| wrong(&error))?;
+    let slots = resources.slots(device, workers).map_err(wrong)?;
+    Ok((resources, slots))
+}
+
+/// Carries out a job and shows its report; returns how it ended and the run's name.
+pub(super) fn carry_out(
+    arguments: &Run,
+    job: Job,
+    store_path: &Path,
+    printer: Printer,
+) -> Result<(Exit, String), Trouble> {
+    let (resources, mut slots) = machine(&arguments.device, arguments.workers)?;
     let program = super::torch::worker_program()?;
     let store = Store::open(store_path).map_err(of_store)?;
     records::tell_unreadable(&store, printer)?;
+    let versions = versions(&resources);
+    if job.is_of_file {
+        let here = Here { versions: &versions, device: slots[0].kind() };
+        tell_disagreements(&job.planned, &here, printer)?;
+    }
+    // The number of threads decides the order of sums, and so the last bits.
+    let threads = job.threads.filter(|threads| *threads <= resources.cores);
+    for slot in slots.iter_mut().filter(|slot| slot.kind() == "cpu") {
+        slot.threads = threads.unwrap_or(slot.threads);
+    }
     let interrupts = Interrupts::install().map_err(|error| Trouble::Said {
         message: format!("Ctrl-C cannot be watched: {error}"),
         hint: None,
@@ -47,7 +75,7 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
     let options = Options {
         name: job.planned.name.clone(),
         recipe_file: job.planned.file.clone(),
-        versions: versions(&resources),
+        versions,
         machine: resources.machine(),
         slots,
         retries: arguments.retries.unwrap_or(wanted.retries),
@@ -62,18 +90,29 @@ pub(crate) fn run(arguments: &Run, store_path: &Path, printer: Printer) -> Resul
     let summary = run::run(graph, &store, log, &options, &mut |record| progress.see(record))
         .map_err(|run::RunError::Store(error)| of_store(error))?;
     let recorded = store.run(&summary.run).map_err(of_store)?;
-    printer.data(&report::conclude(&store, &recorded, printer)?)?;
-    Ok(match summary.outcome {
+    let report = report::conclude(&store, &recorded, printer)?;
+    match job.is_repeated {
+        true => printer.talk(report.trim_end()),
+        false => printer.data(&report)?,
+    }
+    let exit = match summary.outcome {
         Outcome::Done | Outcome::Stored => Exit::Done,
         Outcome::Failed => Exit::StageFailed,
         Outcome::Interrupted => Exit::Interrupted,
-    })
+    };
+    Ok((exit, summary.run))
 }
 
 /// What is to be carried out, and where that is recorded.
-struct Job {
+pub(super) struct Job {
     planned: PlannedGraph,
     record: Recorded,
+    /// Whether a file asks for it, so that a lock may lie beside.
+    is_of_file: bool,
+    /// Whether it repeats a run, so that its report is talk and the comparison is the data.
+    is_repeated: bool,
+    /// Threads of each worker on a processor, where they are to be those of another run.
+    threads: Option<u32>,
 }
 
 /// A record that is to be made, or the name of one to go on with.
@@ -90,7 +129,18 @@ impl Job {
         let planned = PlannedGraph::of(&asked, asked.graph()?);
         printer.notes(&asked.notes);
         let (text, resolved) = (asked.text().to_owned(), asked.to_toml());
-        Ok(Self { planned, record: Recorded::New { text, resolved } })
+        let record = Recorded::New { text, resolved };
+        Ok(Self { planned, record, is_of_file: true, is_repeated: false, threads: None })
+    }
+
+    /// What a bundle holds, which was unpacked to a folder.
+    pub(super) fn again(bundle: &Opened, folder: &Path) -> Self {
+        let mut planned = bundle.planned.clone();
+        planned.file = folder.join(sharing::RECIPE).display().to_string();
+        let (text, resolved) = (bundle.recipe.clone(), bundle.resolved.clone());
+        let record = Recorded::New { text, resolved };
+        let threads = bundle.threads();
+        Self { planned, record, is_of_file: false, is_repeated: true, threads }
     }
 
     /// What a run froze when it began; an empty name stands for the latest.
@@ -98,7 +148,8 @@ impl Job {
         let (_, run) = planning::find_run(store, Some(name).filter(|name| !name.is_empty()))?;
         let planned = PlannedGraph::read(&run)?;
         planning::log_of(&run)?;
-        Ok(Self { planned, record: Recorded::Old(run.id().to_owned()) })
+        let record = Recorded::Old(run.id().to_owned());
+        Ok(Self { planned, record, is_of_file: false, is_repeated: false, threads: None })
     }
 
     fn log(&self, store: &Store) -> Result<RunLog, Trouble> {

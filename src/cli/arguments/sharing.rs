@@ -1,0 +1,70 @@
+//! Arguments of the commands that hand a run over.
+
+use super::{Over, TextOrJson};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `bundle`.
+#[derive(Args, Debug)]
+pub(crate) struct Bundle {
+    /// The run (default: the latest).
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Where it goes (default: `RUN.mstar` here).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// With the policy that each member ended with.
+    #[arg(long)]
+    pub(crate) weights: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// The bundle.
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) format: TextOrJson,
+}
+
+/// Arguments of `reproduce`.
+#[derive(Args, Debug)]
+pub(crate) struct Reproduce {
+    /// The bundle.
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// The folder that it is unpacked to and runs in, which must not be there yet (default: the name
+    /// of the run).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Where to compute: `auto`, `cpu`, `cuda` or `cuda:N`.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: String,
+    /// Worker processes; by default one for each GPU, or two on a CPU with two cores or more.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) workers: Option<u32>,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) format: TextOrJson,
+}
+
+/// Arguments of `lock`.
+#[derive(Args, Debug)]
+pub(crate) struct Lock {
+    /// The recipe or experiment.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) over: Over,
+    /// What it will run on, as `run --device` takes it.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: String,
+    /// Where the lock goes (default: beside the file, as `NAME.lock`).
+    #[arg(long, value_name = "LOCK")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only say what no longer agrees with the lock that is there.
+    #[arg(long)]
+    pub(crate) check: bool,
+}

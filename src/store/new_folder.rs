@@ -1,0 +1,72 @@
+//! A folder that is filled by what somebody else made: it appears whole or not at all.
+
+use super::{
+    disk,
+    error::{At as _, Error},
+    staging::check_name,
+};
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// A folder on its way. Its files lie in a hidden folder beside its name, which nobody else has, so
+/// that no link and no other file can stand where one is written.
+#[derive(Debug)]
+pub struct NewFolder {
+    draft: PathBuf,
+    path: PathBuf,
+    open: Option<(String, File)>,
+}
+
+impl NewFolder {
+    /// Begins a folder under a name that nothing has, or an empty folder.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`], and when it cannot be made.
+    pub fn begin(path: &Path) -> Result<Self, Error> {
+        let there = fs::symlink_metadata(path).is_ok();
+        if there && !(path.is_dir() && !path.is_symlink() && disk::is_empty(path)?) {
+            return Err(Error::NotEmpty { path: path.to_owned() });
+        }
+        let draft = disk::beside(path);
+        disk::make_folder(&draft)?;
+        Ok(Self { draft, path: path.to_owned(), open: None })
+    }
+
+    /// Adds bytes to a file, which is made when another name than before is given.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], when the name was given before, and when the disk is full or refuses.
+    pub fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.draft.join(name);
+        let mut file = match self.open.take() {
+            Some((open, file)) if open == name => file,
+            _ => {
+                check_name(name)?;
+                disk::make_folder(path.parent().unwrap_or(&self.draft))?;
+                File::create_new(&path).at("create", &path)?
+            }
+        };
+        file.write_all(bytes).at("write", &path)?;
+        self.open = Some((name.to_owned(), file));
+        Ok(())
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// When something has that name by now, or the disk refuses.
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.open = None;
+        fs::rename(&self.draft, &self.path).at("rename into place", &self.path)
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        // After `finish` there is nothing left under this name; what cannot be removed is hidden.
+        fs::remove_dir_all(&self.draft).ok();
+    }
+}
