@@ -61,6 +61,12 @@ pub enum Error {
         /// What it is.
         kind: &'static str,
     },
+    /// A header with more in it than a name and a size.
+    #[error("the header of member `{name}` says more than its name and size")]
+    OddHeader {
+        /// The name.
+        name: String,
+    },
     /// A member at a place where the list has another or none.
     #[error("member `{name}` is not in its list at that place")]
     Unlisted {
@@ -126,6 +132,7 @@ impl Hint for Error {
             | Self::BadName { .. }
             | Self::Duplicate { .. }
             | Self::NotAFile { .. }
+            | Self::OddHeader { .. }
             | Self::Unlisted { .. }
             | Self::TooMany { .. }
             | Self::TooLarge { .. }

@@ -1,8 +1,10 @@
 //! Reading a bundle that anybody may have made, piece by piece and within limits.
 //!
 //! Only the oldest form of tar is read: files with short names. Extensions, which is where an
-//! archive could speak of links, other names and other sizes, are refused by their kind.
+//! archive could speak of links, other names and other sizes, are refused by their kind, and so is a
+//! header that is not to the byte what [`super::write`] makes of a name and a size.
 
+use super::write::header;
 use super::{Entry, Error, Limits, MANIFEST, Manifest};
 use crate::base::{Bytes, DigestWriter};
 use std::collections::BTreeMap;
@@ -76,6 +78,10 @@ fn members(
         if said != listed {
             return Err(Error::Size { name, said, listed });
         }
+        let wanted = header(&name, entry.size).map_err(|error| torn(&error))?;
+        if file.header().as_bytes() != wanted.as_bytes() {
+            return Err(Error::OddHeader { name });
+        }
         pass_on(&mut file, &entry, take)?;
         seen.push(entry);
     }
@@ -112,7 +118,7 @@ fn name_of(file: &tar::Entry<'_, impl Read>) -> Result<String, Error> {
         }
         EntryType::Symlink | EntryType::Link => "a link",
         EntryType::Directory => "a folder",
-        EntryType::Char | EntryType::Block | EntryType::Fifo => "a device",
+        EntryType::Char | EntryType::Block | EntryType::Fifo => "a device or a pipe",
         EntryType::GNUSparse => "a file with holes",
         _ => "an extension",
     };

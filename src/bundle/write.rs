@@ -66,6 +66,11 @@ fn append(
     size: u64,
     content: impl Read,
 ) -> io::Result<()> {
+    archive.append(&header(path, size)?, content)
+}
+
+/// The header of a member, in which nothing but its name and size is free.
+pub(super) fn header(path: &str, size: u64) -> io::Result<Header> {
     let mut header = Header::new_ustar();
     header.set_path(path)?;
     header.set_entry_type(EntryType::Regular);
@@ -75,5 +80,5 @@ fn append(
         set(&mut header, 0);
     }
     header.set_cksum();
-    archive.append(&header, content)
+    Ok(header)
 }

@@ -6,6 +6,7 @@
 mod bad_input;
 mod bad_recipes;
 mod book;
+mod bundles;
 mod command_line;
 #[cfg(feature = "torch")]
 mod determinism;
@@ -20,6 +21,7 @@ mod hooks;
 mod index;
 #[cfg(feature = "torch")]
 mod interruption;
+mod locks;
 #[cfg(feature = "torch")]
 mod main_path;
 #[cfg(feature = "torch")]
@@ -36,4 +38,6 @@ mod reward;
 mod rollouts;
 #[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "for tests that run stages"))]
 mod sandbox;
+#[cfg(feature = "torch")]
+mod sharing;
 mod study_log;

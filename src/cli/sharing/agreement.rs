@@ -11,7 +11,7 @@ use crate::store::{IndexedMetric, Store};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was measured again and means the same nowhere.
-const NEVER_COMPARED: &str = "seconds";
+pub(super) const NEVER_COMPARED: &str = "seconds";
 
 /// How a metric agrees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

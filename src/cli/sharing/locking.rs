@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Tables of a recipe that never decide a result.
-const NO_MATTER: [&str; 3] = ["name", "description", "run"];
+/// Keys of a recipe that never decide a result.
+const NO_MATTER: [&str; 4] = ["format", "name", "description", "run"];
 
 /// Where something is computed.
 pub(crate) struct Here<'a> {

@@ -1,5 +1,6 @@
 //! A bundle that was read, and everything that can be said of it without running it.
 
+use super::agreement::NEVER_COMPARED;
 use super::packing::{Left, in_recipe};
 use super::{
     ARTIFACTS, EVENTS, GRAPH, Here, LOCK, RECIPE, REPORT, RESOLVED, TABLE, lock_of, script_paths,
@@ -197,7 +198,8 @@ impl Opened {
         if report != told {
             return Err(format!("`{REPORT}` says something else than `{EVENTS}`"));
         }
-        Ok(self.study.members.iter().map(|member| recorded::metrics(member).len()).sum())
+        let metrics = self.study.members.iter().flat_map(recorded::metrics);
+        Ok(metrics.filter(|metric| metric.name != NEVER_COMPARED).count())
     }
 
     /// Unpacks it into a folder that is not there yet: whole, or nothing at all.

@@ -125,7 +125,8 @@ fn add_weights(
         let key = last_policy_of(&planned.graph, &member.name).ok_or_else(gone)?;
         let artifact = store.artifact(key).map_err(of_store)?.ok_or_else(gone)?;
         let folder = free(&safe_name(&member.name), &mut taken);
-        for (name, entry) in &artifact.manifest().files {
+        let files = artifact.manifest().files.iter();
+        for (name, entry) in files.filter(|(name, _)| !is_of_training(name)) {
             let file = fs::File::open(artifact.path(name).map_err(of_store)?);
             let file = file.map_err(|error| Trouble::Said {
                 message: format!("`{name}` of `{}` cannot be read: {error}", member.name),
@@ -138,6 +139,11 @@ fn add_weights(
         }
     }
     Ok(())
+}
+
+/// Whether a file only serves to train on.
+fn is_of_training(name: &str) -> bool {
+    name.starts_with("optimizer.") || name.starts_with("trainer.")
 }
 
 /// Where each script lies beside the recipe: as the recipe names it, where that is possible.
