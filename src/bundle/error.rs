@@ -127,6 +127,9 @@ impl Hint for Error {
             Self::Altered { .. } | Self::Size { .. } | Self::Trailing => {
                 "fetch it again from who made it: these are not the bytes that were bundled".into()
             }
+            Self::Unreadable { what: super::lock::WHAT, .. } => {
+                "it was altered, or is no lock: `mstar lock` writes one".into()
+            }
             Self::Stopped => return None,
             Self::Unreadable { .. }
             | Self::BadName { .. }

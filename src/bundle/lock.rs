@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the format.
 const FORMAT: u32 = 1;
-const WHAT: &str = "lock";
+/// What it is called where something is wrong with it.
+pub(super) const WHAT: &str = "lock";
 /// Disagreements that are told of one kind; of many the first say it all.
 const TOLD: usize = 6;
 

@@ -71,6 +71,9 @@ impl PlannedGraph {
             .zip(standings)
             .filter(|(node, _)| self.graph.get(node.key).is_none_or(|before| before != *node))
             .map(|(node, standing)| match self.graph.get(node.key) {
+                Some(before) if before.stage != node.stage || before.inputs != node.inputs => {
+                    format!("`{}` is not what its key says", node.name)
+                }
                 Some(_) => format!("`{}` has another name, place or members", node.name),
                 None => format!("`{}`: {}", node.name, standing.why.sentence(&|_| None)),
             })
