@@ -23,6 +23,8 @@ mod index;
 mod interruption;
 mod locks;
 #[cfg(feature = "torch")]
+mod limits;
+#[cfg(feature = "torch")]
 mod main_path;
 #[cfg(feature = "torch")]
 mod parity;
