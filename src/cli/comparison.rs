@@ -67,7 +67,8 @@ impl Side {
         if extension == "toml" {
             return Self::of_file(path);
         }
-        if extension == "mstar" || files::is_compressed(path) {
+        let is_archive = ["mstar", "tar", "zst", "gz", "zip"].contains(&extension);
+        if is_archive && path.is_file() || files::is_compressed(path) {
             return Self::of_bundle(path);
         }
         if path.is_file() {

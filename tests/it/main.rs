@@ -21,9 +21,9 @@ mod hooks;
 mod index;
 #[cfg(feature = "torch")]
 mod interruption;
-mod locks;
 #[cfg(feature = "torch")]
 mod limits;
+mod locks;
 #[cfg(feature = "torch")]
 mod main_path;
 #[cfg(feature = "torch")]
