@@ -179,7 +179,7 @@ fn add_measurements(
 
 /// An error of the store as what the program ends with.
 pub(crate) fn of_store(error: store::Error) -> Trouble {
-    let exit = if error.is_of_its_path() { Exit::Wrong } else { Exit::StageFailed };
+    let exit = if error.is_of_what_was_named() { Exit::Wrong } else { Exit::StageFailed };
     Trouble::from_hint(&error as &dyn Hint, exit)
 }
 

@@ -1,5 +1,6 @@
 //! One Rhai expression over plain values, such as the condition under which a member is skipped.
 
+use super::comparison::refuse_mixed;
 use super::engine::{OF_A_CONDITION, dynamic, engine, kind_of, place, plain, words};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, ParseError, Scope};
 use serde_json::Value;
@@ -28,7 +29,8 @@ impl Expression {
     /// # Errors
     /// When it is none.
     pub fn compile(text: &str) -> Result<Self, ExpressionError> {
-        let engine = engine(OF_A_CONDITION);
+        let mut engine = engine(OF_A_CONDITION);
+        refuse_mixed(&mut engine);
         let ast = engine.compile_expression(text).map_err(|error| of_parser(&error))?;
         Ok(Self { engine, ast })
     }
@@ -98,6 +100,13 @@ mod tests {
             ("training.interval >= 0.5", true),
             ("reward.select.top == 2", true),
             ("training.cap == ()", true),
+            ("training.cap != 3", true),
+            ("training.method < \"t\"", true),
+            ("seed == 3.0", true),
+            ("[1, seed] == [1.0, 3]", true),
+            ("reward.select == #{ top: 2 }", true),
+            ("reward.select == #{ top: 3 }", false),
+            ("(seed == 3) == true", true),
             ("[1, 3].contains(seed)", true),
             ("training.method.starts_with(\"x\")", false),
         ] {
@@ -117,6 +126,13 @@ mod tests {
             "eval(\"1\")",
             "sleep(1) == ()",
             "training.method > 1 + ",
+            "seed == \"3\"",
+            "\"3\" != seed",
+            "training.method == 1",
+            "training.method > 1",
+            "training.cap < 1",
+            "reward.select == 2",
+            "[\"3\"].contains(seed)",
             "training - 1 == 2",
         ] {
             let said = holds(text).expect_err(text);

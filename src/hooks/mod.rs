@@ -4,6 +4,7 @@
 //! Owns: the engine's limits, the moments that a script may serve, and the translation of values.
 //! Never: gives a script files, network, clock, chance or output.
 
+mod comparison;
 mod engine;
 mod expression;
 mod moment;

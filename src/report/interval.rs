@@ -54,6 +54,13 @@ impl Estimate {
         self.interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0)
     }
 
+    /// The same with an interval that leaves out what the value cannot be, such as shares above one:
+    /// of few members Student's t would reach beyond.
+    pub(super) fn within(mut self, [least, most]: [f64; 2]) -> Self {
+        self.interval = self.interval.map(|it| it.map(|end| end.clamp(least, most)));
+        self
+    }
+
     /// A value with nothing to say how sure it is.
     pub(super) fn bare(mean: f64, count: usize) -> Self {
         Self { mean, interval: None, method: Method::None, count }
@@ -202,6 +209,15 @@ mod tests {
         let estimate = student(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         close(estimate.interval.unwrap()[0], 3.0 - 1.963_243, 1e-5);
         assert_eq!((estimate.method, estimate.count), (Method::Student, 5));
+    }
+
+    #[test]
+    fn an_interval_of_a_share_ends_where_shares_do() {
+        let estimate = student(&[0.9, 1.0, 1.0]).unwrap();
+        assert!(estimate.interval.unwrap()[1] > 1.0);
+        let estimate = estimate.within([0.0, 1.0]);
+        close(estimate.interval.unwrap()[1], 1.0, 1e-12);
+        assert!(estimate.interval.unwrap()[0] < 0.9);
     }
 
     #[test]

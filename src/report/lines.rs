@@ -116,10 +116,9 @@ fn points(study: &Study, label: &str, group: &Group, split: &str, banded: bool) 
         for other in others {
             values.push(other.iter().find(|(at, _)| at == iteration)?.1.accuracy);
         }
-        let estimate = student(&values);
+        let estimate = student(&values).map(|it| it.within([0.0, 1.0]));
         let mean = estimate.as_ref().map_or(evaluated.accuracy, |it| it.mean);
-        let interval =
-            estimate.and_then(|it| it.interval).map(|it| it.map(|end| end.clamp(0.0, 1.0)));
+        let interval = estimate.and_then(|it| it.interval);
         let said = interval.map_or_else(String::new, |it| format!(" [{}]", range(it)));
         let tip = format!("{label}, iteration {iteration}: {} %{said}", percent(mean));
         Some(Point {

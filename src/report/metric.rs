@@ -64,6 +64,22 @@ impl Hint for UnknownMetric {
 }
 
 impl Metric {
+    /// What it cannot be below or above.
+    pub(super) fn range(&self) -> [f64; 2] {
+        match self {
+            Self::Gain(_) | Self::OverControl(_) => [-1.0, 1.0],
+            Self::Steps | Self::Seconds => [0.0, f64::INFINITY],
+            Self::Accuracy(_)
+            | Self::Start(_)
+            | Self::Control(_)
+            | Self::StepsRight(_)
+            | Self::Category(..)
+            | Self::Pass
+            | Self::PassStart
+            | Self::RewardPass => [0.0, 1.0],
+        }
+    }
+
     /// Reads a name.
     ///
     /// # Errors

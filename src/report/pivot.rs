@@ -337,7 +337,7 @@ impl Reading<'_> {
                 [(member, own)] => Some(self.alone(metric, member).unwrap_or_else(|| own.clone())),
                 several => student(&several.iter().map(|(_, own)| own.mean).collect::<Vec<_>>()),
             };
-            Cell { value, difference: None }
+            Cell { value: value.map(|it| it.within(metric.range())), difference: None }
         });
         let cells: Vec<Cell> = cells.collect();
         let lacks = |member: &&Member| {
@@ -374,7 +374,8 @@ impl Reading<'_> {
                 pairs.push(((member, own), (*other, base)));
             }
         }
-        match pairs.as_slice() {
+        let [least, most] = metric.range();
+        let estimate = match pairs.as_slice() {
             [] => None,
             [((member, own), (other, base))] => {
                 Some(self.paired(metric, member, other).unwrap_or_else(|| unpaired(own, base)))
@@ -383,7 +384,8 @@ impl Reading<'_> {
                 let differences = several.iter().map(|((_, own), (_, base))| own.mean - base.mean);
                 student(&differences.collect::<Vec<_>>())
             }
-        }
+        };
+        estimate.map(|it| it.within([least - most, most - least]))
     }
 
     /// The difference of two members over the prompts that both answered.

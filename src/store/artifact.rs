@@ -2,7 +2,7 @@
 
 use super::{
     disk::{self, Sync},
-    error::{At as _, Error},
+    error::{At as _, Error, READ},
     layout::Store,
     lock::Lock,
     staging::check_name,
@@ -127,7 +127,7 @@ impl Artifact {
             Ok(digest) if digest == entry.digest => Ok(path),
             Ok(_) => Err(self.altered(name)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.altered(name)),
-            Err(error) => Err(error).at("read", &path),
+            Err(error) => Err(error).at(READ, &path),
         }
     }
 
@@ -211,10 +211,10 @@ impl Store {
 }
 
 fn describe(path: &Path, sync: Sync) -> Result<FileEntry, Error> {
-    let file = fs::File::open(path).at("read", path)?;
+    let file = fs::File::open(path).at(READ, path)?;
     let bytes = file.metadata().at("look at", path)?.len();
     disk::sync_file(&file, path, sync)?;
-    Ok(FileEntry { bytes, digest: Digest::of_reader(file).at("read", path)? })
+    Ok(FileEntry { bytes, digest: Digest::of_reader(file).at(READ, path)? })
 }
 
 fn remove_unfinished(folder: &Path) -> Result<(), Error> {

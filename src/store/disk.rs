@@ -1,6 +1,6 @@
 //! Single files: read, written beside their name and renamed, removed if they are there.
 
-use super::error::{At as _, Error, MAKE_FOLDER};
+use super::error::{At as _, Error, LIST, LOOK_AT, MAKE_FOLDER, READ};
 use std::{
     ffi::OsString,
     fs, io,
@@ -56,7 +56,15 @@ pub(super) fn replace(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), Error
 /// # Errors
 /// When it cannot be written.
 pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace(path, bytes, Sync::Later)
+    replace(path, bytes, Sync::Later).map_err(|error| of_output(path, error))
+}
+
+/// Names what the user named, not what is made on the way. A full disk stays one.
+fn of_output(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Io { source, free: None, .. } => Error::Output { path: path.to_owned(), source },
+        other => other,
+    }
 }
 
 /// The same for what is too large to be at hand: `fill` is given the file.
@@ -79,7 +87,7 @@ pub fn write_through(
     if written.is_err() {
         remove_file(&unfinished)?;
     }
-    written
+    written.map_err(|error| of_output(path, error))
 }
 
 /// Makes the folder that a user asked for, and those above it.
@@ -87,7 +95,7 @@ pub fn write_through(
 /// # Errors
 /// When it cannot be made.
 pub fn make_output_folder(path: &Path) -> Result<(), Error> {
-    make_folder(path)
+    make_folder(path).map_err(|error| of_output(path, error))
 }
 
 /// Writes a file whose folder nobody reads yet.
@@ -116,7 +124,7 @@ pub(super) fn sync_folder(path: &Path, sync: Sync) -> Result<(), Error> {
 
 /// Reads a file; `None` when there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    found(fs::read(path)).at("read", path)
+    found(fs::read(path)).at(READ, path)
 }
 
 /// Removes a file, if there is one.
@@ -131,12 +139,12 @@ pub(super) fn remove_folder(path: &Path) -> Result<(), Error> {
 
 /// Names in a folder, sorted; none when there is no folder.
 pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
-    let Some(entries) = found(fs::read_dir(path)).at("list", path)? else {
+    let Some(entries) = found(fs::read_dir(path)).at(LIST, path)? else {
         return Ok(Vec::new());
     };
     let mut names = Vec::new();
     for entry in entries {
-        names.extend(entry.at("list", path)?.file_name().into_string().ok());
+        names.extend(entry.at(LIST, path)?.file_name().into_string().ok());
     }
     names.sort();
     Ok(names)
@@ -144,12 +152,12 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
 
 /// Whether there is nothing in a folder, which must be there.
 pub(super) fn is_empty(path: &Path) -> Result<bool, Error> {
-    Ok(fs::read_dir(path).at("list", path)?.next().is_none())
+    Ok(fs::read_dir(path).at(LIST, path)?.next().is_none())
 }
 
 /// Bytes in a file or in all files under a folder; 0 when there is none.
 pub(super) fn size(path: &Path) -> Result<u64, Error> {
-    let Some(about) = found(fs::symlink_metadata(path)).at("look at", path)? else {
+    let Some(about) = found(fs::symlink_metadata(path)).at(LOOK_AT, path)? else {
         return Ok(0);
     };
     if !about.is_dir() {

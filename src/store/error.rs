@@ -6,6 +6,10 @@ use thiserror::Error;
 
 /// The operation of making a folder, which is what opening a store begins with.
 pub(super) const MAKE_FOLDER: &str = "make the folder";
+/// Operations that change nothing.
+pub(super) const READ: &str = "read";
+pub(super) const LIST: &str = "list";
+pub(super) const LOOK_AT: &str = "look at";
 
 /// A fault of the store.
 #[derive(Debug, Error)]
@@ -21,6 +25,14 @@ pub enum Error {
         source: io::Error,
         /// What is left on that disk, when it is full.
         free: Option<Bytes>,
+    },
+    /// What a user asked to be written, outside any store, cannot be.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Output {
+        /// The path as given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// A file stands where the store should.
     #[error("the store `{}` is not a folder", path.display())]
@@ -120,6 +132,10 @@ impl Hint for Error {
                     "choose a folder you may write with `--store` or `MSTAR_STORE`".to_owned()
                 })
             }
+            Self::Output { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => Some("make the folder first, or name another".into()),
+                _ => Some("name a file that you may write".into()),
+            },
             Self::NotAFolder { .. } | Self::NotAStore { .. } => {
                 Some("name a new or an empty folder with `--store` or `MSTAR_STORE`".into())
             }
@@ -142,24 +158,24 @@ impl Hint for Error {
 }
 
 impl Error {
-    /// Whether the path that was given for the store cannot be one, so that the command is wrong.
-    pub fn is_of_its_path(&self) -> bool {
+    /// Whether the command is wrong: what it names is not what it should be, or cannot be read. Else
+    /// work could not be kept.
+    pub fn is_of_what_was_named(&self) -> bool {
         match self {
             Self::Io { free: Some(_), .. } => false,
-            Self::Io { operation: MAKE_FOLDER, .. } => true,
+            Self::Io { operation: MAKE_FOLDER | READ | LIST | LOOK_AT, .. } => true,
             Self::Io { source, .. } => matches!(
                 source.kind(),
                 io::ErrorKind::PermissionDenied
                     | io::ErrorKind::ReadOnlyFilesystem
                     | io::ErrorKind::NotADirectory
             ),
+            Self::Output { .. } => true,
             Self::NotAFolder { .. } | Self::NotAStore { .. } | Self::Version { .. } => true,
             Self::NotEmpty { .. } => true,
             Self::NoSuchRun { .. } | Self::LivingRun { .. } | Self::BadName { .. } => true,
-            Self::Altered { .. }
-            | Self::NoSuchFile { .. }
-            | Self::BadRun { .. }
-            | Self::Index { .. } => false,
+            Self::Altered { .. } | Self::NoSuchFile { .. } | Self::BadRun { .. } => true,
+            Self::Index { .. } => false,
         }
     }
 

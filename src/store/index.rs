@@ -133,47 +133,52 @@ impl Store {
         Ok(self.ask(read, &query::names)?.0)
     }
 
-    /// Brings the index up to date, and says how much it holds and whether it could be kept.
+    /// Brings the index up to date, and says how much it holds and why it could not be kept.
     ///
     /// # Errors
     /// When a record cannot be read.
-    pub fn refresh_index(&self, read: ReadEntry<'_>) -> Result<(Counts, bool), Error> {
+    pub fn refresh_index(&self, read: ReadEntry<'_>) -> Result<(Counts, Option<String>), Error> {
         self.ask(read, &query::counts)
     }
 
     /// Makes the index anew from the records.
     ///
     /// # Errors
-    /// When a record cannot be read, or the old index not be removed.
-    pub fn rebuild_index(&self, read: ReadEntry<'_>) -> Result<(Counts, bool), Error> {
-        remove(&self.index_path())?;
-        self.refresh_index(read)
+    /// When a record cannot be read.
+    pub fn rebuild_index(&self, read: ReadEntry<'_>) -> Result<(Counts, Option<String>), Error> {
+        let removed = remove(&self.index_path());
+        let (counts, problem) = self.refresh_index(read)?;
+        Ok((counts, removed.err().map(|error| error.to_string()).or(problem)))
     }
 
-    /// Asks an index that is up to date; tells too whether it lies on disk.
+    /// Asks an index that is up to date; tells too why it does not lie on disk.
     fn ask<T>(
         &self,
         read: ReadEntry<'_>,
         question: &dyn Fn(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<(T, bool), Error> {
+    ) -> Result<(T, Option<String>), Error> {
         let records = records(self)?;
         let path = self.index_path();
+        let mut problem = "it is damaged, and cannot be removed".to_owned();
         // A damaged index is removed once; whatever else is wrong is not for this one to mend.
         for _ in 0..2 {
             match open(&path).and_then(|index| answer(index, &records, read, question)) {
-                Ok(answer) => return Ok((answer, true)),
+                Ok(answer) => return Ok((answer, None)),
                 Err(Failure::Record(error)) => return Err(error),
                 Err(Failure::Index(error)) if is_damaged(&error) => {
                     if remove(&path).is_err() {
                         break;
                     }
                 }
-                Err(Failure::Index(_)) => break,
+                Err(Failure::Index(error)) => {
+                    problem = error.to_string();
+                    break;
+                }
             }
         }
         let index = Connection::open_in_memory().map_err(Failure::from);
         match index.and_then(|index| answer(index, &records, read, question)) {
-            Ok(answer) => Ok((answer, false)),
+            Ok(answer) => Ok((answer, Some(problem))),
             Err(Failure::Record(error)) => Err(error),
             Err(Failure::Index(error)) => Err(Error::Index { reason: error.to_string() }),
         }

@@ -3,7 +3,7 @@
 use super::{
     artifact::Artifact,
     disk::{self, Sync},
-    error::{At as _, Error},
+    error::{At as _, Error, READ},
     staging::Staging,
 };
 use crate::base::Key;
@@ -70,7 +70,7 @@ impl Store {
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).at("read", &file),
+            Err(error) => return Err(error).at(READ, &file),
         };
         match text.trim().parse::<u32>() {
             Ok(LAYOUT) => Ok(Some(Self { root: path.into() })),

@@ -2,7 +2,7 @@
 
 use super::{
     disk::{self, Sync},
-    error::{At as _, Error},
+    error::{At as _, Error, READ},
     layout::Store,
     lock::Held,
 };
@@ -104,7 +104,7 @@ impl Run {
 
     fn text(&self, name: &str) -> Result<String, Error> {
         let path = self.folder.join(name);
-        fs::read_to_string(&path).at("read", &path)
+        fs::read_to_string(&path).at(READ, &path)
     }
 }
 

@@ -43,7 +43,11 @@ impl Store {
     /// When the record of a run cannot be read, since it may name anything, and when a removal is
     /// refused; what was removed until then is gone.
     pub fn gc(&self, retention: &Retention) -> Result<Vec<Removal>, Error> {
-        let whole = self.lock_whole("store.lock")?;
+        // On a store that may not be written nothing goes on, and nothing can be removed.
+        let whole = match self.lock_whole("store.lock") {
+            Err(error) if retention.dry_run && error.is_of_what_was_named() => None,
+            held => Some(held?),
+        };
         let mut removals = Vec::new();
         let mut named = BTreeSet::new();
         let (runs, unreadable) = self.records()?;
@@ -52,7 +56,11 @@ impl Store {
         }
         let old = retention.keep_runs.map_or(0, |keep| runs.len().saturating_sub(keep));
         for (index, run) in runs.iter().enumerate() {
-            let free = index < old && self.try_lock(&run_lock(run.id()))?.is_some();
+            let is_free = || match &whole {
+                Some(_) => Ok(self.try_lock(&run_lock(run.id()))?.is_some()),
+                None => Ok::<bool, Error>(true),
+            };
+            let free = index < old && is_free()?;
             if free {
                 let bytes = disk::size(run.folder())?;
                 removals.push(Removal { what: Removable::Run(run.id().to_owned()), bytes });
@@ -61,7 +69,7 @@ impl Store {
             }
         }
         self.find_artifacts(&named, &mut removals)?;
-        self.find_stagings(&named, &mut removals)?;
+        self.find_stagings(&named, whole.is_some(), &mut removals)?;
         for name in disk::names(&self.temporary_folder())? {
             let bytes = disk::size(&self.temporary_folder().join(&name))?;
             removals.push(Removal { what: Removable::Leftover(name), bytes });
@@ -94,12 +102,13 @@ impl Store {
     fn find_stagings(
         &self,
         named: &BTreeSet<Key>,
+        can_lock: bool,
         removals: &mut Vec<Removal>,
     ) -> Result<(), Error> {
         for name in disk::names(&self.stagings_folder())? {
             let Some(key) = key(&name) else { continue };
             let wanted = named.contains(&key) && !matches!(self.artifact(key), Ok(Some(_)));
-            if !wanted && self.lock(key)?.is_some() {
+            if !wanted && (!can_lock || self.lock(key)?.is_some()) {
                 let bytes = disk::size(&self.staging_folder(key))?;
                 removals.push(Removal { what: Removable::Staging(key), bytes });
             }

@@ -2,7 +2,7 @@
 
 use super::{
     disk::{self, Sync},
-    error::{At as _, Error},
+    error::{At as _, Error, READ},
 };
 use crate::base::Digest;
 use std::{
@@ -158,7 +158,7 @@ impl Folder {
         match fs::File::open(&path).and_then(Digest::of_reader) {
             Ok(digest) => Ok(Some(digest)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).at("read", &path),
+            Err(error) => Err(error).at(READ, &path),
         }
     }
 

@@ -18,23 +18,31 @@ pub(crate) fn index(arguments: &Index, store: &Path, printer: Printer) -> Result
         true => store.rebuild_index(&entry),
         false => store.refresh_index(&entry),
     };
-    let (counts, is_kept) = made.map_err(of_store)?;
+    let (counts, problem) = made.map_err(of_store)?;
     let path = store.index_path().display().to_string();
+    // Only who asks for a new index is not served by the records.
+    let exit = if arguments.rebuild && problem.is_some() { Exit::Wrong } else { Exit::Done };
     if arguments.format == TextOrJson::Json {
         let value = json!({
             "format": 1, "runs": counts.runs, "members": counts.members, "values": counts.values,
-            "metrics": counts.metrics, "file": is_kept.then_some(path),
+            "metrics": counts.metrics, "file": problem.is_none().then_some(path),
         });
         printer.data(&value.to_string())?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     printer.data(&format!(
         "runs {}, members {}, values {}, metrics {}",
         counts.runs, counts.members, counts.values, counts.metrics
     ))?;
-    printer.talk(&match is_kept {
-        true => format!("kept in {path}"),
-        false => format!("{path} cannot be written now: every command reads the records itself"),
-    });
-    Ok(Exit::Done)
+    match problem {
+        None => printer.talk(&format!("kept in {path}")),
+        Some(problem) if arguments.rebuild => printer.complain(&format!(
+            "error: `{path}` cannot be made anew: {problem}\nhint: every command reads the records \
+             itself until it can be written"
+        )),
+        Some(problem) => printer.talk(&format!(
+            "{path} cannot be written now ({problem}): every command reads the records itself"
+        )),
+    }
+    Ok(exit)
 }
