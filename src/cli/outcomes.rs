@@ -1,12 +1,14 @@
 //! What each prompt came to in an evaluation of a member, read from the store when it is asked for.
 
+use super::exit::Trouble;
+use super::printer::Printer;
 use super::rollouts::read;
 use crate::base::Key;
 use crate::data::table::Rollout;
 use crate::report::{At, Branch, Study};
 use crate::store::Store;
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Prompts, each with whether it was answered right.
@@ -19,11 +21,27 @@ pub(crate) struct Outcomes<'a> {
     keys: OnceCell<BTreeMap<(&'a str, &'a str, At), Key>>,
     /// What was read; members share evaluations.
     read: RefCell<BTreeMap<Key, Option<Prompts>>>,
+    /// What is stored and cannot be read, with the way out.
+    unreadable: RefCell<BTreeSet<(String, Option<String>)>>,
 }
 
 impl<'a> Outcomes<'a> {
     pub(crate) fn new(store: &'a Store, study: &'a Study) -> Self {
-        Self { store, study, keys: OnceCell::new(), read: RefCell::default() }
+        Self {
+            store,
+            study,
+            keys: OnceCell::new(),
+            read: RefCell::default(),
+            unreadable: RefCell::default(),
+        }
+    }
+
+    /// Says what is stored and could not be read, so that intervals are others than they could be.
+    pub(crate) fn tell_unreadable(&self, printer: Printer) {
+        for (message, hint) in self.unreadable.borrow().iter() {
+            let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+            printer.complain(&format!("warning: {message}: the table does without{hint}"));
+        }
     }
 
     /// The outcomes; `None` where the evaluation is no longer stored or cannot be read.
@@ -31,7 +49,15 @@ impl<'a> Outcomes<'a> {
         let keys = self.keys.get_or_init(|| evaluations(self.study));
         let key = *keys.get(&(member, split, at))?;
         let read = || {
-            let rollouts: Vec<Rollout> = read(self.store, key, "rollouts.parquet").ok()?;
+            let is_gone = matches!(self.store.artifact(key), Ok(None));
+            let rollouts: Vec<Rollout> = match read(self.store, key, "rollouts.parquet") {
+                Ok(rollouts) => rollouts,
+                Err(Trouble::Said { message, hint, .. }) if !is_gone => {
+                    self.unreadable.borrow_mut().insert((message, hint));
+                    return None;
+                }
+                Err(_) => return None,
+            };
             let rollouts = Some(rollouts).filter(|rollouts| !rollouts.is_empty())?;
             Some(Rc::new(rollouts.iter().map(|it| (it.prompt, it.correct)).collect::<Vec<_>>()))
         };

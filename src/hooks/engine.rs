@@ -103,6 +103,7 @@ pub(super) fn words(error: &EvalAltResult) -> String {
         EvalAltResult::ErrorDataTooLarge(what, _) => {
             format!("it makes too much data: {}", plain(what))
         }
+        EvalAltResult::ErrorSystem(message, _) => message.clone(),
         EvalAltResult::ErrorRuntime(thrown, _) => match thrown.is_unit() {
             true => "it throws".to_owned(),
             false => format!("it throws: {thrown}"),

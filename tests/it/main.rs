@@ -43,3 +43,4 @@ mod sandbox;
 #[cfg(feature = "torch")]
 mod sharing;
 mod study_log;
+mod unwritable;

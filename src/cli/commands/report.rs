@@ -125,6 +125,17 @@ impl Told {
     /// cannot be made is told, and the default is shown.
     fn table(&self, store: &Store, said: &Table, printer: Printer) -> Result<Pivot, Trouble> {
         let outcomes = Outcomes::new(store, &self.study);
+        let table = self.table_of(&outcomes, said, printer);
+        outcomes.tell_unreadable(printer);
+        table
+    }
+
+    fn table_of(
+        &self,
+        outcomes: &Outcomes<'_>,
+        said: &Table,
+        printer: Printer,
+    ) -> Result<Pivot, Trouble> {
         let make = |spec: &TableSpec| {
             Pivot::new(&self.study, spec, &|member, split, at| outcomes.get(member, split, at))
         };
