@@ -5,6 +5,9 @@ use super::engine::kind_of;
 use rhai::{Dynamic, Engine, EvalAltResult};
 use std::cmp::Ordering;
 
+/// Whether an operator holds for an order.
+type Holds = fn(Ordering) -> bool;
+
 /// Lets the engine compare only what can be equal.
 pub(super) fn refuse_mixed(engine: &mut Engine) {
     // The fast operators know nothing of what is registered here.
@@ -19,7 +22,7 @@ pub(super) fn refuse_mixed(engine: &mut Engine) {
             }
         });
     }
-    let orders: [(&str, fn(Ordering) -> bool); 4] = [
+    let orders: [(&str, Holds); 4] = [
         ("<", Ordering::is_lt),
         ("<=", Ordering::is_le),
         (">", Ordering::is_gt),
