@@ -83,6 +83,9 @@ pub struct Graph {
     nodes: IndexMap<Key, Node>,
     /// Stages that the members would run apart.
     unshared: usize,
+    /// Members whose results are those of their best iteration; for reports, never in a key.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    best: BTreeSet<String>,
 }
 
 impl Graph {
@@ -109,6 +112,16 @@ impl Graph {
         });
         node.members.insert(member.to_owned());
         key
+    }
+
+    /// Says that a member's results are those of the iteration that is best on validation.
+    pub(in crate::plan) fn quote_best(&mut self, member: &str) {
+        self.best.insert(member.to_owned());
+    }
+
+    /// Members whose results are those of the iteration that is best on validation.
+    pub fn best(&self) -> &BTreeSet<String> {
+        &self.best
     }
 
     /// Adds a stage that the member may have already; then it is counted no second time.

@@ -54,6 +54,13 @@ const INERT: &[Inert] = &[
             "temperature.every",
             "temperature.samples",
             "temperature.prompts",
+            "temperature.also.top_p",
+            "temperature.also.top_k",
+            "temperature.also.min_p",
+            "temperature.also.samples",
+            "temperature.also.threshold.from",
+            "temperature.also.threshold.to",
+            "temperature.also.threshold.step",
         ],
         decider: "temperature.mode",
         when: |recipe| recipe.temperature.mode != TemperatureMode::Balanced,
@@ -143,6 +150,20 @@ const INERT: &[Inert] = &[
         hint: "leave it out: `sft` starts from the base model",
     },
     Inert {
+        keys: &["training.stop.patience"],
+        decider: "training.method",
+        when: |recipe| {
+            recipe.training.method == Method::Sft && recipe.training.stop.patience > 0
+        },
+        hint: "leave it out: `sft` is one supervised run",
+    },
+    Inert {
+        keys: &["training.stop.min_delta", "training.stop.metric"],
+        decider: "training.stop.patience",
+        when: |recipe| recipe.training.stop.patience == 0,
+        hint: "leave it out, or write `training.stop.patience = 3`",
+    },
+    Inert {
         keys: &["training.epochs"],
         decider: "training.steps_per_iteration",
         when: |recipe| recipe.training.steps_per_iteration > 0,
@@ -169,7 +190,11 @@ const INERT: &[Inert] = &[
         hint: "leave it out, or add the control with `control.equal_steps = true`",
     },
     Inert {
-        keys: &["evaluation.pass_temperature", "evaluation.temperatures"],
+        keys: &[
+            "evaluation.pass_temperature",
+            "evaluation.temperatures",
+            "evaluation.verifiers",
+        ],
         decider: "evaluation.pass_samples",
         when: |recipe| recipe.evaluation.pass_samples == 0,
         hint: "leave it out, or draw samples with `evaluation.pass_samples = 16`",

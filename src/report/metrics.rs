@@ -103,6 +103,30 @@ pub struct AtTemperature {
     /// Their 95 % intervals.
     #[serde(default)]
     pub reward_pass_interval: BTreeMap<String, [f64; 2]>,
+    /// What verifiers make of N responses; absent where it was not asked for.
+    #[serde(default)]
+    pub verifiers: Option<Verifiers>,
+}
+
+/// Shares of prompts that verifiers answer right, by N.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Verifiers {
+    /// The response with the highest score.
+    pub best_of_n: BTreeMap<u32, Estimated>,
+    /// The answer that most responses give.
+    pub majority: BTreeMap<u32, Estimated>,
+    /// The answer with the highest sum of scores.
+    pub weighted: BTreeMap<u32, Estimated>,
+}
+
+/// A mean over prompts with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Estimated {
+    /// The mean.
+    pub value: f64,
+    /// Its interval.
+    #[serde(default)]
+    pub interval: Option<[f64; 2]>,
 }
 
 impl Monitored {
@@ -189,6 +213,17 @@ pub struct BalanceCandidate {
     pub difference: f64,
     /// The 95 % interval of that, paired by prompt.
     pub difference_interval: [f64; 2],
+}
+
+/// `stop`: whether the evolution goes on.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Stopped {
+    /// The iteration after which it does not.
+    #[serde(default)]
+    pub stopped_after: Option<u32>,
+    /// Why, in a few words.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// `explore`: responses sampled to learn from.

@@ -26,6 +26,7 @@ mod sections;
 mod sheet;
 mod text;
 mod timeline;
+mod verifiers;
 
 pub use html::{Answer, Extras, RecipeLine, SampleView, page};
 pub use interval::{Estimate, Method, bootstrap};

@@ -1,5 +1,5 @@
-//! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard, at the temperature
-//! of the recipe or at the one that a balance chose.
+//! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard, as the recipe says
+//! or as a balance chose.
 //!
 //! Left out: scores, which `score` adds, and any choice, which `select` makes.
 
@@ -12,7 +12,7 @@ use crate::base::Seed;
 use crate::data::Sample;
 use crate::data::table::{self, Rollout};
 use crate::engine::Device;
-use crate::plan::{Explore, Port};
+use crate::plan::{Drawn, Explore, Port, Setting};
 use crate::run::{Context, Stop};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -36,12 +36,13 @@ pub(super) fn shard(
             })
         })
         .collect::<Result<_, _>>()?;
+    let Setting { drawn, samples: each, .. } = setting(options, context)?;
     let draw = Draw {
-        samples: options.samples,
-        temperature: temperature(options, context)?,
-        top_p: options.top_p,
-        top_k: options.top_k,
-        min_p: options.min_p,
+        samples: each,
+        temperature: drawn.temperature,
+        top_p: drawn.top_p,
+        top_k: drawn.top_k,
+        min_p: drawn.min_p,
         max_new_tokens: options.max_new_tokens,
         seed: Seed(options.seed),
         hint: options.hint,
@@ -79,16 +80,19 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
             "tokens": tokens,
             "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
             "mean_correct": share(right, rollouts.len()),
-            "temperature": temperature(options, context)?,
+            "temperature": setting(options, context)?.drawn.temperature,
         }),
     )
 }
 
-/// The temperature to draw at.
-fn temperature(options: &Explore, context: &Context<'_>) -> Result<f64, Stop> {
+/// How to draw: as the recipe says, but for what a balance chose.
+fn setting(options: &Explore, context: &Context<'_>) -> Result<Setting, Stop> {
+    let &Explore { temperature, top_p, top_k, min_p, samples, .. } = options;
+    let drawn = Drawn { temperature, top_p, top_k, min_p };
+    let said = Setting { drawn, samples, threshold: None };
     match context.optional_input(Port::Temperature) {
-        Some(chosen) => balance::temperature(chosen),
-        None => Ok(options.temperature),
+        Some(balance) => balance::setting(balance, said),
+        None => Ok(said),
     }
 }
 

@@ -148,7 +148,7 @@ fn fed_by(sandbox: &Sandbox, stage: &str, port: &str) -> Option<String> {
     let manifest = json_of(sandbox, stage, "manifest.json");
     let key = manifest["provenance"]["inputs"][port].as_str()?.to_owned();
     let planned = sandbox.records().into_iter().find_map(|event| match event {
-        Event::Planned { stages } => Some(stages),
+        Event::Planned { stages, .. } => Some(stages),
         _ => None,
     });
     let fed = planned.unwrap().into_iter().find(|it| it.key.to_string() == key);
