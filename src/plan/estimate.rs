@@ -189,7 +189,15 @@ impl Estimator<'_> {
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Balance(_) | Stage::Stop(_) => (None, None),
-            Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) | Stage::Label(_) => {
+            // What a search drew in the same way is not drawn again.
+            Stage::Explore(options) => {
+                let search = self.input(node, Port::Search).unwrap_or_default();
+                let of_one = search.samples.checked_div(options.searched.len() as u64).unwrap_or(0);
+                let each = of_one.checked_div(search.prompts).unwrap_or(0);
+                let taken_over = search.prompts * each.min(u64::from(options.samples));
+                (Some(amounts.samples.saturating_sub(taken_over)), None)
+            }
+            Stage::Evaluate(_) | Stage::Monitor(_) | Stage::Label(_) => {
                 (Some(amounts.samples), None)
             }
             Stage::TrainReward(_) | Stage::Train(_) | Stage::Pretrain(_) => {
@@ -259,7 +267,10 @@ impl Estimator<'_> {
                 None => Amounts::default(),
             },
             Stage::Monitor(options) => {
-                let all = self.prepared(node).map_or(0, |prepared| prepared.validation);
+                let all = match options.slice {
+                    Some(slice) => slice.count,
+                    None => self.prepared(node).map_or(0, |prepared| prepared.validation),
+                };
                 let count = if options.prompts == 0 { all } else { all.min(options.prompts) };
                 let draws = options.draws().len() as u64;
                 of(count, count * u64::from(options.samples) * draws)

@@ -278,10 +278,13 @@ impl Lowering<'_> {
                 self.reward = self.reward_model(prompts, (base, start), before, iteration);
             }
             let known = (temperature, measures.validation);
-            temperature = self.balance(prompts, before, known, iteration);
+            let balanced = self.balance(prompts, before, known, iteration);
+            temperature = balanced.temperature;
             let mut inputs = vec![(Port::Policy, before.key), (Port::Prompts, prompts)];
             inputs.extend(temperature.map(|chosen| (Port::Temperature, chosen)));
-            let explore = Stage::Explore(self.exploration(iteration));
+            inputs.extend(balanced.search.map(|search| (Port::Search, search)));
+            let searched = balanced.searched;
+            let explore = Stage::Explore(Explore { searched, ..self.exploration(iteration) });
             let rollouts = self.add(explore, format!("explore {iteration}"), at, &inputs);
             let scores = self.score(prompts, rollouts, iteration);
             let select = Stage::Select(Select {
@@ -426,6 +429,7 @@ impl Lowering<'_> {
                 max_new_tokens: recipe.exploration.max_new_tokens,
                 temperatures: recipe.evaluation.temperatures.clone(),
                 draws: Vec::new(),
+                slice: None,
                 prompts: 0,
                 score: self.reward.map(|_| self.scoring()),
                 keep_scores: false,
@@ -460,6 +464,7 @@ impl Lowering<'_> {
             min_p: recipe.exploration.min_p,
             max_new_tokens: recipe.exploration.max_new_tokens,
             hint: false,
+            searched: Vec::new(),
             dtype: recipe.policy.dtype,
             seed: self.seed("explore", iteration),
             hooks: self.calls(&[Moment::Extract, Moment::Correct]),

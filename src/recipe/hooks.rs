@@ -76,9 +76,11 @@ pub fn check_script<'r, P: Fn(&str) -> Option<Place>>(
                     Moment::Steps => "leave it out, or write `reward.steps = \"hook\"` beside \
                      `reward.model = \"process\"`"
                         .to_owned(),
-                    Moment::Temperature => "leave it out, or write `temperature.maximise = \"hook\"` \
+                    Moment::Temperature => {
+                        "leave it out, or write `temperature.maximise = \"hook\"` \
                      beside `temperature.mode = \"balanced\"`"
-                        .to_owned(),
+                            .to_owned()
+                    }
                     _ => "leave it out: the recipe does not come to it".to_owned(),
                 }),
                 place,

@@ -588,11 +588,24 @@ pub struct Temperature {
     /// Responses drawn for each prompt at each candidate.
     #[schemars(range(min = 1, max = 1024))]
     pub samples: u32,
-    /// Validation prompts that are searched on; 0 for all.
+    /// Prompts that are searched on, the first of them; 0 for all.
     #[schemars(range(max = 1000000000))]
     pub prompts: u64,
+    /// The prompts that a search asks.
+    pub search_on: SearchOn,
     /// What is searched together with the temperature, when `mode = "balanced"`.
     pub also: Also,
+}
+
+/// The prompts that a search asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SearchOn {
+    /// The validation prompts, which nothing is trained on.
+    Validation,
+    /// The labelled prompts that the iteration explores next. The exploration takes over what the
+    /// search drew as it would draw itself.
+    Training,
 }
 
 /// Other knobs of exploration and selection that are balanced. Every combination of their values
@@ -957,6 +970,7 @@ impl Default for Temperature {
             every: 2,
             samples: 16,
             prompts: 0,
+            search_on: SearchOn::Validation,
             also: Also::default(),
         }
     }

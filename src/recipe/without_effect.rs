@@ -54,6 +54,7 @@ const INERT: &[Inert] = &[
             "temperature.every",
             "temperature.samples",
             "temperature.prompts",
+            "temperature.search_on",
             "temperature.also.top_p",
             "temperature.also.top_k",
             "temperature.also.min_p",
@@ -152,9 +153,7 @@ const INERT: &[Inert] = &[
     Inert {
         keys: &["training.stop.patience"],
         decider: "training.method",
-        when: |recipe| {
-            recipe.training.method == Method::Sft && recipe.training.stop.patience > 0
-        },
+        when: |recipe| recipe.training.method == Method::Sft && recipe.training.stop.patience > 0,
         hint: "leave it out: `sft` is one supervised run",
     },
     Inert {
@@ -190,11 +189,7 @@ const INERT: &[Inert] = &[
         hint: "leave it out, or add the control with `control.equal_steps = true`",
     },
     Inert {
-        keys: &[
-            "evaluation.pass_temperature",
-            "evaluation.temperatures",
-            "evaluation.verifiers",
-        ],
+        keys: &["evaluation.pass_temperature", "evaluation.temperatures", "evaluation.verifiers"],
         decider: "evaluation.pass_samples",
         when: |recipe| recipe.evaluation.pass_samples == 0,
         hint: "leave it out, or draw samples with `evaluation.pass_samples = 16`",

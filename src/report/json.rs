@@ -127,8 +127,7 @@ fn quoted(member: &Member) -> Value {
 /// One entry for each N, at the first temperature.
 fn verifiers(measured: &Measured<Monitored>) -> Vec<Value> {
     let first = measured.value.each().into_iter().next();
-    let Some((temperature, verifiers)) =
-        first.and_then(|it| Some((it.temperature, it.verifiers?)))
+    let Some((temperature, verifiers)) = first.and_then(|it| Some((it.temperature, it.verifiers?)))
     else {
         return Vec::new();
     };

@@ -33,8 +33,8 @@ pub use interval::{Estimate, Method, bootstrap};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
-    Area, AtTemperature, BalanceCandidate, Balanced, Bin, Category, Evaluated, Explored, Imported,
-    Monitored, Prepared, Prompts, Rewarded, Selected, Share, Trained,
+    Area, AtTemperature, BalanceCandidate, Balanced, Bin, Category, Estimated, Evaluated, Explored,
+    Imported, Monitored, Prepared, Prompts, Rewarded, Selected, Share, Stopped, Trained, Verifiers,
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,

@@ -36,8 +36,7 @@ impl<'a> Studied<'a> {
 /// Accuracies against N; without rows where verifiers were not measured.
 pub(super) fn table(member: &Member) -> Table {
     let Some(it) = Studied::of(member) else { return Table::default() };
-    let mut table =
-        Table::new(&["N", "best of N", "majority", "weighted", "greedy", "pass@N"]);
+    let mut table = Table::new(&["N", "best of N", "majority", "weighted", "greedy", "pass@N"]);
     let cell = |of: &BTreeMap<u32, Estimated>, n: u32| match of.get(&n) {
         Some(Estimated { value, interval: Some(interval) }) => {
             format!("{} [{}]", percent(*value), range(*interval))

@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn only_a_gain_beyond_the_least_counts() {
-        let at = |values: &[f64], min_delta| standing(values, min_delta).map(|it| (it.best, it.since));
+        let at =
+            |values: &[f64], min_delta| standing(values, min_delta).map(|it| (it.best, it.since));
         assert_eq!(at(&[], 0.0), None);
         assert_eq!(at(&[0.5], 0.0), Some((0, 0)));
         assert_eq!(at(&[0.5, 0.6, 0.6, 0.55], 0.0), Some((1, 2)));

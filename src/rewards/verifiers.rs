@@ -191,9 +191,10 @@ mod tests {
                     let score = ballots[place].score;
                     if score.is_nan() { f64::NEG_INFINITY } else { score }
                 };
-                let best = places.iter().copied().reduce(|best, place| {
-                    if rank(place) > rank(best) { place } else { best }
-                });
+                let best = places
+                    .iter()
+                    .copied()
+                    .reduce(|best, place| if rank(place) > rank(best) { place } else { best });
                 ballots[best.unwrap()].correct
             });
             let counted = right.count() as f64 / subsets.len() as f64;

@@ -56,8 +56,7 @@ pub(super) fn run(options: &Balance, context: &Context<'_>) -> Result<(), Stop> 
     let initial = options.also.as_ref().map_or(initial, |also| also.initial);
     let before = earlier.as_ref().map_or(initial, |it| it.over(initial));
     let search = context.input(Port::Search)?;
-    let rows: Vec<TallyRow> =
-        table::decode(&search.read("tallies.parquet")?).map_err(failed)?;
+    let rows: Vec<TallyRow> = table::decode(&search.read("tallies.parquet")?).map_err(failed)?;
     let (settings, trials) = match &options.also {
         Some(also) => candidates(also, options.maximise, search)?,
         None => {
@@ -189,7 +188,8 @@ fn candidates(
     let trial = |(place, setting): (usize, &Setting)| {
         let prompts = draws.get(place / of_one_draw).into_iter().flat_map(BTreeMap::values);
         let tally = |responses: &Vec<(u32, bool, Option<f64>)>| {
-            let seen = |it: &&(u32, bool, Option<f64>)| also.samples.is_empty() || it.0 < setting.samples;
+            let seen =
+                |it: &&(u32, bool, Option<f64>)| also.samples.is_empty() || it.0 < setting.samples;
             let responses: Vec<(bool, Option<f64>)> =
                 responses.iter().filter(seen).map(|&(_, right, score)| (right, score)).collect();
             let tally = Tally::of(&responses, setting.threshold.unwrap_or(SELECTED_ABOVE));
@@ -257,18 +257,15 @@ fn entropy(rollouts: &[Rollout]) -> Option<f64> {
 }
 
 /// The candidate that the script chooses.
-fn by_script(
-    hooks: &Hooks,
-    history: &mut [Value],
-    settings: &[Setting],
-) -> Result<Setting, Stop> {
+fn by_script(hooks: &Hooks, history: &mut [Value], settings: &[Setting]) -> Result<Setting, Stop> {
     for (place, entry) in history.iter_mut().enumerate() {
         entry["search"] = json!(place + 1);
     }
     let temperature = hooks.temperature(history)?;
     let is_it = |it: &&Setting| (it.drawn.temperature - temperature).abs() < 1e-9;
     let found = settings.iter().find(is_it).copied().ok_or_else(|| {
-        let known: Vec<String> = settings.iter().map(|it| it.drawn.temperature.to_string()).collect();
+        let known: Vec<String> =
+            settings.iter().map(|it| it.drawn.temperature.to_string()).collect();
         failure(
             format!("`temperature` gives {temperature}, which was not searched"),
             format!("give one of the candidates: {}", known.join(", ")),

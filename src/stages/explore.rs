@@ -1,11 +1,11 @@
 //! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard, as the recipe says
-//! or as a balance chose.
+//! or as a balance chose. What a search drew on the same prompts in the same way is taken over.
 //!
 //! Left out: scores, which `score` adds, and any choice, which `select` makes.
 
 use super::balance;
 use super::failure::{failed, failure};
-use super::policy::{Resident, write_metrics};
+use super::policy::{Policy, Resident, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, respond};
 use crate::base::Seed;
@@ -39,6 +39,7 @@ pub(super) fn shard(
     let Setting { drawn, samples: each, .. } = setting(options, context)?;
     let draw = Draw {
         samples: each,
+        first_sample: 0,
         temperature: drawn.temperature,
         top_p: drawn.top_p,
         top_k: drawn.top_k,
@@ -47,7 +48,10 @@ pub(super) fn shard(
         seed: Seed(options.seed),
         hint: options.hint,
     };
-    let rollouts = respond(policy, &chosen, &draw, context)?;
+    let rollouts = match taken_over(options, drawn, context)? {
+        None => respond(policy, &chosen, &draw, context)?,
+        Some(searched) => complete(policy, &chosen, &draw, searched, context)?,
+    };
     let bytes = table::encode(&rollouts).map_err(failed)?;
     Ok(context.work().write(&shard_name(shard), &bytes)?)
 }
@@ -83,6 +87,59 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
             "temperature": setting(options, context)?.drawn.temperature,
         }),
     )
+}
+
+/// Responses of the search that were drawn as the exploration draws, by prompt; `None` where it takes
+/// over none.
+fn taken_over(
+    options: &Explore,
+    drawn: Drawn,
+    context: &Context<'_>,
+) -> Result<Option<BTreeMap<u64, Vec<Rollout>>>, Stop> {
+    let Some(search) = context.optional_input(Port::Search) else { return Ok(None) };
+    let Some(place) = options.searched.iter().position(|it| *it == drawn) else {
+        context.note("the setting in use was not searched: all responses are drawn");
+        return Ok(None);
+    };
+    let bytes = search.read("rollouts.parquet")?;
+    let all: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
+    let each = all.len() / options.searched.len();
+    let mut searched: BTreeMap<u64, Vec<Rollout>> = BTreeMap::new();
+    for rollout in all.into_iter().skip(place * each).take(each) {
+        searched.entry(rollout.prompt).or_default().push(rollout);
+    }
+    Ok(Some(searched))
+}
+
+/// Draws what the search has not: further samples of its prompts, and all of the others. A response
+/// depends on its prompt, its number and the seed alone, so that they are those of a draw of all.
+fn complete(
+    policy: &Policy,
+    chosen: &[&Sample],
+    draw: &Draw,
+    mut searched: BTreeMap<u64, Vec<Rollout>>,
+    context: &Context<'_>,
+) -> Result<Vec<Rollout>, Stop> {
+    let (known, others): (Vec<&Sample>, Vec<&Sample>) =
+        chosen.iter().partition(|sample| searched.contains_key(&sample.id));
+    let had = known.first().map_or(0, |sample| searched[&sample.id].len() as u32);
+    let mut drawn: BTreeMap<u64, Vec<Rollout>> = BTreeMap::new();
+    let further = Draw { first_sample: had, samples: draw.samples.saturating_sub(had), ..*draw };
+    for (samples, draw) in [(known, &further), (others, draw)] {
+        if samples.is_empty() || draw.samples == 0 {
+            continue;
+        }
+        for rollout in respond(policy, &samples, draw, context)? {
+            drawn.entry(rollout.prompt).or_default().push(rollout);
+        }
+    }
+    let all = chosen.iter().flat_map(|sample| {
+        let mut rollouts = searched.remove(&sample.id).unwrap_or_default();
+        rollouts.truncate(draw.samples as usize);
+        rollouts.extend(drawn.remove(&sample.id).unwrap_or_default());
+        rollouts
+    });
+    Ok(all.collect())
 }
 
 /// How to draw: as the recipe says, but for what a balance chose.

@@ -16,7 +16,7 @@ use crate::data::table::{self, Rollout, TallyRow};
 use crate::data::{Sample, table::TableError};
 use crate::engine::Device;
 use crate::event::Unit;
-use crate::plan::{Drawn, Monitor, Port};
+use crate::plan::{Drawn, Monitor, Port, Slice};
 use crate::rewards::{
     Ballot, Bootstrap, Interval, Objective, SELECTED_ABOVE, Subsets, Tally, Verified, mean, verify,
 };
@@ -32,9 +32,16 @@ pub(super) fn run(
     let artifact = context.input(Port::Policy)?;
     let step = TrainerState::of(artifact)?.step;
     let policy = resident.policy(artifact, options.dtype, device)?;
-    let all = prompts.samples(context.input(Port::Prompts)?, "validation")?;
+    let split = if options.slice.is_some() { "train" } else { "validation" };
+    let all = prompts.samples(context.input(Port::Prompts)?, split)?;
     let most = if options.prompts == 0 { usize::MAX } else { options.prompts as usize };
-    let samples: Vec<&Sample> = all.iter().take(most).collect();
+    let samples: Vec<&Sample> = match options.slice {
+        None => all.iter().take(most).collect(),
+        Some(Slice { from, count, labelled }) => {
+            let places = (from..from + count).map(|at| (at % labelled.max(1)) as usize);
+            places.take(most).filter_map(|place| all.get(place)).collect()
+        }
+    };
     let draws = options.draws();
     let mut rollouts = Vec::new();
     for place in 0..draws.len() {
@@ -62,7 +69,7 @@ pub(super) fn run(
     context.results().write("tallies.parquet", &table::encode(&rows).map_err(failed)?)?;
     let mut metrics = measured[0].clone();
     let whole = [
-        ("split", json!("validation")),
+        ("split", json!(split)),
         ("step", json!(step)),
         ("k", json!(options.samples)),
         ("samples", json!(rollouts.len())),
@@ -89,7 +96,8 @@ fn drawn(
         return Ok(rollouts);
     }
     let seed = Seed(options.seed);
-    let is_first = temperature == draws[0].temperature;
+    // An exploration takes over what it would draw itself, so that its noise is that of all.
+    let is_first = temperature == draws[0].temperature || options.slice.is_some();
     let draw = Draw {
         samples: options.samples,
         temperature,
@@ -137,7 +145,10 @@ fn tallies(rollouts: &[Rollout], scores: Option<&[f64]>) -> BTreeMap<u64, Tally>
         let score = scores.map(|scores| scores[place]);
         responses.entry(rollout.prompt).or_default().push((rollout.correct, score));
     }
-    responses.into_iter().map(|(prompt, responses)| (prompt, Tally::of(&responses, SELECTED_ABOVE))).collect()
+    responses
+        .into_iter()
+        .map(|(prompt, responses)| (prompt, Tally::of(&responses, SELECTED_ABOVE)))
+        .collect()
 }
 
 fn row(temperature: f64, prompt: u64, tally: Tally) -> TallyRow {
@@ -232,6 +243,7 @@ mod tests {
             max_new_tokens: 8,
             temperatures: Vec::new(),
             draws: Vec::new(),
+            slice: None,
             prompts: 0,
             score: None,
             keep_scores: false,

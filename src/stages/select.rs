@@ -41,8 +41,7 @@ pub(super) fn run(
         None => None,
     };
     let rule = threshold.map_or_else(|| rule(options.rule), Rule::Above);
-    let mut selection =
-        select(&candidates, rule, options.distinct, cap, seed).map_err(failed)?;
+    let mut selection = select(&candidates, rule, options.distinct, cap, seed).map_err(failed)?;
     hooks.keep(&rollouts, &samples, &candidates, &mut selection)?;
     if options.keep > 0 {
         selection.cut(options.keep as usize, seed.named("keep"));

@@ -89,7 +89,8 @@ fn measured(iteration: u32, context: &Context<'_>) -> Result<Map<String, Value>,
         [read(Port::Monitored)?, read(Port::Rollouts)?, read(Port::Selected)?];
     map.insert("greedy".into(), evaluated["accuracy"].clone());
     map.insert("step".into(), evaluated["step"].clone());
-    let of = |from: &Option<Value>, name: &str| from.as_ref().map_or(Value::Null, |it| it[name].clone());
+    let of =
+        |from: &Option<Value>, name: &str| from.as_ref().map_or(Value::Null, |it| it[name].clone());
     let k = of(&monitored, "k");
     let pass = monitored.as_ref().map_or(Value::Null, |it| it["pass"][k.to_string()].clone());
     map.extend([("k".to_owned(), k), ("pass".to_owned(), pass)]);

@@ -3,8 +3,18 @@
 
 use super::{Lowering, Policy};
 use crate::base::Key;
-use crate::plan::{Balance, Branch, Drawn, Knobs, Monitor, Port, Setting, Stage};
-use crate::recipe::{Also, Maximise, Moment, Select, TemperatureMode};
+use crate::plan::{Balance, Branch, Drawn, Explore, Knobs, Monitor, Port, Setting, Slice, Stage};
+use crate::recipe::{Also, Maximise, Moment, SearchOn, Select, TemperatureMode};
+
+/// What an exploration reads of a balance.
+#[derive(Default)]
+pub(super) struct Balanced {
+    /// What decided the temperature.
+    pub(super) temperature: Option<Key>,
+    /// The search whose responses the exploration takes over, and how it drew.
+    pub(super) search: Option<Key>,
+    pub(super) searched: Vec<Drawn>,
+}
 
 impl Lowering<'_> {
     /// The temperature that the exploration of an iteration reads, when it is balanced: that of the
@@ -16,33 +26,35 @@ impl Lowering<'_> {
         policy: Policy,
         (before, evaluated): (Option<Key>, Option<Key>),
         iteration: u32,
-    ) -> Option<Key> {
+    ) -> Balanced {
         let recipe = &self.member.recipe;
         let temperature = &recipe.temperature;
-        if temperature.mode != TemperatureMode::Balanced {
-            return None;
-        }
-        if !(iteration - 1).is_multiple_of(temperature.every) {
-            return before;
-        }
-        let maximise = temperature.maximise?;
+        let TemperatureMode::Balanced = temperature.mode else { return Balanced::default() };
+        let is_due = (iteration - 1).is_multiple_of(temperature.every);
+        let Some(maximise) = temperature.maximise.filter(|_| is_due) else {
+            return Balanced { temperature: before, ..Balanced::default() };
+        };
         let range = &temperature.candidates;
         let candidates = steps(range.from, range.to, range.step);
         let ranks = !matches!(maximise, Maximise::Pass(_));
         let reward = self.reward.filter(|_| ranks);
-        let also = self.knobs(&candidates);
+        let draws = self.draws(&candidates);
+        let also = self.knobs(&draws);
+        let slice = self.slice(iteration);
+        let purpose = if slice.is_some() { "explore" } else { "search" };
         let search = Stage::Monitor(Monitor {
             samples: temperature.samples,
             temperature: candidates[0],
             max_new_tokens: recipe.exploration.max_new_tokens,
             temperatures: candidates[1..].to_vec(),
-            draws: also.as_ref().map_or_else(Vec::new, |also| also.draws.clone()),
+            draws: if also.is_some() || slice.is_some() { draws.clone() } else { Vec::new() },
+            slice,
             prompts: temperature.prompts,
             score: reward.map(|_| self.scoring()),
             keep_scores: also.as_ref().is_some_and(|also| !also.thresholds.is_empty()),
             verifiers: false,
             dtype: recipe.policy.dtype,
-            seed: self.seed("search", iteration),
+            seed: self.seed(purpose, iteration),
             hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
         });
         let initial = temperature.value;
@@ -58,19 +70,27 @@ impl Lowering<'_> {
             inputs.extend(evaluated.map(|evaluated| (Port::Evaluated, evaluated)));
         }
         let balance = Stage::Balance(Balance { maximise, initial, also, hooks });
-        Some(self.add(balance, format!("balance {iteration}"), at, &inputs))
+        let temperature = Some(self.add(balance, format!("balance {iteration}"), at, &inputs));
+        match slice {
+            Some(_) => Balanced { temperature, search: Some(search), searched: draws },
+            None => Balanced { temperature, ..Balanced::default() },
+        }
     }
 
-    /// What is balanced beside these temperatures; none where nothing is.
-    fn knobs(&self, temperatures: &[f64]) -> Option<Knobs> {
-        let recipe = &self.member.recipe;
-        let (also, exploration) = (&recipe.temperature.also, &recipe.exploration);
-        if *also == Also::default() {
-            return None;
-        }
+    /// The prompts that an iteration explores, when it searches on them.
+    fn slice(&self, iteration: u32) -> Option<Slice> {
+        let Explore { from, count, labelled, .. } = self.exploration(iteration);
+        let on_training = self.member.recipe.temperature.search_on == SearchOn::Training;
+        on_training.then_some(Slice { from, count, labelled })
+    }
+
+    /// Every way in which a search draws, at these temperatures.
+    fn draws(&self, temperatures: &[f64]) -> Vec<Drawn> {
         fn or<T: Copy>(values: &[T], value: T) -> Vec<T> {
             if values.is_empty() { vec![value] } else { values.to_vec() }
         }
+        let recipe = &self.member.recipe;
+        let (also, exploration) = (&recipe.temperature.also, &recipe.exploration);
         let mut draws = Vec::new();
         for &temperature in temperatures {
             for top_p in or(&also.top_p, exploration.top_p) {
@@ -79,6 +99,16 @@ impl Lowering<'_> {
                     draws.extend(or(&also.min_p, exploration.min_p).into_iter().map(with));
                 }
             }
+        }
+        draws
+    }
+
+    /// What is balanced beside the temperature; none where nothing is.
+    fn knobs(&self, draws: &[Drawn]) -> Option<Knobs> {
+        let recipe = &self.member.recipe;
+        let (also, exploration) = (&recipe.temperature.also, &recipe.exploration);
+        if *also == Also::default() {
+            return None;
         }
         let thresholds = also.threshold.as_ref().map(|it| steps(it.from, it.to, it.step));
         let initial = Setting {
@@ -95,7 +125,7 @@ impl Lowering<'_> {
             },
         };
         let thresholds = thresholds.unwrap_or_default();
-        Some(Knobs { draws, samples: also.samples.clone(), thresholds, initial })
+        Some(Knobs { draws: draws.to_vec(), samples: also.samples.clone(), thresholds, initial })
     }
 
     /// What decides the threshold of a selection, where it is balanced.

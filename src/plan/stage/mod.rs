@@ -26,7 +26,7 @@ pub use explore::Explore;
 pub use hooks::{Calls, Hooks};
 pub use import::Import;
 pub use label::Label;
-pub use monitor::{Drawn, Monitor};
+pub use monitor::{Drawn, Monitor, Slice};
 pub use needs::{Mismatch, Need};
 pub(in crate::plan) use origin::{Beside, Origin};
 pub use prepare::Prepare;
@@ -61,7 +61,7 @@ pub enum Port {
     RewardModel,
     /// Scores of the rollouts, of `score`.
     Scores,
-    /// What a search over temperatures measured, of `monitor`.
+    /// What a search over temperatures drew and measured, of `monitor`.
     Search,
     /// The temperature that a search chose, of `balance`.
     Temperature,

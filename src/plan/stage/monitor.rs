@@ -29,6 +29,17 @@ pub struct Drawn {
     pub min_p: f64,
 }
 
+/// A slice of the labelled prompts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Index of its first prompt.
+    pub from: u64,
+    /// Prompts in it; it goes on at the beginning when it reaches the end.
+    pub count: u64,
+    /// Labelled prompts in all.
+    pub labelled: u64,
+}
+
 /// Options of `monitor`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Monitor {
@@ -44,7 +55,10 @@ pub struct Monitor {
     /// How it is drawn where more than the temperature varies, in place of both temperatures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub draws: Vec<Drawn>,
-    /// Validation prompts that take part; 0 for all.
+    /// Labelled prompts to ask in place of the validation prompts, all with the same noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<Slice>,
+    /// Prompts that take part, the first of them; 0 for all.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub prompts: u64,
     /// How a response is scored, with a reward model.
@@ -71,7 +85,8 @@ impl Monitor {
         if !self.draws.is_empty() {
             return self.draws.clone();
         }
-        let temperatures = std::iter::once(self.temperature).chain(self.temperatures.iter().copied());
+        let temperatures =
+            std::iter::once(self.temperature).chain(self.temperatures.iter().copied());
         let plain = |temperature| Drawn { temperature, top_p: 1.0, top_k: 0, min_p: 0.0 };
         temperatures.map(plain).collect()
     }

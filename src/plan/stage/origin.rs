@@ -106,6 +106,9 @@ impl Stage {
                     "temperature.candidates.step",
                 ])
             }
+            (Self::Monitor(_), _) if option == "slice" || option.starts_with("slice.") => {
+                computed(&["temperature.search_on"])
+            }
             (Self::Monitor(_), "draws") => of_knobs("also.draws")?,
             (Self::Monitor(_), "keep_scores") => computed(&["temperature.also.threshold.from"]),
             (Self::Monitor(_), "verifiers") => value("evaluation.verifiers"),
@@ -153,6 +156,7 @@ fn of_pretraining(options: &Pretrain, option: &str) -> Option<Origin> {
 fn of_knobs(option: &str) -> Option<Origin> {
     Some(match option {
         "also" | "also.draws" => computed(&[
+            "temperature.search_on",
             "temperature.also.top_p",
             "temperature.also.top_k",
             "temperature.also.min_p",
@@ -183,6 +187,7 @@ fn of_exploration(
     beside: Beside,
 ) -> Option<Origin> {
     Some(match option {
+        "searched" => return of_knobs("also.draws"),
         "labelled" => labelled(beside),
         "from" | "count" if beside.labelled => labelled(beside),
         "from" if warms_up => Origin::Place,

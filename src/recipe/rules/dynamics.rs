@@ -1,7 +1,9 @@
 //! What must hold between the keys of monitoring, balancing, stopping and quoting.
 
 use super::Checker;
-use crate::recipe::{Also, Maximise, Quote, RewardModel, Select, StopMetric, TemperatureMode};
+use crate::recipe::{
+    Also, Maximise, Quote, RewardModel, SearchOn, Select, StopMetric, TemperatureMode,
+};
 
 /// Settings that a search may choose among at most.
 const MOST_CANDIDATES: f64 = 10_000.0;
@@ -31,7 +33,7 @@ pub(super) fn balance_is_complete(check: &mut Checker<'_>) {
         }
         Some(_) => {}
     }
-    if recipe.data.validation == 0 {
+    if recipe.data.validation == 0 && recipe.temperature.search_on == SearchOn::Validation {
         let message =
             "the balanced temperature is searched on validation prompts, and there are none";
         let hint = "keep some with `data.validation = 250`".to_owned();
@@ -60,7 +62,8 @@ pub(super) fn balance_fits_its_search(check: &mut Checker<'_>) {
         let keys = ["temperature.maximise", "temperature.samples"];
         check.fault("balance-beyond-samples", &keys, message, hint.to_owned());
     }
-    if validation > 0 && temperature.prompts > validation {
+    let on_validation = temperature.search_on == SearchOn::Validation && validation > 0;
+    if on_validation && temperature.prompts > validation {
         let message =
             format!("the search wants {} validation prompts of {validation}", temperature.prompts);
         let hint = "leave `temperature.prompts` out to search on all, or raise `data.validation`";
@@ -117,7 +120,8 @@ pub(super) fn knobs_have_something_to_move(check: &mut Checker<'_>) {
     let is_score = matches!(maximise, None | Some(Maximise::Balance(_)));
     if !is_score && (also.threshold.is_some() || !also.samples.is_empty()) {
         let what = if also.threshold.is_some() { "threshold" } else { "samples" };
-        let message = format!("every `{what}` is as good by {}", check.shown("temperature.maximise"));
+        let message =
+            format!("every `{what}` is as good by {}", check.shown("temperature.maximise"));
         let hint = "maximise `{ balance = 8 }`, which sees what would be selected".to_owned();
         let key = format!("temperature.also.{what}");
         check.fault("knob-without-effect", &[&format!("{key}.from"), &key], message, hint);
@@ -195,8 +199,7 @@ pub(super) fn stop_has_measurements(check: &mut Checker<'_>) {
         let hint = "keep some with `data.validation = 250`".to_owned();
         let keys = ["data.validation", "training.stop.patience"];
         check.fault("stop-without-validation", &keys, message.to_owned(), hint);
-    } else if recipe.training.stop.metric == StopMetric::Pass
-        && recipe.evaluation.pass_samples == 0
+    } else if recipe.training.stop.metric == StopMetric::Pass && recipe.evaluation.pass_samples == 0
     {
         let message = "`training.stop.metric = \"pass\"`, and Pass@K is not measured".to_owned();
         let hint = "draw samples with `evaluation.pass_samples = 16`".to_owned();
