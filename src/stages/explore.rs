@@ -76,21 +76,27 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
     let right = rollouts.iter().filter(|rollout| rollout.correct).count();
     let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
     let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
-    write_metrics(
-        context,
-        &json!({
-            "prompts": solved.len(),
-            "samples": rollouts.len(),
-            "tokens": tokens,
-            "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
-            "mean_correct": share(right, rollouts.len()),
-            "temperature": setting(options, context)?.drawn.temperature,
-        }),
-    )
+    let drawn = setting(options, context)?.drawn;
+    let mut metrics = json!({
+        "prompts": solved.len(),
+        "samples": rollouts.len(),
+        "tokens": tokens,
+        "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
+        "mean_correct": share(right, rollouts.len()),
+        "temperature": drawn.temperature,
+    });
+    if let Some(searched) = taken_over(options, drawn, context)? {
+        let is_of_it = |it: &&Rollout| {
+            let had = searched.get(&it.prompt);
+            had.is_some_and(|had| (it.sample as usize) < had.len())
+        };
+        metrics["taken_over"] = json!(rollouts.iter().filter(is_of_it).count());
+    }
+    write_metrics(context, &metrics)
 }
 
 /// Responses of the search that were drawn as the exploration draws, by prompt; `None` where it takes
-/// over none.
+/// over none, also since a setting that stays in use need not have been searched.
 fn taken_over(
     options: &Explore,
     drawn: Drawn,
@@ -98,7 +104,6 @@ fn taken_over(
 ) -> Result<Option<BTreeMap<u64, Vec<Rollout>>>, Stop> {
     let Some(search) = context.optional_input(Port::Search) else { return Ok(None) };
     let Some(place) = options.searched.iter().position(|it| *it == drawn) else {
-        context.note("the setting in use was not searched: all responses are drawn");
         return Ok(None);
     };
     let bytes = search.read("rollouts.parquet")?;

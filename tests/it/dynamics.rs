@@ -365,6 +365,9 @@ fn an_exploration_takes_over_what_a_search_drew_on_its_prompts() {
         (&search["split"], &search["count"], &search["samples"]),
         (&"train".into(), &20.into(), &40.into())
     );
+    let explored = json_of(&sandbox, "explore 1", "metrics.json");
+    // Of 26 prompts with two samples the first of 20 prompts.
+    assert_eq!((&explored["samples"], &explored["taken_over"]), (&52.into(), &20.into()));
     let taken = fs::read(sandbox.artifact_of("explore 1").join("rollouts.parquet")).unwrap();
 
     // The same exploration at a fixed temperature draws all of it itself.

@@ -47,7 +47,12 @@ pub(super) fn balance_fits_its_search(check: &mut Checker<'_>) {
     if temperature.mode != TemperatureMode::Balanced {
         return;
     }
-    let samples = temperature.samples;
+    // Reward-Pass@K ranks as many as a candidate takes.
+    let fewest = temperature.also.samples.iter().copied().min().unwrap_or(u32::MAX);
+    let samples = match temperature.maximise {
+        Some(Maximise::RewardPass(_)) => temperature.samples.min(fewest),
+        _ => temperature.samples,
+    };
     let what = match temperature.maximise {
         Some(Maximise::Pass(k)) if k > samples => Some(format!("Pass@{k}")),
         Some(Maximise::RewardPass(k)) if k > samples => Some(format!("Reward-Pass@{k}")),
@@ -117,11 +122,17 @@ pub(super) fn knobs_have_something_to_move(check: &mut Checker<'_>) {
         check.fault("knobs-beside-a-hook", &written, message.to_owned(), hint);
         return;
     }
-    let is_score = matches!(maximise, None | Some(Maximise::Balance(_)));
-    if !is_score && (also.threshold.is_some() || !also.samples.is_empty()) {
-        let what = if also.threshold.is_some() { "threshold" } else { "samples" };
-        let message =
-            format!("every `{what}` is as good by {}", check.shown("temperature.maximise"));
+    // What would be selected is seen by the balance score alone; Pass@K does not depend on how many
+    // samples it is estimated from.
+    let sees_samples = !matches!(maximise, Some(Maximise::Pass(_)));
+    let sees_selection = matches!(maximise, None | Some(Maximise::Balance(_)));
+    let blind = [
+        ("threshold", also.threshold.is_some() && !sees_selection),
+        ("samples", !also.samples.is_empty() && !sees_samples),
+    ];
+    if let Some((what, _)) = blind.into_iter().find(|(_, is_blind)| *is_blind) {
+        let objective = if sees_samples { "Reward-Pass@K" } else { "Pass@K" };
+        let message = format!("{objective} does not tell one `{what}` from another");
         let hint = "maximise `{ balance = 8 }`, which sees what would be selected".to_owned();
         let key = format!("temperature.also.{what}");
         check.fault("knob-without-effect", &[&format!("{key}.from"), &key], message, hint);
