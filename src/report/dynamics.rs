@@ -200,7 +200,10 @@ fn searches(member: &Member) -> Table {
         let mut row = vec![
             at.iteration.to_string(),
             value.before.to_string(),
-            value.temperature.to_string(),
+            match &value.setting {
+                Some(setting) => format!("{}, {}", value.temperature, setting.beside()),
+                None => value.temperature.to_string(),
+            },
             gain_of_best(value),
             value.reason.clone(),
         ];

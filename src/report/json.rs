@@ -210,10 +210,12 @@ fn balance(measured: &Measured<Balanced>) -> Value {
             "interval": it.interval,
             "difference": it.difference,
             "difference_interval": it.difference_interval,
+            "setting": it.setting,
         })
     };
     json!({
         "iteration": measured.at.iteration,
+        "setting": it.setting,
         "objective": it.objective,
         "temperature": it.temperature,
         "before": it.before,

@@ -196,8 +196,47 @@ pub struct Balanced {
     pub best: f64,
     /// The candidate that stood for the temperature in use.
     pub compared_with: f64,
-    /// Every candidate.
+    /// Every candidate; of several at one temperature the best.
     pub candidates: Vec<BalanceCandidate>,
+    /// What was chosen where more than the temperature is balanced.
+    #[serde(default)]
+    pub setting: Option<Setting>,
+}
+
+/// A temperature and what is balanced beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Setting {
+    /// How tokens are drawn.
+    pub drawn: Drawn,
+    /// Responses for each prompt.
+    pub samples: u32,
+    /// What is selected scores above this.
+    pub threshold: Option<f64>,
+}
+
+/// How tokens are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Drawn {
+    /// Temperature.
+    pub temperature: f64,
+    /// Nucleus.
+    pub top_p: f64,
+    /// Most probable tokens.
+    pub top_k: u32,
+    /// Share of the most probable token's probability.
+    pub min_p: f64,
+}
+
+impl Setting {
+    /// What is not the temperature, in words; `top_k` and `min_p` where they do something.
+    pub(super) fn beside(&self) -> String {
+        let Drawn { top_p, top_k, min_p, .. } = self.drawn;
+        let mut words = vec![format!("{} samples", self.samples), format!("top-p {top_p}")];
+        words.extend((top_k > 0).then(|| format!("top-k {top_k}")));
+        words.extend((min_p > 0.0).then(|| format!("min-p {min_p}")));
+        words.extend(self.threshold.map(|threshold| format!("above {threshold}")));
+        words.join(", ")
+    }
 }
 
 /// A temperature that was measured for a balance.
@@ -213,6 +252,9 @@ pub struct BalanceCandidate {
     pub difference: f64,
     /// The 95 % interval of that, paired by prompt.
     pub difference_interval: [f64; 2],
+    /// The whole of it, where more than the temperature is balanced.
+    #[serde(default)]
+    pub setting: Option<Setting>,
 }
 
 /// `stop`: whether the evolution goes on.
