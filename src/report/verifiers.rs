@@ -23,13 +23,13 @@ impl<'a> Studied<'a> {
     fn of(member: &'a Member) -> Option<Self> {
         let best = member.best();
         let of_evolution = member.monitors.iter().filter(|it| it.at.branch == Branch::Evolution);
-        let verified = of_evolution.filter_map(|it| {
+        let mut verified = of_evolution.filter_map(|it| {
             let here = it.value.each().into_iter().next()?;
             let verifiers = here.verifiers.clone()?;
             let greedy = greedy(member, it.at);
             Some(Self { at: it.at, monitored: &it.value, here, verifiers, greedy })
         });
-        verified.filter(|it| best.is_none_or(|best| best == it.at.iteration)).last()
+        verified.rfind(|it| best.is_none_or(|best| best == it.at.iteration))
     }
 }
 

@@ -158,6 +158,9 @@ fn valued(
     })
 }
 
+/// A response of a search: its number, whether it is right, and its score.
+type Response = (u32, bool, Option<f64>);
+
 /// Every candidate and its trial, from the responses themselves: counts of samples and thresholds
 /// cost no other ones.
 fn candidates(
@@ -174,7 +177,7 @@ fn candidates(
         scores = rows.iter().map(|row| Some(f64::from(row.score))).collect();
     }
     let each = rollouts.len() / also.draws.len().max(1);
-    let mut draws: Vec<BTreeMap<u64, Vec<(u32, bool, Option<f64>)>>> = Vec::new();
+    let mut draws: Vec<BTreeMap<u64, Vec<Response>>> = Vec::new();
     for (place, (rollout, score)) in rollouts.iter().zip(scores).enumerate() {
         if place.is_multiple_of(each) {
             draws.push(BTreeMap::new());
@@ -187,9 +190,8 @@ fn candidates(
     let of_one_draw = settings.len() / also.draws.len().max(1);
     let trial = |(place, setting): (usize, &Setting)| {
         let prompts = draws.get(place / of_one_draw).into_iter().flat_map(BTreeMap::values);
-        let tally = |responses: &Vec<(u32, bool, Option<f64>)>| {
-            let seen =
-                |it: &&(u32, bool, Option<f64>)| also.samples.is_empty() || it.0 < setting.samples;
+        let tally = |responses: &Vec<Response>| {
+            let seen = |it: &&Response| also.samples.is_empty() || it.0 < setting.samples;
             let responses: Vec<(bool, Option<f64>)> =
                 responses.iter().filter(seen).map(|&(_, right, score)| (right, score)).collect();
             let tally = Tally::of(&responses, setting.threshold.unwrap_or(SELECTED_ABOVE));

@@ -215,13 +215,12 @@ fn verified(
         let subsets = Subsets::new(options.samples as usize, size, seed.nth(u64::from(n)));
         let verified: Vec<Verified> =
             prompts.values().filter_map(|ballots| verify(ballots, size, &subsets)).collect();
-        let ways: [(&str, fn(&Verified) -> f64); 3] = [
-            ("best_of_n", |it| it.best_of_n),
-            ("majority", |it| it.majority),
-            ("weighted", |it| it.weighted),
-        ];
-        for (name, of) in ways {
-            let values: Vec<f64> = verified.iter().map(of).collect();
+        let of = |way: fn(&Verified) -> f64| verified.iter().map(way).collect::<Vec<f64>>();
+        for (name, values) in [
+            ("best_of_n", of(|it| it.best_of_n)),
+            ("majority", of(|it| it.majority)),
+            ("weighted", of(|it| it.weighted)),
+        ] {
             let interval = bootstrap.interval(&values).map(|it| [it.low, it.high]);
             let value = json!({ "value": mean(values), "interval": interval });
             told.entry(name).or_default().insert(n.to_string(), value);

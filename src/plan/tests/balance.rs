@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::recipe::{
-    Also, Candidates, Maximise, RewardModel, SearchOn, Select, Temperature, TemperatureMode, Thresholds,
+    Also, Candidates, Maximise, RewardModel, SearchOn, Select, Temperature, TemperatureMode,
+    Thresholds,
 };
 
 fn balanced(maximise: Maximise) -> Recipe {

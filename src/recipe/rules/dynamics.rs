@@ -110,8 +110,7 @@ pub(super) fn ranges_are_not_empty(check: &mut Checker<'_>) {
 pub(super) fn knobs_have_something_to_move(check: &mut Checker<'_>) {
     let recipe = check.recipe;
     let (temperature, also) = (&recipe.temperature, &recipe.temperature.also);
-    let written = KNOBS.map(|(key, is_searched)| is_searched(also).then_some(key));
-    let written: Vec<&str> = written.into_iter().flatten().collect();
+    let written = knobs(also);
     if temperature.mode != TemperatureMode::Balanced || written.is_empty() {
         return;
     }
@@ -149,14 +148,17 @@ pub(super) fn knobs_have_something_to_move(check: &mut Checker<'_>) {
     }
 }
 
-/// The keys of what is balanced beside the temperature, and whether it is.
-const KNOBS: [(&str, fn(&Also) -> bool); 5] = [
-    ("temperature.also.top_p", |also| !also.top_p.is_empty()),
-    ("temperature.also.top_k", |also| !also.top_k.is_empty()),
-    ("temperature.also.min_p", |also| !also.min_p.is_empty()),
-    ("temperature.also.samples", |also| !also.samples.is_empty()),
-    ("temperature.also.threshold.from", |also| also.threshold.is_some()),
-];
+/// The keys of what is balanced beside the temperature.
+fn knobs(also: &Also) -> Vec<&'static str> {
+    let knobs = [
+        ("temperature.also.top_p", !also.top_p.is_empty()),
+        ("temperature.also.top_k", !also.top_k.is_empty()),
+        ("temperature.also.min_p", !also.min_p.is_empty()),
+        ("temperature.also.samples", !also.samples.is_empty()),
+        ("temperature.also.threshold.from", also.threshold.is_some()),
+    ];
+    knobs.into_iter().filter(|(_, is_searched)| *is_searched).map(|(key, _)| key).collect()
+}
 
 pub(super) fn knobs_are_candidates(check: &mut Checker<'_>) {
     let temperature = &check.recipe.temperature;
