@@ -147,6 +147,7 @@ pub(super) fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
         "demonstrations",
         "pass",
         "best",
+        "training",
         "all",
         "other",
     ];
