@@ -157,7 +157,7 @@ fn add_measurements(
     let log = Record::read_log(&run.events().map_err(of_store)?);
     for record in log.unwrap_or_default() {
         match record.event {
-            Event::Planned { stages } => {
+            Event::Planned { stages, .. } => {
                 kinds = stages.into_iter().map(|stage| (stage.key, stage.kind)).collect();
             }
             Event::StageFinished {

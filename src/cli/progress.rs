@@ -57,7 +57,7 @@ impl Progress {
     pub(crate) fn see(&mut self, record: &Record) {
         let now = record.time_ms;
         match &record.event {
-            Event::Planned { stages } => self.planned(stages),
+            Event::Planned { stages, .. } => self.planned(stages),
             Event::WorkerStarted { worker, device, threads, .. } => {
                 let plural = if *threads == 1 { "" } else { "s" };
                 self.line(&format!(
@@ -229,6 +229,7 @@ fn highlight(kind: &str, metrics: &Map<String, Value>) -> String {
         "evaluate" => &[("accuracy", "right"), ("count", "prompts")],
         "monitor" => &[("mean", "right at this temperature")],
         "balance" => &[("temperature", "from now on"), ("before", "before")],
+        "stop" => &[("best", "the best iteration"), ("since", "evaluations since")],
         "pretrain" | "import" => &[("parameters", "parameters")],
         _ => &[],
     };

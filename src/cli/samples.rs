@@ -80,7 +80,7 @@ fn evaluated(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, Trouble> {
     let evaluations: Vec<&Node> = graph
         .nodes()
         .filter(|node| node.role.branch != Branch::Control && split_of(node).is_some())
-        .filter(|node| matches!(store.artifact(node.key), Ok(Some(_))))
+        .filter(|node| has_responses(store, node.key))
         .collect();
     let last = evaluations.iter().max_by_key(|node| (node.role.iteration, split_of(node)));
     let Some(last) = last else { return Ok(Vec::new()) };
@@ -117,6 +117,12 @@ fn evaluated(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, Trouble> {
         });
     }
     Ok(views)
+}
+
+/// Whether a stage is stored with its responses: what was skipped has none.
+fn has_responses(store: &Store, key: Key) -> bool {
+    let stored = store.artifact(key);
+    stored.is_ok_and(|it| it.is_some_and(|artifact| artifact.contains("rollouts.parquet")))
 }
 
 fn split_of(node: &Node) -> Option<Split> {

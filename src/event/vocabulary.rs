@@ -30,6 +30,9 @@ pub enum Event {
     Planned {
         /// All stages.
         stages: Vec<StageSummary>,
+        /// Members whose results are those of the iteration that is best on validation.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        best: Vec<String>,
     },
     /// A worker process is ready.
     WorkerStarted {

@@ -150,13 +150,15 @@ pub fn estimates(graph: &Graph, measured: &Measured) -> Vec<Estimate> {
 pub fn assumptions(graph: &Graph, measured: &Measured) -> Vec<String> {
     let selects = graph.nodes().any(|node| matches!(node.stage, Stage::Select(_)));
     let percent = |rate: f64| format!("{:.0} %", rate * 100.0);
-    match measured.solve_rate {
-        _ if !selects => Vec::new(),
-        None => vec![format!("{} of the prompts are solved", percent(ASSUMED_SOLVE_RATE))],
+    let solved = match measured.solve_rate {
+        _ if !selects => None,
+        None => Some(format!("{} of the prompts are solved", percent(ASSUMED_SOLVE_RATE))),
         Some(rate) => {
-            vec![format!("{} of the prompts are solved, as in earlier runs", percent(rate))]
+            Some(format!("{} of the prompts are solved, as in earlier runs", percent(rate)))
         }
-    }
+    };
+    let stops = graph.nodes().any(|node| matches!(node.stage, Stage::Stop(_)));
+    solved.into_iter().chain(stops.then(|| "nothing stops early".to_owned())).collect()
 }
 
 /// What later stages need to know about an earlier one.
@@ -186,8 +188,16 @@ impl Estimator<'_> {
             Stage::Prepare(_) => (Some(amounts.samples), None),
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
-            Stage::Balance(_) => (None, None),
-            Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) | Stage::Label(_) => {
+            Stage::Balance(_) | Stage::Stop(_) => (None, None),
+            // What a search drew in the same way is not drawn again.
+            Stage::Explore(options) => {
+                let search = self.input(node, Port::Search).unwrap_or_default();
+                let of_one = search.samples.checked_div(options.searched.len() as u64).unwrap_or(0);
+                let each = of_one.checked_div(search.prompts).unwrap_or(0);
+                let taken_over = search.prompts * each.min(u64::from(options.samples));
+                (Some(amounts.samples.saturating_sub(taken_over)), None)
+            }
+            Stage::Evaluate(_) | Stage::Monitor(_) | Stage::Label(_) => {
                 (Some(amounts.samples), None)
             }
             Stage::TrainReward(_) | Stage::Train(_) | Stage::Pretrain(_) => {
@@ -208,7 +218,8 @@ impl Estimator<'_> {
             | Stage::Pretrain(_)
             | Stage::Prepare(_)
             | Stage::Select(_)
-            | Stage::Balance(_) => None,
+            | Stage::Balance(_)
+            | Stage::Stop(_) => None,
         });
         let tokens = tokens_of_one.zip(samples).map(|(one, count)| (one * count as f64) as u64);
         let (seconds, bytes) = self.cost(node, samples);
@@ -256,10 +267,13 @@ impl Estimator<'_> {
                 None => Amounts::default(),
             },
             Stage::Monitor(options) => {
-                let all = self.prepared(node).map_or(0, |prepared| prepared.validation);
+                let all = match options.slice {
+                    Some(slice) => slice.count,
+                    None => self.prepared(node).map_or(0, |prepared| prepared.validation),
+                };
                 let count = if options.prompts == 0 { all } else { all.min(options.prompts) };
-                let temperatures = 1 + options.temperatures.len() as u64;
-                of(count, count * u64::from(options.samples) * temperatures)
+                let draws = options.draws().len() as u64;
+                of(count, count * u64::from(options.samples) * draws)
             }
             Stage::Label(options) => {
                 let read = self.input(node, Port::Rollouts).unwrap_or_default();
@@ -278,7 +292,7 @@ impl Estimator<'_> {
                 Amounts { steps, ..of(0, samples) }
             }
             Stage::Score(_) => self.input(node, Port::Rollouts).unwrap_or_default(),
-            Stage::Balance(_) => Amounts::default(),
+            Stage::Balance(_) | Stage::Stop(_) => Amounts::default(),
         }
     }
 

@@ -88,6 +88,8 @@ pub struct Graph {
     places: BTreeMap<Key, NodeIndex>,
     /// Stages that the members would run apart.
     unshared: usize,
+    /// Members whose results are those of their best iteration; for reports, never in a key.
+    best: BTreeSet<String>,
 }
 
 /// The graph in a file: a list, because the order of a JSON object is nobody's promise. Edges are
@@ -96,6 +98,8 @@ pub struct Graph {
 struct Written {
     nodes: Vec<Node>,
     unshared: usize,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    best: BTreeSet<String>,
 }
 
 impl From<Graph> for Written {
@@ -104,14 +108,16 @@ impl From<Graph> for Written {
         Self {
             nodes: nodes.into_iter().map(|node| node.weight).collect(),
             unshared: graph.unshared,
+            best: graph.best,
         }
     }
 }
 
 impl From<Written> for Graph {
     fn from(written: Written) -> Self {
-        let mut graph = Self { unshared: written.unshared, ..Self::default() };
-        for node in written.nodes {
+        let Written { nodes, unshared, best } = written;
+        let mut graph = Self { unshared, best, ..Self::default() };
+        for node in nodes {
             graph.insert(node);
         }
         graph
@@ -120,7 +126,8 @@ impl From<Written> for Graph {
 
 impl PartialEq for Graph {
     fn eq(&self, other: &Self) -> bool {
-        self.unshared == other.unshared && self.nodes().eq(other.nodes())
+        (self.unshared, &self.best) == (other.unshared, &other.best)
+            && self.nodes().eq(other.nodes())
     }
 }
 
@@ -144,6 +151,16 @@ impl Graph {
         };
         self.dag[place].members.insert(member.to_owned());
         key
+    }
+
+    /// Says that a member's results are those of the iteration that is best on validation.
+    pub(in crate::plan) fn quote_best(&mut self, member: &str) {
+        self.best.insert(member.to_owned());
+    }
+
+    /// Members whose results are those of the iteration that is best on validation.
+    pub fn best(&self) -> &BTreeSet<String> {
+        &self.best
     }
 
     /// Adds a node, and an edge for each of its inputs that is there.

@@ -6,16 +6,21 @@
 //! control, which reads from the evolution and is never read by it: switching it on recomputes
 //! nothing.
 
+mod balance;
 mod hooks;
 mod reward;
+mod stop;
 
 use super::{
     Branch, Evaluate, Explore, Graph, Import, Lesson, Monitor, Port, Prepare, Pretrain, Role,
     Select, Split, Stage, Train, TrainingSet,
 };
 use crate::base::{Digest, Key, Seed};
-use crate::recipe::{ControlData, Method, Moment, Pretraining, Recipe, TemperatureMode};
+use crate::recipe::{
+    ControlData, Method, Moment, Pretraining, Quote, Recipe, RewardModel, TemperatureMode,
+};
 use std::collections::{BTreeMap, BTreeSet};
+use stop::Watch;
 
 /// A recipe with its name in an experiment.
 #[derive(Clone, Debug)]
@@ -54,7 +59,8 @@ pub struct ScriptFacts {
 pub fn lower(members: &[Member], facts: &Facts) -> Graph {
     let mut graph = Graph::default();
     for member in members {
-        Lowering { graph: &mut graph, member, facts, reward: None }.lower();
+        let (reward, watch) = (None, Watch::default());
+        Lowering { graph: &mut graph, member, facts, reward, watch }.lower();
     }
     graph
 }
@@ -72,11 +78,23 @@ struct Lowering<'a> {
     facts: &'a Facts,
     /// The reward model in use.
     reward: Option<Key>,
+    /// What says whether the evolution has ended.
+    watch: Watch,
+}
+
+/// What was measured of a policy on the validation prompts.
+#[derive(Clone, Copy, Default)]
+struct Measures {
+    validation: Option<Key>,
+    monitor: Option<Key>,
 }
 
 impl Lowering<'_> {
     fn lower(mut self) {
         let recipe = &self.member.recipe;
+        if recipe.evaluation.quote == Quote::Best {
+            self.graph.quote_best(&self.member.name);
+        }
         let base = self.base();
         let prompts = self.prepare();
         if recipe.training.method == Method::Sft {
@@ -88,8 +106,8 @@ impl Lowering<'_> {
         if recipe.training.iterations > 0 {
             self.reward = self.reward_model(prompts, (base, start), start, 0);
         }
-        self.measure(prompts, start, 0, Branch::Ground);
-        let trained = self.evolve(prompts, base, start);
+        let measures = self.measure(prompts, start, 0, Branch::Ground);
+        let trained = self.evolve(prompts, base, start, measures);
         if recipe.control.equal_steps {
             self.control(prompts, start, warmup_data, &trained);
         }
@@ -105,6 +123,9 @@ impl Lowering<'_> {
         let mut inputs: BTreeMap<Port, Key> = inputs.iter().copied().collect();
         if stage.calls().is_some() {
             inputs.insert(Port::Hooks, self.script());
+        }
+        if let Some(stop) = self.watch.stop {
+            inputs.entry(Port::Stop).or_insert(stop);
         }
         self.graph.add(&self.member.name, stage, name, Role { branch, iteration }, inputs)
     }
@@ -236,20 +257,34 @@ impl Lowering<'_> {
         (Policy { key, trained: true }, Some(selected))
     }
 
-    fn evolve(&mut self, prompts: Key, base: Policy, start: Policy) -> Vec<Policy> {
+    /// The policy after each iteration, from the one that it starts from, and what said whether the
+    /// iteration was still to be made.
+    fn evolve(
+        &mut self,
+        prompts: Key,
+        base: Policy,
+        start: Policy,
+        mut measures: Measures,
+    ) -> Vec<(Policy, Watch)> {
         let recipe = &self.member.recipe;
-        let mut policies = vec![start];
+        let mut policies = vec![(start, self.watch)];
         let mut temperature = None;
+        self.watch((Branch::Ground, 0), &measures, &[]);
         for iteration in 1..=recipe.training.iterations {
             let at = (Branch::Evolution, iteration);
-            let before = policies[policies.len() - 1];
+            let (before, _) = policies[policies.len() - 1];
+            let watch = self.watch;
             if self.refreshes(iteration) {
                 self.reward = self.reward_model(prompts, (base, start), before, iteration);
             }
-            temperature = self.balance(prompts, before, temperature, iteration);
+            let known = (temperature, measures.validation);
+            let balanced = self.balance(prompts, before, known, iteration);
+            temperature = balanced.temperature;
             let mut inputs = vec![(Port::Policy, before.key), (Port::Prompts, prompts)];
             inputs.extend(temperature.map(|chosen| (Port::Temperature, chosen)));
-            let explore = Stage::Explore(self.exploration(iteration));
+            inputs.extend(balanced.search.map(|search| (Port::Search, search)));
+            let searched = balanced.searched;
+            let explore = Stage::Explore(Explore { searched, ..self.exploration(iteration) });
             let rollouts = self.add(explore, format!("explore {iteration}"), at, &inputs);
             let scores = self.score(prompts, rollouts, iteration);
             let select = Stage::Select(Select {
@@ -263,18 +298,21 @@ impl Lowering<'_> {
             });
             let mut inputs = vec![(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
             inputs.extend(scores.map(|scores| (Port::Scores, scores)));
+            inputs.extend(self.threshold(temperature));
             let selected = self.add(select, format!("select {iteration}"), at, &inputs);
             let mut inputs = self.carry_over(start, before);
             inputs.extend([(Port::Selected, selected), (Port::Prompts, prompts)]);
-            if recipe.training.steps > 0 && iteration > 1 {
-                inputs.push((Port::After, before.key));
-            }
+            let is_capped = recipe.training.steps > 0;
+            inputs.extend(self.after(before, is_capped).filter(|_| iteration > 1));
             let train = Stage::Train(self.training(iteration));
             let key = self.add(train, format!("train {iteration}"), at, &inputs);
             let policy = Policy { key, trained: true };
-            policies.push(policy);
+            policies.push((policy, watch));
+            measures = Measures::default();
             if self.is_measured(iteration) {
-                self.measure(prompts, policy, iteration, Branch::Evolution);
+                measures = self.measure(prompts, policy, iteration, Branch::Evolution);
+                let drawn = [(Port::Rollouts, rollouts), (Port::Selected, selected)];
+                self.watch(at, &measures, &drawn);
             }
         }
         policies
@@ -304,7 +342,7 @@ impl Lowering<'_> {
         prompts: Key,
         start: Policy,
         warmup_data: Option<Key>,
-        trained: &[Policy],
+        trained: &[(Policy, Watch)],
     ) {
         let (set, data) = match (self.member.recipe.control.data, warmup_data) {
             (ControlData::Warmup, Some(selected)) => {
@@ -313,10 +351,12 @@ impl Lowering<'_> {
             _ => (TrainingSet::Demonstrations, vec![(Port::Prompts, self.demonstrations())]),
         };
         let mut before = start;
-        for (iteration, policy) in (1..).zip(&trained[1..]) {
+        for (iteration, (policy, watch)) in (1..).zip(&trained[1..]) {
+            self.watch = *watch;
             let mut inputs = self.carry_over(start, before);
             inputs.extend(&data);
             inputs.push((Port::StepsOf, policy.key));
+            inputs.extend(self.after(before, false));
             let seed = self.seed("control", iteration);
             let train = Train { set, seed, steps: 0, steps_cap: 0, ..self.training(iteration) };
             let at = (Branch::Control, iteration);
@@ -338,7 +378,14 @@ impl Lowering<'_> {
         self.measure(prompts, Policy { key, trained: true }, 1, Branch::Evolution);
     }
 
-    fn measure(&mut self, prompts: Key, policy: Policy, iteration: u32, branch: Branch) {
+    fn measure(
+        &mut self,
+        prompts: Key,
+        policy: Policy,
+        iteration: u32,
+        branch: Branch,
+    ) -> Measures {
+        let mut measures = Measures::default();
         let recipe = &self.member.recipe;
         let at = (branch, iteration);
         let inputs = [(Port::Policy, policy.key), (Port::Prompts, prompts)];
@@ -363,24 +410,39 @@ impl Lowering<'_> {
                 hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Metric]),
             });
             let suffix = if split == Split::Test { " test" } else { "" };
-            self.add(stage, format!("evaluate {label}{suffix}"), at, &inputs);
+            let key = self.add(stage, format!("evaluate {label}{suffix}"), at, &inputs);
+            if split == Split::Validation {
+                measures.validation = Some(key);
+            }
         }
         if recipe.evaluation.pass_samples > 0 && recipe.data.validation > 0 {
+            let scores = match recipe.reward.model {
+                RewardModel::Hook => iteration > 0 || recipe.training.iterations > 0,
+                _ => self.reward.is_some(),
+            };
+            let verifiers = recipe.evaluation.verifiers && scores;
+            let mut moments = vec![Moment::Extract, Moment::Correct, Moment::Steps];
+            moments.extend(verifiers.then_some(Moment::Reward));
             let stage = Stage::Monitor(Monitor {
                 samples: recipe.evaluation.pass_samples,
                 temperature: recipe.evaluation.pass_temperature,
                 max_new_tokens: recipe.exploration.max_new_tokens,
                 temperatures: recipe.evaluation.temperatures.clone(),
+                draws: Vec::new(),
+                slice: None,
                 prompts: 0,
                 score: self.reward.map(|_| self.scoring()),
+                keep_scores: false,
+                verifiers,
                 dtype: recipe.policy.dtype,
                 seed: self.seed("monitor", 0),
-                hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
+                hooks: self.calls(&moments),
             });
             let reward = self.reward.map(|reward| (Port::RewardModel, reward));
             let inputs: Vec<_> = inputs.into_iter().chain(reward).collect();
-            self.add(stage, format!("monitor {label}"), at, &inputs);
+            measures.monitor = Some(self.add(stage, format!("monitor {label}"), at, &inputs));
         }
+        measures
     }
 
     /// Iteration `iteration` explores the next slice; the warm-up (0) sets its own. Both ends of a
@@ -402,6 +464,7 @@ impl Lowering<'_> {
             min_p: recipe.exploration.min_p,
             max_new_tokens: recipe.exploration.max_new_tokens,
             hint: false,
+            searched: Vec::new(),
             dtype: recipe.policy.dtype,
             seed: self.seed("explore", iteration),
             hooks: self.calls(&[Moment::Extract, Moment::Correct]),

@@ -3,7 +3,9 @@
 use crate::{
     base::{Fault, Place},
     hooks::{Moment, Script},
-    recipe::{Method, PseudoAnswer, Recipe, RewardModel, Steps, unbuilt},
+    recipe::{
+        Maximise, Method, PseudoAnswer, Recipe, RewardModel, Steps, TemperatureMode, unbuilt,
+    },
 };
 use std::collections::BTreeSet;
 
@@ -14,6 +16,9 @@ pub fn moments_called(recipe: &Recipe) -> BTreeSet<Moment> {
     if evolves {
         moments.insert(Moment::Keep);
     }
+    if evolves && recipe.data.validation > 0 {
+        moments.insert(Moment::Stop);
+    }
     moments.extend(needed(recipe).map(|(_, moment)| moment));
     moments
 }
@@ -21,7 +26,10 @@ pub fn moments_called(recipe: &Recipe) -> BTreeSet<Moment> {
 /// Moments that a recipe names, each with the key by which it does.
 fn needed(recipe: &Recipe) -> impl Iterator<Item = (&'static str, Moment)> {
     let scores_steps = matches!(recipe.reward.model, RewardModel::Process | RewardModel::Outcome);
+    let chooses = recipe.temperature.mode == TemperatureMode::Balanced
+        && recipe.temperature.maximise == Some(Maximise::Hook);
     [
+        ("temperature.maximise", Moment::Temperature, chooses),
         ("reward.model", Moment::Reward, recipe.reward.model == RewardModel::Hook),
         ("reward.steps", Moment::Steps, scores_steps && recipe.reward.steps == Steps::Hook),
         (
@@ -68,6 +76,11 @@ pub fn check_script<'r, P: Fn(&str) -> Option<Place>>(
                     Moment::Steps => "leave it out, or write `reward.steps = \"hook\"` beside \
                      `reward.model = \"process\"`"
                         .to_owned(),
+                    Moment::Temperature => {
+                        "leave it out, or write `temperature.maximise = \"hook\"` \
+                     beside `temperature.mode = \"balanced\"`"
+                            .to_owned()
+                    }
                     _ => "leave it out: the recipe does not come to it".to_owned(),
                 }),
                 place,

@@ -228,6 +228,8 @@ pub struct Training {
     /// said. 0 for none.
     #[schemars(range(max = 1000000000000u64))]
     pub steps: u64,
+    /// When the evolution ends before its last iteration.
+    pub stop: EarlyStop,
     /// Repeat or cut what an iteration selected to exactly so many optimizer steps; 0 for one
     /// pass (times `epochs`).
     #[schemars(range(max = 1000000000000u64))]
@@ -250,6 +252,31 @@ pub struct Training {
     /// Longest sequence in tokens, image included; longer samples are left out and counted.
     #[schemars(range(min = 16, max = 1048576))]
     pub max_length: u32,
+}
+
+/// Early stopping, decided on the validation prompts. What comes after it is skipped and said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EarlyStop {
+    /// Evaluations in a row without a gain after which it stops; 0 for never. The policy that the
+    /// evolution starts from is the first to be gained over.
+    #[schemars(range(max = 10000))]
+    pub patience: u32,
+    /// A gain counts when it is larger than this.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_delta: f64,
+    /// What has to get better.
+    pub metric: StopMetric,
+}
+
+/// What early stopping looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopMetric {
+    /// Greedy accuracy.
+    Accuracy,
+    /// Pass@K, with the K of `evaluation.pass_samples`.
+    Pass,
 }
 
 /// Training method: what is carried over (paper, Section 3.1 and Table 1).
@@ -561,9 +588,59 @@ pub struct Temperature {
     /// Responses drawn for each prompt at each candidate.
     #[schemars(range(min = 1, max = 1024))]
     pub samples: u32,
-    /// Validation prompts that are searched on; 0 for all.
+    /// Prompts that are searched on, the first of them; 0 for all.
     #[schemars(range(max = 1000000000))]
     pub prompts: u64,
+    /// The prompts that a search asks.
+    pub search_on: SearchOn,
+    /// What is searched together with the temperature, when `mode = "balanced"`.
+    pub also: Also,
+}
+
+/// The prompts that a search asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SearchOn {
+    /// The validation prompts, which nothing is trained on.
+    Validation,
+    /// The labelled prompts that the iteration explores next. The exploration takes over what the
+    /// search drew as it would draw itself.
+    Training,
+}
+
+/// Other knobs of exploration and selection that are balanced. Every combination of their values
+/// with a temperature is a candidate; what is not named stays as the recipe has it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Also {
+    /// Values for `exploration.top_p`; each is drawn anew.
+    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    pub top_p: Vec<f64>,
+    /// Values for `exploration.top_k`; each is drawn anew.
+    pub top_k: Vec<u32>,
+    /// Values for `exploration.min_p`; each is drawn anew.
+    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    pub min_p: Vec<f64>,
+    /// Values for `exploration.samples`: the first so many of the responses that a search draws.
+    #[schemars(inner(range(min = 1, max = 1024)))]
+    pub samples: Vec<u32>,
+    /// Thresholds for `reward.select = { above = X }`, on the same responses.
+    pub threshold: Option<Thresholds>,
+}
+
+/// A range of thresholds, ends included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thresholds {
+    /// The lowest.
+    #[schemars(range(min = -1000.0, max = 1000.0))]
+    pub from: f64,
+    /// The highest.
+    #[schemars(range(min = -1000.0, max = 1000.0))]
+    pub to: f64,
+    /// The distance between two.
+    #[schemars(range(min = 0.0001, max = 1000.0))]
+    pub step: f64,
 }
 
 /// Who decides the temperature.
@@ -589,6 +666,8 @@ pub enum Maximise {
     /// B-STaR's balance score: with n responses selected of a prompt, n' of them correct, the mean of
     /// `min(n' / N, 1) * n' / n`.
     Balance(#[schemars(range(min = 1, max = 1024))] u32),
+    /// Nothing: the function `temperature` in the hooks chooses among the candidates.
+    Hook,
 }
 
 /// A range of temperatures, ends included.
@@ -622,6 +701,22 @@ pub struct Evaluation {
     /// More temperatures at which the same is measured, for the figures of dynamics.
     #[schemars(inner(range(min = 0.0, max = 4.0)))]
     pub temperatures: Vec<f64>,
+    /// Whether the same samples also say how well the reward verifies: the best of N by score, the
+    /// majority vote and the vote weighted by scores.
+    pub verifiers: bool,
+    /// The policy that tables and headlines are about.
+    pub quote: Quote,
+}
+
+/// The policy that the results of a recipe are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quote {
+    /// That of the last iteration.
+    Last,
+    /// That of the iteration with the highest greedy accuracy on the validation prompts, of equal
+    /// ones the earliest. The test split is never chosen on.
+    Best,
 }
 
 /// Branches that tell evolution from mere optimisation.
@@ -779,6 +874,7 @@ impl Default for Training {
             interval: 0.25,
             iterations: 22,
             steps: 0,
+            stop: EarlyStop::default(),
             steps_per_iteration: 0,
             epochs: 1,
             batch_size: 128,
@@ -788,6 +884,12 @@ impl Default for Training {
             schedule: Schedule::default(),
             max_length: 2048,
         }
+    }
+}
+
+impl Default for EarlyStop {
+    fn default() -> Self {
+        Self { patience: 0, min_delta: 0.0, metric: StopMetric::Accuracy }
     }
 }
 
@@ -868,7 +970,15 @@ impl Default for Temperature {
             every: 2,
             samples: 16,
             prompts: 0,
+            search_on: SearchOn::Validation,
+            also: Also::default(),
         }
+    }
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { from: 0.1, to: 0.9, step: 0.1 }
     }
 }
 
@@ -880,7 +990,14 @@ impl Default for Candidates {
 
 impl Default for Evaluation {
     fn default() -> Self {
-        Self { every: 1, pass_samples: 16, pass_temperature: 1.0, temperatures: Vec::new() }
+        Self {
+            every: 1,
+            pass_samples: 16,
+            pass_temperature: 1.0,
+            temperatures: Vec::new(),
+            verifiers: false,
+            quote: Quote::Last,
+        }
     }
 }
 

@@ -616,7 +616,7 @@ mod tests {
 
     #[test]
     fn every_leaf_can_be_set_and_says_so() {
-        let file = "name = 'a'\npolicy.lora = {}\n[pretraining]\n";
+        let file = "name = 'a'\npolicy.lora = {}\ntemperature.also.threshold = {}\n[pretraining]\n";
         let base = stack(file, &[], &[]).merge().unwrap();
         assert!(base.leaves.len() > 90, "{}", base.leaves.len());
         for (key, before) in base.leaves.iter().filter(|(key, _)| *key != "format") {

@@ -1,6 +1,8 @@
 //! What must hold between keys: a flat list of small rules, each of which points at the key to
 //! change.
 
+mod dynamics;
+
 use crate::{
     base::{Fault, did_you_mean},
     recipe::{
@@ -42,10 +44,15 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     script_is_inside,
     mixing_has_prompts_and_answers,
     vote_has_scores,
-    balance_is_complete,
-    balance_fits_its_search,
-    candidates_are_a_range,
-    temperatures_are_measured_once,
+    dynamics::balance_is_complete,
+    dynamics::balance_fits_its_search,
+    dynamics::ranges_are_not_empty,
+    dynamics::knobs_have_something_to_move,
+    dynamics::knobs_are_candidates,
+    dynamics::temperatures_are_measured_once,
+    dynamics::stop_has_measurements,
+    dynamics::verifiers_have_scores,
+    dynamics::quote_has_validation,
     points_are_given,
     micro_batch_fits_the_batch,
     muon_has_a_rate,
@@ -311,10 +318,21 @@ fn selection_has_scores(check: &mut Checker<'_>) {
 }
 
 fn hook_has_a_script(check: &mut Checker<'_>) {
-    if check.recipe.reward.model == RewardModel::Hook && check.recipe.hooks.script.is_none() {
-        let message = "`reward.model = \"hook\"` without a script that has the function";
-        let hint = "name it: `hooks.script = \"reward.rhai\"`";
-        check.fault("hook-without-script", &["reward.model"], message.into(), hint.into());
+    let recipe = check.recipe;
+    if recipe.hooks.script.is_some() {
+        return;
+    }
+    let balances = recipe.temperature.mode == TemperatureMode::Balanced;
+    let chooses = balances && recipe.temperature.maximise == Some(Maximise::Hook);
+    for (key, is_named, file) in [
+        ("reward.model", recipe.reward.model == RewardModel::Hook, "reward.rhai"),
+        ("temperature.maximise", chooses, "temperature.rhai"),
+    ] {
+        if is_named {
+            let message = format!("`{key} = \"hook\"` without a script that has the function");
+            let hint = format!("name it: `hooks.script = \"{file}\"`");
+            check.fault("hook-without-script", &[key], message, hint);
+        }
     }
 }
 
@@ -358,97 +376,6 @@ fn vote_has_scores(check: &mut Checker<'_>) {
         let message = "a weighted vote adds up scores, and `reward.model = \"answer\"` gives none";
         let hint = "write `prompts.pseudo_answer = \"majority-vote\"`, or train a reward model";
         check.fault("vote-without-scores", &["prompts.pseudo_answer"], message.into(), hint.into());
-    }
-}
-
-fn balance_is_complete(check: &mut Checker<'_>) {
-    let recipe = check.recipe;
-    if recipe.temperature.mode != TemperatureMode::Balanced {
-        return;
-    }
-    match recipe.temperature.maximise {
-        None => {
-            let message = "`temperature.mode = \"balanced\"` does not say what to maximise";
-            let hint = "write `temperature.maximise = { pass = 16 }`, or `{ reward_pass = 2 }`";
-            let keys = ["temperature.mode"];
-            check.fault("balance-of-nothing", &keys, message.to_owned(), hint.to_owned());
-        }
-        Some(Maximise::RewardPass(_))
-            if matches!(recipe.reward.model, RewardModel::Answer | RewardModel::Hook) =>
-        {
-            let model = check.shown("reward.model");
-            let message = format!(
-                "Reward-Pass ranks validation responses by a trained model, not by {model}"
-            );
-            let hint = "write `reward.model = \"process\"`, or maximise `{ pass = 16 }`";
-            let keys = ["temperature.maximise"];
-            check.fault("balance-without-scores", &keys, message, hint.to_owned());
-        }
-        Some(_) => {}
-    }
-    if recipe.data.validation == 0 {
-        let message =
-            "the balanced temperature is searched on validation prompts, and there are none";
-        let hint = "keep some with `data.validation = 250`".to_owned();
-        let keys = ["data.validation"];
-        check.fault("balance-without-validation", &keys, message.to_owned(), hint);
-    }
-}
-
-fn balance_fits_its_search(check: &mut Checker<'_>) {
-    let (temperature, validation) = (&check.recipe.temperature, check.recipe.data.validation);
-    if temperature.mode != TemperatureMode::Balanced {
-        return;
-    }
-    let samples = temperature.samples;
-    let what = match temperature.maximise {
-        Some(Maximise::Pass(k)) if k > samples => Some(format!("Pass@{k}")),
-        Some(Maximise::RewardPass(k)) if k > samples => Some(format!("Reward-Pass@{k}")),
-        Some(Maximise::Balance(wanted)) if wanted > samples => {
-            Some(format!("a balance score that wants {wanted} right responses"))
-        }
-        _ => None,
-    };
-    if let Some(what) = what {
-        let message = format!("{what} cannot be measured with {samples} samples of a prompt");
-        let hint = "lower the K of `temperature.maximise`, or raise `temperature.samples`";
-        let keys = ["temperature.maximise", "temperature.samples"];
-        check.fault("balance-beyond-samples", &keys, message, hint.to_owned());
-    }
-    if validation > 0 && temperature.prompts > validation {
-        let message =
-            format!("the search wants {} validation prompts of {validation}", temperature.prompts);
-        let hint = "leave `temperature.prompts` out to search on all, or raise `data.validation`";
-        let keys = ["temperature.prompts", "data.validation"];
-        check.fault("search-beyond-validation", &keys, message, hint.to_owned());
-    }
-}
-
-fn temperatures_are_measured_once(check: &mut Checker<'_>) {
-    let evaluation = &check.recipe.evaluation;
-    let mut seen = vec![evaluation.pass_temperature];
-    let twice = evaluation.temperatures.iter().copied().find(|temperature| {
-        let is_known = seen.contains(temperature);
-        seen.push(*temperature);
-        is_known
-    });
-    if let Some(twice) = twice {
-        let message = format!("the temperature {twice:?} is measured twice");
-        let hint = "name each once: `evaluation.pass_temperature` is measured anyway".to_owned();
-        check.fault("repeated-temperature", &["evaluation.temperatures"], message, hint);
-    }
-}
-
-fn candidates_are_a_range(check: &mut Checker<'_>) {
-    let candidates = &check.recipe.temperature.candidates;
-    if candidates.from > candidates.to {
-        let message = format!(
-            "`temperature.candidates` goes from {} down to {}",
-            candidates.from, candidates.to
-        );
-        let hint = "write the lower end in `from`".to_owned();
-        let keys = ["temperature.candidates.from", "temperature.candidates.to"];
-        check.fault("empty-range", &keys, message, hint);
     }
 }
 

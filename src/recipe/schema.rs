@@ -4,7 +4,7 @@
 //! `#:schema ../schemas/recipe.json` is completed and checked by editors that know Taplo.
 
 use crate::base::did_you_mean;
-use crate::recipe::{Lora, Policy, Pretraining, Recipe};
+use crate::recipe::{Also, Lora, Policy, Pretraining, Recipe, Temperature, Thresholds};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
@@ -318,6 +318,10 @@ fn declared_order() -> Order {
     let complete = Recipe {
         policy: Policy { lora: Some(Lora::default()), ..Policy::default() },
         pretraining: Some(Pretraining::default()),
+        temperature: Temperature {
+            also: Also { threshold: Some(Thresholds::default()), ..Also::default() },
+            ..Temperature::default()
+        },
         ..Recipe::default()
     };
     let text = serde_json::to_string(&complete).expect("a recipe is plain data");

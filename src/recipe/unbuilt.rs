@@ -62,10 +62,7 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
 
 /// The fault of a script that serves a moment which no stage comes to yet.
 pub(super) fn moment(moment: Moment, place: Option<Place>) -> Option<Fault> {
-    let is_unbuilt = matches!(
-        moment,
-        Moment::Prompt | Moment::PseudoAnswer | Moment::Temperature | Moment::Stop
-    );
+    let is_unbuilt = matches!(moment, Moment::Prompt | Moment::PseudoAnswer);
     is_unbuilt.then(|| Fault {
         code: "not-built-yet",
         message: format!("not built yet: `{moment}`, which no stage calls"),

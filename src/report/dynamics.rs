@@ -170,6 +170,10 @@ fn chosen(member: &Member) -> Option<Figure> {
         }],
     };
     let caption = match member.balances.first() {
+        Some(first) if first.value.objective == "hook" => {
+            "The script chooses among the candidates that a search measured on validation prompts."
+                .to_owned()
+        }
         Some(first) => format!(
             "Searches maximise {} on validation prompts. The temperature moves to the best candidate \
              when the 95 % interval of its gain, paired by prompt, excludes 0.",
@@ -196,7 +200,10 @@ fn searches(member: &Member) -> Table {
         let mut row = vec![
             at.iteration.to_string(),
             value.before.to_string(),
-            value.temperature.to_string(),
+            match &value.setting {
+                Some(setting) => format!("{}, {}", value.temperature, setting.beside()),
+                None => value.temperature.to_string(),
+            },
             gain_of_best(value),
             value.reason.clone(),
         ];

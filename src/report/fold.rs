@@ -2,7 +2,7 @@
 
 use super::metrics::{
     Balanced, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Rewarded, Selected,
-    Trained,
+    Stopped, Trained,
 };
 use super::model::{
     At, Branch, Ending, Measured, Member, Note, StageRow, State, Study, Trouble, Worker,
@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 pub(super) struct Fold {
     study: Study,
     stages: IndexMap<Key, StageRow>,
+    /// Members whose results are those of their best iteration.
+    best: Vec<String>,
     /// When the present sitting began, and how much work lay before it, in milliseconds.
     sitting: (u64, u64),
     now_ms: u64,
@@ -45,7 +47,10 @@ impl Fold {
                 self.study.versions.clone_from(versions);
                 self.study.ending = Ending::Open;
             }
-            Event::Planned { stages } => self.plan(stages),
+            Event::Planned { stages, best } => {
+                self.best.clone_from(best);
+                self.plan(stages);
+            }
             Event::WorkerStarted { worker, device, threads, .. } => {
                 let started = Worker { device: device.clone(), threads: *threads, died: None };
                 self.study.workers.insert(*worker, started);
@@ -149,7 +154,8 @@ impl Fold {
             }
         }
         let named = members.into_iter().map(|(name, member)| {
-            let mut member = Member { name: name.to_owned(), ..member };
+            let quotes_best = self.best.iter().any(|best| best == name);
+            let mut member = Member { name: name.to_owned(), quotes_best, ..member };
             member.sort();
             member
         });
@@ -183,6 +189,7 @@ enum Reading {
     Rewarded(Box<Measured<Rewarded>>),
     Prepared(Prompts),
     Imported(u64),
+    Stopped(Stopped),
     Nothing,
 }
 
@@ -190,6 +197,10 @@ impl Reading {
     fn of(row: &StageRow) -> Result<Self, serde_json::Error> {
         if !row.state.has_result() {
             return Ok(Self::Nothing);
+        }
+        // What was skipped says nothing but that.
+        if row.metrics.get("stopped_after").is_some_and(|after| !after.is_null()) {
+            return Ok(Self::Stopped(measured(row)?.value));
         }
         Ok(match row.summary.kind.as_str() {
             "evaluate" => Self::Evaluated(measured(row)?),
@@ -242,6 +253,12 @@ impl Member {
             // A control's worked examples are prepared apart and are nobody's prompts.
             Reading::Prepared(prompts) if !prompts.is_empty() => {
                 self.prompts = Some(prompts.clone());
+            }
+            Reading::Stopped(it) => {
+                // The one that decided knows why; the others come after it.
+                if it.reason.is_some() {
+                    self.stopped = Some(it.clone());
+                }
             }
             Reading::Imported(parameters) => self.parameters = Some(*parameters),
             Reading::Prepared(_) | Reading::Nothing => {}

@@ -106,8 +106,44 @@ fn member(member: &Member) -> Value {
         "evaluations": evaluations,
         "dynamics": dynamics,
         "balances": balances,
+        "verifiers": member.monitors.iter().flat_map(verifiers).collect::<Vec<Value>>(),
+        "quoted": quoted(member),
+        "stopped": member.stopped.as_ref().map(|it| {
+            json!({ "after": it.stopped_after, "reason": it.reason })
+        }),
         "reward_models": member.rewards.iter().map(reward_model).collect::<Vec<Value>>(),
     })
+}
+
+/// Which policy the results are of.
+fn quoted(member: &Member) -> Value {
+    let comparison = member.comparison(member.result_split());
+    json!({
+        "by": if member.quotes_best { "best" } else { "last" },
+        "iteration": comparison.map(|comparison| comparison.iteration),
+    })
+}
+
+/// One entry for each N, at the first temperature.
+fn verifiers(measured: &Measured<Monitored>) -> Vec<Value> {
+    let first = measured.value.each().into_iter().next();
+    let Some((temperature, verifiers)) = first.and_then(|it| Some((it.temperature, it.verifiers?)))
+    else {
+        return Vec::new();
+    };
+    let entry = |n: &u32| {
+        json!({
+            "iteration": measured.at.iteration,
+            "branch": measured.at.branch.name(),
+            "temperature": temperature,
+            "n": n,
+            "pass": measured.value.pass_at(*n),
+            "best_of_n": verifiers.best_of_n.get(n),
+            "majority": verifiers.majority.get(n),
+            "weighted": verifiers.weighted.get(n),
+        })
+    };
+    verifiers.best_of_n.keys().map(entry).collect()
 }
 
 fn reward_model(measured: &Measured<Rewarded>) -> Value {
@@ -174,10 +210,12 @@ fn balance(measured: &Measured<Balanced>) -> Value {
             "interval": it.interval,
             "difference": it.difference,
             "difference_interval": it.difference_interval,
+            "setting": it.setting,
         })
     };
     json!({
         "iteration": measured.at.iteration,
+        "setting": it.setting,
         "objective": it.objective,
         "temperature": it.temperature,
         "before": it.before,

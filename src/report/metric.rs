@@ -1,6 +1,7 @@
 //! What can be read of a member, by name: `test.accuracy`, `validation.pass`, `steps`.
 
 use super::interval::{Estimate, Method};
+use super::metrics::Monitored;
 use super::model::{At, Branch, Member, Study};
 use crate::base::{Duration, Hint, did_you_mean};
 use std::collections::BTreeSet;
@@ -29,6 +30,12 @@ pub enum Metric {
     PassStart,
     /// Reward-Pass@K of the last policy.
     RewardPass,
+    /// How often the best by score of all samples is right, of the last policy.
+    BestOfN,
+    /// How often the majority vote of all samples is right.
+    Majority,
+    /// How often the vote weighted by scores is right.
+    Weighted,
     /// Optimizer steps behind the last policy.
     Steps,
     /// Seconds of work, shared stages in full.
@@ -39,8 +46,16 @@ pub enum Metric {
 const OF_SPLITS: [&str; 6] =
     ["accuracy", "start", "gain", "control", "over_control", "steps_right"];
 /// What belongs to no split of choice.
-const ALONE: [&str; 5] =
-    ["validation.pass", "validation.pass.start", "validation.reward_pass", "steps", "seconds"];
+const ALONE: [&str; 8] = [
+    "validation.pass",
+    "validation.pass.start",
+    "validation.reward_pass",
+    "steps",
+    "seconds",
+    "verifier.best_of_n",
+    "verifier.majority",
+    "verifier.weighted",
+];
 
 /// A metric that there is not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +106,9 @@ impl Metric {
             "validation.reward_pass" => return Ok(Self::RewardPass),
             "steps" => return Ok(Self::Steps),
             "seconds" => return Ok(Self::Seconds),
+            "verifier.best_of_n" => return Ok(Self::BestOfN),
+            "verifier.majority" => return Ok(Self::Majority),
+            "verifier.weighted" => return Ok(Self::Weighted),
             _ => {}
         }
         if let Some((split, category)) = name.split_once(".accuracy.")
@@ -162,6 +180,10 @@ impl Metric {
         if member.monitors.iter().any(|it| it.value.reward_pass.is_some()) {
             there.insert(Self::RewardPass);
         }
+        let verifies = |it: &Monitored| it.each().iter().any(|here| here.verifiers.is_some());
+        if member.monitors.iter().any(|it| verifies(&it.value)) {
+            there.extend([Self::BestOfN, Self::Majority, Self::Weighted]);
+        }
         there
     }
 
@@ -175,9 +197,8 @@ impl Metric {
     /// The value of a member, with the interval that the measurement itself has; `None` when it was
     /// not measured, or when what is measured is not the member's last word.
     pub fn of(&self, member: &Member) -> Option<Estimate> {
-        let at_end = |iteration| is_end(member, iteration);
         let comparison = |split: &str| {
-            member.comparison(split).filter(|comparison| at_end(comparison.iteration))
+            member.comparison(split).filter(|comparison| member.is_final(comparison.iteration))
         };
         let wilson = |mean, interval| Estimate {
             mean,
@@ -214,22 +235,30 @@ impl Metric {
                 Some(wilson(category.accuracy, category.interval))
             }
             Self::Pass | Self::RewardPass => {
-                let evolution = |at: &At| at.branch == Branch::Evolution && at_end(at.iteration);
-                let last = member.monitors.iter().rfind(|it| evolution(&it.at))?;
+                let last = member.quoted(&member.monitors)?;
                 let share = match self {
-                    Self::Pass => last.value.pass_at(last.value.k),
-                    _ => last.value.reward_pass().map(|(_, share)| share),
+                    Self::Pass => last.pass_at(last.k),
+                    _ => last.reward_pass().map(|(_, share)| share),
                 };
                 share.map(|share| Estimate::bare(share, 1))
+            }
+            Self::BestOfN | Self::Majority | Self::Weighted => {
+                let last = member.quoted(&member.monitors)?;
+                let verifiers = last.each().into_iter().next()?.verifiers?;
+                let by_n = match self {
+                    Self::BestOfN => verifiers.best_of_n,
+                    Self::Majority => verifiers.majority,
+                    _ => verifiers.weighted,
+                };
+                by_n.values().next_back().map(|it| Estimate::bare(it.value, 1))
             }
             Self::PassStart => {
                 let first = Member::at(&member.monitors, 0)?;
                 first.pass_at(first.k).map(|share| Estimate::bare(share, 1))
             }
             Self::Steps => {
-                let evolution = |at: &At| at.branch == Branch::Evolution && at_end(at.iteration);
-                let last = member.trainings.iter().rfind(|it| evolution(&it.at))?;
-                Some(Estimate::bare(last.value.step as f64, 1))
+                let last = member.quoted(&member.trainings)?;
+                Some(Estimate::bare(last.step as f64, 1))
             }
             Self::Seconds => member.trouble.is_none().then(|| Estimate::bare(member.seconds, 1)),
         }
@@ -305,13 +334,11 @@ impl fmt::Display for Metric {
             Self::RewardPass => f.write_str(ALONE[2]),
             Self::Steps => f.write_str(ALONE[3]),
             Self::Seconds => f.write_str(ALONE[4]),
+            Self::BestOfN => f.write_str(ALONE[5]),
+            Self::Majority => f.write_str(ALONE[6]),
+            Self::Weighted => f.write_str(ALONE[7]),
         }
     }
-}
-
-/// Whether nothing of the evolution after an iteration is missing.
-fn is_end(member: &Member, iteration: u32) -> bool {
-    member.troubles.range(iteration + 1..).next().is_none()
 }
 
 fn known(splits: &[&str]) -> Vec<String> {

@@ -103,6 +103,30 @@ pub struct AtTemperature {
     /// Their 95 % intervals.
     #[serde(default)]
     pub reward_pass_interval: BTreeMap<String, [f64; 2]>,
+    /// What verifiers make of N responses; absent where it was not asked for.
+    #[serde(default)]
+    pub verifiers: Option<Verifiers>,
+}
+
+/// Shares of prompts that verifiers answer right, by N.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Verifiers {
+    /// The response with the highest score.
+    pub best_of_n: BTreeMap<u32, Estimated>,
+    /// The answer that most responses give.
+    pub majority: BTreeMap<u32, Estimated>,
+    /// The answer with the highest sum of scores.
+    pub weighted: BTreeMap<u32, Estimated>,
+}
+
+/// A mean over prompts with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Estimated {
+    /// The mean.
+    pub value: f64,
+    /// Its interval.
+    #[serde(default)]
+    pub interval: Option<[f64; 2]>,
 }
 
 impl Monitored {
@@ -172,8 +196,47 @@ pub struct Balanced {
     pub best: f64,
     /// The candidate that stood for the temperature in use.
     pub compared_with: f64,
-    /// Every candidate.
+    /// Every candidate; of several at one temperature the best.
     pub candidates: Vec<BalanceCandidate>,
+    /// What was chosen where more than the temperature is balanced.
+    #[serde(default)]
+    pub setting: Option<Setting>,
+}
+
+/// A temperature and what is balanced beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Setting {
+    /// How tokens are drawn.
+    pub drawn: Drawn,
+    /// Responses for each prompt.
+    pub samples: u32,
+    /// What is selected scores above this.
+    pub threshold: Option<f64>,
+}
+
+/// How tokens are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Drawn {
+    /// Temperature.
+    pub temperature: f64,
+    /// Nucleus.
+    pub top_p: f64,
+    /// Most probable tokens.
+    pub top_k: u32,
+    /// Share of the most probable token's probability.
+    pub min_p: f64,
+}
+
+impl Setting {
+    /// What is not the temperature, in words; `top_k` and `min_p` where they do something.
+    pub(super) fn beside(&self) -> String {
+        let Drawn { top_p, top_k, min_p, .. } = self.drawn;
+        let mut words = vec![format!("{} samples", self.samples), format!("top-p {top_p}")];
+        words.extend((top_k > 0).then(|| format!("top-k {top_k}")));
+        words.extend((min_p > 0.0).then(|| format!("min-p {min_p}")));
+        words.extend(self.threshold.map(|threshold| format!("above {threshold}")));
+        words.join(", ")
+    }
 }
 
 /// A temperature that was measured for a balance.
@@ -189,6 +252,20 @@ pub struct BalanceCandidate {
     pub difference: f64,
     /// The 95 % interval of that, paired by prompt.
     pub difference_interval: [f64; 2],
+    /// The whole of it, where more than the temperature is balanced.
+    #[serde(default)]
+    pub setting: Option<Setting>,
+}
+
+/// `stop`: whether the evolution goes on.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Stopped {
+    /// The iteration after which it does not.
+    #[serde(default)]
+    pub stopped_after: Option<u32>,
+    /// Why, in a few words.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// `explore`: responses sampled to learn from.

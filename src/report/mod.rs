@@ -26,14 +26,16 @@ mod sections;
 mod sheet;
 mod text;
 mod timeline;
+mod verifiers;
 
 pub use html::{Answer, Extras, RecipeLine, SampleView, page};
 pub use interval::{Estimate, Method, bootstrap};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
-    Area, AtTemperature, BalanceCandidate, Balanced, Bin, Category, Evaluated, Explored, Imported,
-    Monitored, Prepared, Prompts, Rewarded, Selected, Share, Trained,
+    Area, AtTemperature, BalanceCandidate, Balanced, Bin, Category, Drawn, Estimated, Evaluated,
+    Explored, Imported, Monitored, Prepared, Prompts, Rewarded, Selected, Setting, Share, Stopped,
+    Trained, Verifiers,
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,

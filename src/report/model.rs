@@ -5,7 +5,7 @@
 
 use super::fold::Fold;
 use super::metrics::{
-    Balanced, Evaluated, Explored, Monitored, Prompts, Rewarded, Selected, Trained,
+    Balanced, Evaluated, Explored, Monitored, Prompts, Rewarded, Selected, Stopped, Trained,
 };
 use crate::event::{Outcome, Record, StageSummary, Versions};
 use indexmap::IndexMap;
@@ -198,6 +198,10 @@ pub struct Member {
     pub values: Map<String, Value>,
     /// Iterations that were planned.
     pub iterations: u32,
+    /// Whether its results are those of the iteration that is best on validation, not of the last.
+    pub quotes_best: bool,
+    /// After which iteration it stopped early, and why.
+    pub stopped: Option<Stopped>,
     /// Whether a warm-up comes before the first iteration.
     pub warmed_up: bool,
     /// Wall seconds of the stages that it uses, those that it shares with others in full.
@@ -243,7 +247,7 @@ pub struct Trouble {
 pub struct Comparison<'a> {
     /// The policy that the evolution starts from.
     pub first: Option<&'a Evaluated>,
-    /// The last policy of the evolution that was measured.
+    /// The policy that is quoted: the last of the evolution that was measured, or the best.
     pub last: &'a Evaluated,
     /// Its iteration.
     pub iteration: u32,
@@ -369,9 +373,27 @@ impl Member {
         if test { "test" } else { "validation" }
     }
 
-    /// First against last on a split; `None` when nothing of the evolution was measured.
+    /// The iteration with the highest greedy accuracy on validation, of equal ones the earliest;
+    /// `None` when the results are those of the last one.
+    pub fn best(&self) -> Option<u32> {
+        let curve = self.curve("validation", Branch::Evolution);
+        let evolved = curve.iter().rev().filter(|(iteration, _)| *iteration > 0);
+        let best = evolved.max_by(|(_, a), (_, b)| a.accuracy.total_cmp(&b.accuracy));
+        best.filter(|_| self.quotes_best).map(|(iteration, _)| *iteration)
+    }
+
+    /// Whether what was measured at an iteration is the member's result: nothing of the evolution
+    /// that could change it is missing.
+    pub fn is_final(&self, iteration: u32) -> bool {
+        let from = if self.quotes_best { 1 } else { iteration + 1 };
+        self.troubles.range(from..).next().is_none()
+    }
+
+    /// First against what is quoted on a split; `None` when nothing of the evolution was measured.
     pub fn comparison(&self, split: &str) -> Option<Comparison<'_>> {
-        let (iteration, last) = *self.curve(split, Branch::Evolution).last()?;
+        let curve = self.curve(split, Branch::Evolution);
+        let best = self.best().and_then(|best| curve.iter().find(|(at, _)| *at == best));
+        let (iteration, last) = *best.or(curve.last())?;
         Some(Comparison {
             first: self.evaluation(split, Branch::Evolution, 0).filter(|_| iteration > 0),
             last,
@@ -386,9 +408,21 @@ impl Member {
         measured.iter().find(|it| it.at == at).map(|it| &it.value)
     }
 
-    /// Every iteration of which something was planned.
+    /// The last that was measured of the policies of the evolution, or what is quoted of them.
+    pub(super) fn quoted<'a, T>(&self, measured: &'a [Measured<T>]) -> Option<&'a T> {
+        let best = self.best();
+        let is_it = |it: &&Measured<T>| {
+            it.at.branch == Branch::Evolution
+                && best.is_none_or(|best| best == it.at.iteration)
+                && self.is_final(it.at.iteration)
+        };
+        measured.iter().rfind(is_it).map(|it| &it.value)
+    }
+
+    /// Every iteration of which something was planned, up to an early stop.
     pub fn all_iterations(&self) -> std::ops::RangeInclusive<u32> {
-        0..=self.iterations
+        let stopped = self.stopped.as_ref().and_then(|it| it.stopped_after);
+        0..=stopped.unwrap_or(self.iterations)
     }
 
     /// What iteration 0 is: `warm-up`, or `base` where there is none.

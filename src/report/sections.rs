@@ -78,14 +78,21 @@ pub(super) fn headline(member: &Member) -> Vec<Headline> {
     let split = member.result_split();
     let Some(comparison) = member.comparison(split) else { return Vec::new() };
     let Comparison { first, last, iteration, control } = comparison;
+    let which = if member.best() == Some(iteration) { " (best by validation)" } else { "" };
+    let stopped = member.stopped.as_ref().and_then(|it| Some((it.stopped_after?, &it.reason)));
+    let stopped = stopped.map_or_else(String::new, |(after, reason)| {
+        let why = reason.as_deref().unwrap_or_default();
+        format!("; stopped after iteration {after} of {}: {why}", member.iterations)
+    });
+    let (from, to) = (member.start(), member.after(iteration));
     let mut figures = vec![Headline {
-        label: format!("{split} accuracy, {} → {}", member.start(), member.after(iteration)),
+        label: format!("{split} accuracy, {from} → {to}{which}"),
         value: match first {
             Some(first) => format!("{} → {} %", percent(first.accuracy), percent(last.accuracy)),
             None => format!("{} %", percent(last.accuracy)),
         },
         detail: format!(
-            "95 % interval {}, {} prompts, {} optimizer steps",
+            "95 % interval {}, {} prompts, {} optimizer steps{stopped}",
             range(last.interval),
             count(last.count),
             count(last.step)

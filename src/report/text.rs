@@ -80,6 +80,11 @@ fn one(text: &mut Text, member: &Member) {
         text.section(&format!("by category ({}, %)", member.result_split()));
         text.table(&categories);
     }
+    let verifiers = super::verifiers::table(member);
+    if !verifiers.rows.is_empty() {
+        text.section(&super::verifiers::title(member));
+        text.table(&verifiers);
+    }
     let rewards = super::reward::table(member);
     if !rewards.rows.is_empty() {
         text.section("reward model, on prompts that were held out");

@@ -2,7 +2,7 @@
 //!
 //! May import: base.
 //! Owns: answer extraction and matching, steps and their scores, selection, Pass@K, how well scores
-//! rank, the choice of a temperature, intervals; plain numbers and text, all pure. Never: runs a reward
+//! rank and choose, the choice of a temperature, early stopping, intervals; plain numbers and text, all pure. Never: runs a reward
 //! model (`engine` does), reads a reference, or touches a file.
 
 mod aggregate;
@@ -12,17 +12,21 @@ mod extract;
 mod interval;
 mod matching;
 mod pass;
+mod patience;
 mod ranking;
 mod select;
 mod steps;
+mod verifiers;
 
 pub use aggregate::Aggregation;
-pub use balance::{Chosen, Objective, Reason, Tally, Trial, Weighed, choose_temperature};
+pub use balance::{Chosen, Objective, Reason, SELECTED_ABOVE, Tally, Trial, Weighed, choose};
 pub use bootstrap::Bootstrap;
 pub use extract::Extraction;
 pub use interval::{Interval, wilson};
 pub use matching::{matches, matches_within, normalise};
 pub use pass::{mean, pass_at_k, rank_of_right};
+pub use patience::{Standing, standing};
 pub use ranking::{Bin, Judged, auc, auc_interval, reliability, roc};
 pub use select::{Candidate, Rule, SelectError, Selection, Verdict, select};
 pub use steps::{StepRule, step_ends};
+pub use verifiers::{Ballot, Subsets, Verified, verify};

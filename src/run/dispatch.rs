@@ -54,7 +54,10 @@ pub fn run(
         versions: options.versions.clone(),
         machine: options.machine.clone(),
     })?;
-    speaker.say(Event::Planned { stages: graph.nodes().map(summary).collect() })?;
+    speaker.say(Event::Planned {
+        stages: graph.nodes().map(summary).collect(),
+        best: graph.best().iter().cloned().collect(),
+    })?;
     let mut stored = BTreeSet::new();
     for node in graph.nodes() {
         if let Some(found) = look_up(store, node.key, &mut speaker)? {

@@ -1,18 +1,18 @@
-//! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard, at the temperature
-//! of the recipe or at the one that a balance chose.
+//! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard, as the recipe says
+//! or as a balance chose. What a search drew on the same prompts in the same way is taken over.
 //!
 //! Left out: scores, which `score` adds, and any choice, which `select` makes.
 
 use super::balance;
 use super::failure::{failed, failure};
-use super::policy::{Resident, write_metrics};
+use super::policy::{Policy, Resident, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, respond};
 use crate::base::Seed;
 use crate::data::Sample;
 use crate::data::table::{self, Rollout};
 use crate::engine::Device;
-use crate::plan::{Explore, Port};
+use crate::plan::{Drawn, Explore, Port, Setting};
 use crate::run::{Context, Stop};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -36,17 +36,22 @@ pub(super) fn shard(
             })
         })
         .collect::<Result<_, _>>()?;
+    let Setting { drawn, samples: each, .. } = setting(options, context)?;
     let draw = Draw {
-        samples: options.samples,
-        temperature: temperature(options, context)?,
-        top_p: options.top_p,
-        top_k: options.top_k,
-        min_p: options.min_p,
+        samples: each,
+        first_sample: 0,
+        temperature: drawn.temperature,
+        top_p: drawn.top_p,
+        top_k: drawn.top_k,
+        min_p: drawn.min_p,
         max_new_tokens: options.max_new_tokens,
         seed: Seed(options.seed),
         hint: options.hint,
     };
-    let rollouts = respond(policy, &chosen, &draw, context)?;
+    let rollouts = match taken_over(options, drawn, context)? {
+        None => respond(policy, &chosen, &draw, context)?,
+        Some(searched) => complete(policy, &chosen, &draw, searched, context)?,
+    };
     let bytes = table::encode(&rollouts).map_err(failed)?;
     Ok(context.work().write(&shard_name(shard), &bytes)?)
 }
@@ -71,24 +76,85 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
     let right = rollouts.iter().filter(|rollout| rollout.correct).count();
     let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
     let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
-    write_metrics(
-        context,
-        &json!({
-            "prompts": solved.len(),
-            "samples": rollouts.len(),
-            "tokens": tokens,
-            "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
-            "mean_correct": share(right, rollouts.len()),
-            "temperature": temperature(options, context)?,
-        }),
-    )
+    let drawn = setting(options, context)?.drawn;
+    let mut metrics = json!({
+        "prompts": solved.len(),
+        "samples": rollouts.len(),
+        "tokens": tokens,
+        "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
+        "mean_correct": share(right, rollouts.len()),
+        "temperature": drawn.temperature,
+    });
+    if let Some(searched) = taken_over(options, drawn, context)? {
+        let is_of_it = |it: &&Rollout| {
+            let had = searched.get(&it.prompt);
+            had.is_some_and(|had| (it.sample as usize) < had.len())
+        };
+        metrics["taken_over"] = json!(rollouts.iter().filter(is_of_it).count());
+    }
+    write_metrics(context, &metrics)
 }
 
-/// The temperature to draw at.
-fn temperature(options: &Explore, context: &Context<'_>) -> Result<f64, Stop> {
+/// Responses of the search that were drawn as the exploration draws, by prompt; `None` where it takes
+/// over none, also since a setting that stays in use need not have been searched.
+fn taken_over(
+    options: &Explore,
+    drawn: Drawn,
+    context: &Context<'_>,
+) -> Result<Option<BTreeMap<u64, Vec<Rollout>>>, Stop> {
+    let Some(search) = context.optional_input(Port::Search) else { return Ok(None) };
+    let Some(place) = options.searched.iter().position(|it| *it == drawn) else {
+        return Ok(None);
+    };
+    let bytes = search.read("rollouts.parquet")?;
+    let all: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
+    let each = all.len() / options.searched.len();
+    let mut searched: BTreeMap<u64, Vec<Rollout>> = BTreeMap::new();
+    for rollout in all.into_iter().skip(place * each).take(each) {
+        searched.entry(rollout.prompt).or_default().push(rollout);
+    }
+    Ok(Some(searched))
+}
+
+/// Draws what the search has not: further samples of its prompts, and all of the others. A response
+/// depends on its prompt, its number and the seed alone, so that they are those of a draw of all.
+fn complete(
+    policy: &Policy,
+    chosen: &[&Sample],
+    draw: &Draw,
+    mut searched: BTreeMap<u64, Vec<Rollout>>,
+    context: &Context<'_>,
+) -> Result<Vec<Rollout>, Stop> {
+    let (known, others): (Vec<&Sample>, Vec<&Sample>) =
+        chosen.iter().partition(|sample| searched.contains_key(&sample.id));
+    let had = known.first().map_or(0, |sample| searched[&sample.id].len() as u32);
+    let mut drawn: BTreeMap<u64, Vec<Rollout>> = BTreeMap::new();
+    let further = Draw { first_sample: had, samples: draw.samples.saturating_sub(had), ..*draw };
+    for (samples, draw) in [(known, &further), (others, draw)] {
+        if samples.is_empty() || draw.samples == 0 {
+            continue;
+        }
+        for rollout in respond(policy, &samples, draw, context)? {
+            drawn.entry(rollout.prompt).or_default().push(rollout);
+        }
+    }
+    let all = chosen.iter().flat_map(|sample| {
+        let mut rollouts = searched.remove(&sample.id).unwrap_or_default();
+        rollouts.truncate(draw.samples as usize);
+        rollouts.extend(drawn.remove(&sample.id).unwrap_or_default());
+        rollouts
+    });
+    Ok(all.collect())
+}
+
+/// How to draw: as the recipe says, but for what a balance chose.
+fn setting(options: &Explore, context: &Context<'_>) -> Result<Setting, Stop> {
+    let &Explore { temperature, top_p, top_k, min_p, samples, .. } = options;
+    let drawn = Drawn { temperature, top_p, top_k, min_p };
+    let said = Setting { drawn, samples, threshold: None };
     match context.optional_input(Port::Temperature) {
-        Some(chosen) => balance::temperature(chosen),
-        None => Ok(options.temperature),
+        Some(balance) => balance::setting(balance, said),
+        None => Ok(said),
     }
 }
 

@@ -142,6 +142,43 @@ impl Hooks {
         Ok(())
     }
 
+    /// The score of every response, right or wrong.
+    pub(super) fn scores(
+        &self,
+        rollouts: &[Rollout],
+        samples: &[Sample],
+    ) -> Result<Option<Vec<f64>>, Stop> {
+        if !self.calls(Moment::Reward) {
+            return Ok(None);
+        }
+        let samples = by_id(samples);
+        let score = |rollout: &Rollout| {
+            let response = response(rollout, samples.get(&rollout.prompt).copied());
+            let about = about(rollout.prompt, rollout.sample);
+            let score = self.call(Moment::Reward, &[Value::Object(response)], &about)?;
+            Ok(score.as_f64().unwrap_or(0.0))
+        };
+        rollouts.iter().map(score).collect::<Result<_, Stop>>().map(Some)
+    }
+
+    /// The temperature that the script chooses.
+    pub(super) fn temperature(&self, history: &[Value]) -> Result<f64, Stop> {
+        let about = format!("search {}", history.len());
+        let history = [Value::Array(history.to_vec())];
+        let chosen = self.call(Moment::Temperature, &history, &about)?;
+        Ok(chosen.as_f64().unwrap_or(f64::NAN))
+    }
+
+    /// Whether the script ends the evolution after an iteration; never before the first.
+    pub(super) fn stops(&self, history: &[Value], iteration: u32) -> Result<bool, Stop> {
+        if iteration == 0 || !self.calls(Moment::Stop) {
+            return Ok(false);
+        }
+        let about = format!("iteration {iteration}");
+        let history = [Value::Array(history.to_vec())];
+        Ok(self.call(Moment::Stop, &history, &about)? == Value::Bool(true))
+    }
+
     /// The numbers that the script makes of an evaluation.
     pub(super) fn metrics(
         &self,

@@ -13,12 +13,13 @@
 //! | `explore`, `evaluate` | `rollouts.parquet` |
 //! | `monitor` | `rollouts.parquet`, `tallies.parquet` |
 //! | `balance` | `temperature.json` |
+//! | `stop` | `stop.json` |
 //! | `label` | `labels.parquet` |
 //! | `train-reward` | as `train`, with `reward_head.safetensors` and `reward.json`, without the state of its optimizer |
 //! | `score` | `scores.parquet` |
 //! | `select` | `selected.parquet`, `choices.parquet` |
 //!
-//! All write `metrics.json`.
+//! All write `metrics.json`. A `monitor` that keeps scores writes `scores.parquet` too.
 
 mod ask;
 mod balance;
@@ -40,6 +41,7 @@ mod prompts;
 mod rollout;
 mod score;
 mod select;
+mod stop;
 mod train;
 mod train_reward;
 mod verifier;

@@ -1,10 +1,12 @@
-//! `monitor`: what sampling finds on the validation prompts, at one temperature or several.
+//! `monitor`: what sampling finds on the validation prompts, at one temperature or several, and what
+//! verifiers make of it.
 //!
 //! Every temperature has noise of its own, the same after every iteration, so that curves are paired;
 //! that of the first is the option's seed itself, whatever temperatures stand beside it. Intervals
 //! are of the bootstrap over prompts, by the same draws of prompts for all.
 
 use super::failure::failed;
+use super::hooks::Hooks;
 use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, respond_within};
@@ -14,8 +16,10 @@ use crate::data::table::{self, Rollout, TallyRow};
 use crate::data::{Sample, table::TableError};
 use crate::engine::Device;
 use crate::event::Unit;
-use crate::plan::{Monitor, Port};
-use crate::rewards::{Bootstrap, Interval, Objective, Tally, mean};
+use crate::plan::{Drawn, Monitor, Port, Slice};
+use crate::rewards::{
+    Ballot, Bootstrap, Interval, Objective, SELECTED_ABOVE, Subsets, Tally, Verified, mean, verify,
+};
 use crate::run::{Context, Stop};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -28,33 +32,44 @@ pub(super) fn run(
     let artifact = context.input(Port::Policy)?;
     let step = TrainerState::of(artifact)?.step;
     let policy = resident.policy(artifact, options.dtype, device)?;
-    let all = prompts.samples(context.input(Port::Prompts)?, "validation")?;
+    let split = if options.slice.is_some() { "train" } else { "validation" };
+    let all = prompts.samples(context.input(Port::Prompts)?, split)?;
     let most = if options.prompts == 0 { usize::MAX } else { options.prompts as usize };
-    let samples: Vec<&Sample> = all.iter().take(most).collect();
-    let temperatures: Vec<f64> =
-        std::iter::once(options.temperature).chain(options.temperatures.iter().copied()).collect();
+    let samples: Vec<&Sample> = match options.slice {
+        None => all.iter().take(most).collect(),
+        Some(Slice { from, count, labelled }) => {
+            let places = (from..from + count).map(|at| (at % labelled.max(1)) as usize);
+            places.take(most).filter_map(|place| all.get(place)).collect()
+        }
+    };
+    let draws = options.draws();
     let mut rollouts = Vec::new();
-    for place in 0..temperatures.len() {
-        rollouts.extend(drawn(options, policy, &samples, (&temperatures, place), context)?);
+    for place in 0..draws.len() {
+        rollouts.extend(drawn(options, policy, &samples, (&draws, place), context)?);
     }
     context.results().write("rollouts.parquet", &table::encode(&rollouts).map_err(failed)?)?;
 
     let scores = scores(options, (&rollouts, &all), device, context)?;
-    let each = rollouts.len() / temperatures.len();
+    let each = rollouts.len() / draws.len();
     let bootstrap = Bootstrap::new(samples.len(), Seed(options.seed).named("bootstrap"));
     let (mut rows, mut measured) = (Vec::new(), Vec::new());
-    for (place, &temperature) in temperatures.iter().enumerate() {
+    for (place, &Drawn { temperature, .. }) in draws.iter().enumerate() {
         let here = place * each..(place + 1) * each;
         let scores = scores.as_ref().map(|scores| &scores[here.clone()]);
-        let tallies = tallies(&rollouts[here], scores);
-        measured.push(metrics(options, temperature, &tallies, &bootstrap));
+        let tallies = tallies(&rollouts[here.clone()], scores);
+        let mut metrics = metrics(options, temperature, &tallies, &bootstrap);
+        if let (true, Some(scores)) = (options.verifiers, scores) {
+            let verified = verified(options, (&rollouts[here], scores), &bootstrap);
+            metrics.insert("verifiers".to_owned(), verified);
+        }
+        measured.push(metrics);
         let row = |(prompt, tally): (&u64, &Tally)| row(temperature, *prompt, *tally);
         rows.extend(tallies.iter().map(row));
     }
     context.results().write("tallies.parquet", &table::encode(&rows).map_err(failed)?)?;
     let mut metrics = measured[0].clone();
     let whole = [
-        ("split", json!("validation")),
+        ("split", json!(split)),
         ("step", json!(step)),
         ("k", json!(options.samples)),
         ("samples", json!(rollouts.len())),
@@ -70,10 +85,10 @@ fn drawn(
     options: &Monitor,
     policy: &Policy,
     samples: &[&Sample],
-    (temperatures, place): (&[f64], usize),
+    (draws, place): (&[Drawn], usize),
     context: &Context<'_>,
 ) -> Result<Vec<Rollout>, Stop> {
-    let temperature = temperatures[place];
+    let Drawn { temperature, top_p, top_k, min_p } = draws[place];
     let name = format!("temperature-{place:03}.parquet");
     let before: Option<Result<Vec<Rollout>, TableError>> =
         context.work().read(&name)?.map(|bytes| table::decode(&bytes));
@@ -81,24 +96,29 @@ fn drawn(
         return Ok(rollouts);
     }
     let seed = Seed(options.seed);
+    // An exploration takes over what it would draw itself, so that its noise is that of all.
+    let is_first = temperature == draws[0].temperature || options.slice.is_some();
     let draw = Draw {
         samples: options.samples,
         temperature,
-        seed: if place == 0 { seed } else { seed.nth((temperature + 0.0).to_bits()) },
+        top_p,
+        top_k,
+        min_p,
+        seed: if is_first { seed } else { seed.nth((temperature + 0.0).to_bits()) },
         ..Draw::greedy(options.max_new_tokens)
     };
     let mut progress = |done: u64, of: u64| {
-        let (done, of) = (done + of * place as u64, of * temperatures.len() as u64);
+        let (done, of) = (done + of * place as u64, of * draws.len() as u64);
         context.progress(done, of, Unit::Samples, &[("temperature", temperature)]);
     };
     let rollouts = respond_within(policy, samples, &draw, &mut progress, context)?;
-    if temperatures.len() > 1 {
+    if draws.len() > 1 {
         context.work().write(&name, &table::encode(&rollouts).map_err(failed)?)?;
     }
     Ok(rollouts)
 }
 
-/// How the reward model scores each rollout; `None` without one.
+/// How the reward model or the script scores each rollout; `None` without either.
 fn scores(
     options: &Monitor,
     (rollouts, samples): (&[Rollout], &[Sample]),
@@ -107,10 +127,14 @@ fn scores(
 ) -> Result<Option<Vec<f64>>, Stop> {
     let (Some(score), Some(artifact)) = (&options.score, context.optional_input(Port::RewardModel))
     else {
-        return Ok(None);
+        return Hooks::of(context)?.scores(rollouts, samples);
     };
     let verifier = Verifier::load(artifact, options.dtype, device)?;
     let scores = verifier.score(rollouts, samples, score, context)?;
+    if options.keep_scores {
+        let bytes = table::encode(&scores).map_err(failed)?;
+        context.results().write("scores.parquet", &bytes)?;
+    }
     Ok(Some(scores.into_iter().map(|it| f64::from(it.score)).collect()))
 }
 
@@ -121,7 +145,10 @@ fn tallies(rollouts: &[Rollout], scores: Option<&[f64]>) -> BTreeMap<u64, Tally>
         let score = scores.map(|scores| scores[place]);
         responses.entry(rollout.prompt).or_default().push((rollout.correct, score));
     }
-    responses.into_iter().map(|(prompt, responses)| (prompt, Tally::of(&responses))).collect()
+    responses
+        .into_iter()
+        .map(|(prompt, responses)| (prompt, Tally::of(&responses, SELECTED_ABOVE)))
+        .collect()
 }
 
 fn row(temperature: f64, prompt: u64, tally: Tally) -> TallyRow {
@@ -137,8 +164,7 @@ fn metrics(
     tallies: &BTreeMap<u64, Tally>,
     bootstrap: &Bootstrap,
 ) -> Map<String, Value> {
-    let powers = (0..).map(|power| 1 << power).take_while(|k| *k < options.samples);
-    let every_k: Vec<u32> = powers.chain([options.samples]).collect();
+    let every_k = every_k(options.samples);
     let mean_of = |objective: Objective| {
         let values: Vec<f64> = tallies.values().filter_map(|tally| objective.of(tally)).collect();
         let interval = bootstrap.interval(&values);
@@ -165,6 +191,44 @@ fn metrics(
     metrics
 }
 
+/// 1, 2, 4, … and all samples.
+fn every_k(samples: u32) -> Vec<u32> {
+    let powers = (0..).map(|power| 1 << power).take_while(|k| *k < samples);
+    powers.chain([samples]).collect()
+}
+
+/// What verifiers make of so many responses, with intervals: by verifier, then by N.
+fn verified(
+    options: &Monitor,
+    (rollouts, scores): (&[Rollout], &[f64]),
+    bootstrap: &Bootstrap,
+) -> Value {
+    let mut prompts: BTreeMap<u64, Vec<Ballot>> = BTreeMap::new();
+    for (rollout, &score) in rollouts.iter().zip(scores) {
+        let ballot = Ballot::new(rollout.extracted.as_deref(), rollout.correct, score);
+        prompts.entry(rollout.prompt).or_default().push(ballot);
+    }
+    let seed = Seed(options.seed).named("verifiers");
+    let mut told: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for n in every_k(options.samples) {
+        let size = n as usize;
+        let subsets = Subsets::new(options.samples as usize, size, seed.nth(u64::from(n)));
+        let verified: Vec<Verified> =
+            prompts.values().filter_map(|ballots| verify(ballots, size, &subsets)).collect();
+        let of = |way: fn(&Verified) -> f64| verified.iter().map(way).collect::<Vec<f64>>();
+        for (name, values) in [
+            ("best_of_n", of(|it| it.best_of_n)),
+            ("majority", of(|it| it.majority)),
+            ("weighted", of(|it| it.weighted)),
+        ] {
+            let interval = bootstrap.interval(&values).map(|it| [it.low, it.high]);
+            let value = json!({ "value": mean(values), "interval": interval });
+            told.entry(name).or_default().insert(n.to_string(), value);
+        }
+    }
+    json!(told)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,8 +241,12 @@ mod tests {
             temperature: 1.0,
             max_new_tokens: 8,
             temperatures: Vec::new(),
+            draws: Vec::new(),
+            slice: None,
             prompts: 0,
             score: None,
+            keep_scores: false,
+            verifiers: false,
             dtype: Dtype::Fp32,
             hooks: None,
             seed: 0,

@@ -5,7 +5,7 @@ use super::policy::Resident;
 use super::prompts::Prompts;
 use super::{
     balance, evaluate, explore, hooks, import, label, monitor, prepare, pretrain, score, select,
-    train, train_reward,
+    stop, train, train_reward,
 };
 use crate::base::Failure;
 use crate::engine::{self, Device, DeviceChoice};
@@ -56,6 +56,9 @@ pub fn cuda_devices() -> u32 {
 
 impl Performer for TorchPerformer {
     fn perform(&mut self, task: &Task, context: &Context<'_>) -> Result<(), Stop> {
+        if let Some(after) = stop::reached(context)? {
+            return stop::skip(task, after, context);
+        }
         let device = self.device;
         let prompts = &mut self.prompts;
         match (&task.node.stage, task.part) {
@@ -79,6 +82,7 @@ impl Performer for TorchPerformer {
             }
             (Stage::Score(options), _) => score::run(options, (prompts, device), context),
             (Stage::Balance(options), _) => balance::run(options, context),
+            (Stage::Stop(options), _) => stop::run(options, context),
             (Stage::Select(options), _) => select::run(options, prompts, context),
             (Stage::Train(options), _) => {
                 train::run(options, (&mut self.resident, prompts, device), context)

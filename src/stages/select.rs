@@ -3,6 +3,7 @@
 //!
 //! Left out: scoring. Rules that rank read what `score` said.
 
+use super::balance;
 use super::failure::{failed, json};
 use super::hooks::Hooks;
 use super::measure::{StepShares, by_prompt};
@@ -35,8 +36,12 @@ pub(super) fn run(
     hooks.score(&rollouts, &samples, &mut candidates)?;
     let seed = Seed(options.seed);
     let cap = (options.keep_per_prompt > 0).then_some(options.keep_per_prompt);
-    let mut selection =
-        select(&candidates, rule(options.rule), options.distinct, cap, seed).map_err(failed)?;
+    let threshold = match context.optional_input(Port::Temperature) {
+        Some(balance) => balance::threshold(balance)?,
+        None => None,
+    };
+    let rule = threshold.map_or_else(|| rule(options.rule), Rule::Above);
+    let mut selection = select(&candidates, rule, options.distinct, cap, seed).map_err(failed)?;
     hooks.keep(&rollouts, &samples, &candidates, &mut selection)?;
     if options.keep > 0 {
         selection.cut(options.keep as usize, seed.named("keep"));
@@ -68,6 +73,9 @@ pub(super) fn run(
         "prompts_with_kept": with_kept.len(),
         "wrong_steps_share": shares.wrong_steps_share(),
     });
+    if let Some(threshold) = threshold {
+        metrics["threshold"] = json!(threshold);
+    }
     if !scores.is_empty() {
         let right = candidates.iter().filter(|candidate| candidate.correct);
         metrics["mean_score"] = json!(mean(right.filter_map(|it| it.score)));

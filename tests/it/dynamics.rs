@@ -148,7 +148,7 @@ fn fed_by(sandbox: &Sandbox, stage: &str, port: &str) -> Option<String> {
     let manifest = json_of(sandbox, stage, "manifest.json");
     let key = manifest["provenance"]["inputs"][port].as_str()?.to_owned();
     let planned = sandbox.records().into_iter().find_map(|event| match event {
-        Event::Planned { stages } => Some(stages),
+        Event::Planned { stages, .. } => Some(stages),
         _ => None,
     });
     let fed = planned.unwrap().into_iter().find(|it| it.key.to_string() == key);
@@ -193,4 +193,302 @@ fn methods_carry_over_what_they_should_and_nothing_else() {
         [train("import"), None]
     );
     assert_eq!(standing(&sandbox, "train 1"), (13, 13));
+}
+
+/// Two evaluations without a gain end it: with a learning rate of nothing there is never one.
+const STOPPING: &str = r#"format = 1
+extends = "tiny.toml"
+name = "stopping"
+
+[training]
+method = "METHOD"
+iterations = 4
+steps_per_iteration = 2
+learning_rate = 0.0
+stop = { patience = 2 }
+
+[evaluation]
+pass_samples = 0
+"#;
+
+#[test]
+fn an_evolution_that_gains_nothing_stops_and_says_so() {
+    for method in ["continuous", "rest-em"] {
+        let sandbox = Sandbox::with_only(GROUND);
+        sandbox.write("stopping.toml", STOPPING.replace("METHOD", method));
+        let said = sandbox.mstar(&["run", "stopping.toml", "--workers", "2"]).exits(0);
+        let third = json_of(&sandbox, "stop 2", "metrics.json");
+        assert_eq!((&third["stopped_after"], &third["since"]), (&2.into(), &2.into()), "{third}");
+        let history = json_of(&sandbox, "stop 2", "stop.json")["history"].clone();
+        let told: Vec<_> = history.as_array().unwrap().iter().map(|it| &it["iteration"]).collect();
+        assert_eq!(told, [0, 1, 2]);
+        assert_eq!(
+            (&history[0]["temperature"], &history[1]["temperature"]),
+            (&Value::Null, &0.5.into())
+        );
+        // What comes after it draws nothing and hands the policy on, restarted or not.
+        for stage in ["explore 3", "select 4", "evaluate 4 test", "evaluate control 3"] {
+            assert_eq!(json_of(&sandbox, stage, "metrics.json")["stopped_after"], 2, "{stage}");
+            assert!(!sandbox.artifact_of(stage).join("rollouts.parquet").exists(), "{stage}");
+        }
+        let weights =
+            |stage: &str| fs::read(sandbox.artifact_of(stage).join("model.safetensors")).unwrap();
+        assert!(weights("train 2") == weights("train 4"), "{method} keeps the last policy");
+        assert!(weights("control 2") == weights("control 4"), "{method} keeps the last control");
+        assert_eq!(json_of(&sandbox, "train 4", "trainer.json")["steps_of_stage"], 0);
+        assert!(said.stderr.contains("stops after iteration 2: 2 evaluations without a gain"));
+
+        let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+        let member = &report["members"][0];
+        assert_eq!(member["state"], "done");
+        assert_eq!(member["stopped"]["after"], 2);
+        assert_eq!(member["quoted"], serde_json::json!({"by": "last", "iteration": 2}));
+        let last = member["evaluations"].as_array().unwrap().iter().map(|it| &it["iteration"]);
+        assert_eq!(last.max_by_key(|it| it.as_u64()).unwrap(), 2);
+        let text = sandbox.mstar(&["report"]).exits(0).stdout;
+        assert!(text.contains("stopped after iteration 2 of 4: 2 evaluations without"), "{text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("3 ")), "{text}");
+        let listed = sandbox.mstar(&["list", "--where", "steps>0", "--format", "json"]).exits(0);
+        assert_eq!(listed.json()["runs"].as_array().unwrap().len(), 1);
+        sandbox.mstar(&["rollouts", "--limit", "1"]).exits(0);
+        // Nothing is left to do.
+        let again = sandbox.mstar(&["run", "stopping.toml"]).exits(0);
+        assert_eq!(again.stdout.matches("stopped after iteration 2 of 4").count(), 1);
+    }
+}
+
+/// Greedy accuracy on validation that falls with every iteration, because the steps are far too long.
+const FALLING: &str = r#"format = 1
+extends = "tiny.toml"
+name = "falling"
+
+[training]
+iterations = 3
+steps_per_iteration = 2
+learning_rate = 1e-2
+
+[evaluation]
+pass_samples = 0
+quote = "best"
+
+[control]
+equal_steps = false
+"#;
+
+#[test]
+fn the_best_by_validation_is_quoted_by_every_view() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let base = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
+    sandbox.write("tiny.toml", base.replace("data = \"warmup\"\n", ""));
+    sandbox.write("falling.toml", FALLING);
+    sandbox.mstar(&["run", "falling.toml", "--workers", "2"]).exits(0);
+    let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+    let member = &report["members"][0];
+    let of = |split: &str| -> Vec<(u64, f64)> {
+        let all = member["evaluations"].as_array().unwrap().iter();
+        let of = all.filter(|it| it["split"] == split && it["iteration"] != 0);
+        of.map(|it| (it["iteration"].as_u64().unwrap(), it["accuracy"].as_f64().unwrap())).collect()
+    };
+    let high = of("validation").iter().map(|it| it.1).fold(f64::MIN, f64::max);
+    let best = of("validation").iter().find(|it| it.1 == high).unwrap().0;
+    assert_eq!(member["quoted"], serde_json::json!({"by": "best", "iteration": best}));
+    assert_ne!(best, 3, "{member}: this recipe should fall");
+    let test = of("test").iter().find(|it| it.0 == best).unwrap().1;
+    let listed = sandbox.mstar(&["list", "--members", "--format", "json"]).exits(0).json();
+    assert!(listed.to_string().contains(&format!("{test}")), "{listed}");
+    let value = format!("test.accuracy={test}");
+    let found = sandbox.mstar(&["list", "--where", &value, "--format", "json"]).exits(0).json();
+    assert_eq!(found["runs"].as_array().unwrap().len(), 1, "{value} {listed}");
+    let text = sandbox.mstar(&["report"]).exits(0).stdout;
+    assert!(text.contains(&format!("iteration {best} (best by validation)")), "{text}");
+    // Another word on what is quoted computes nothing anew.
+    let plan = sandbox.mstar(&[
+        "plan",
+        "falling.toml",
+        "--set",
+        "evaluation.quote=last",
+        "--format",
+        "json",
+    ]);
+    let plan = plan.exits(0).json();
+    assert_eq!(plan["totals"]["to_run"], 0, "{}", plan["totals"]);
+}
+
+#[test]
+fn a_script_chooses_the_temperature_and_when_to_stop() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let recipe = BALANCED.replace("maximise = { pass = 2 }", "maximise = \"hook\"");
+    let recipe = recipe.replace("every = 2", "every = 1");
+    sandbox.write("hooked.toml", format!("{recipe}\n[hooks]\nscript = \"by-entropy.rhai\"\n"));
+    // The first search is told of the candidates, the second of the first and of what it chose.
+    sandbox.write(
+        "by-entropy.rhai",
+        "fn temperature(history) {\n    let now = history[-1];\n    if history.len() == 1 {\n        \
+         if now.candidates[0].entropy > now.candidates[1].entropy { throw \"the hotter differs more\" }\n        \
+         return now.candidates[1].temperature;\n    }\n    \
+         if history[0].chosen != 2.5 { throw \"it was 2.5\" }\n    \
+         if now.temperature != 2.5 || type_of(now.greedy) != \"f64\" { throw \"in use\" }\n    0.5\n}\n\
+         fn stop(history) { history[-1].iteration == 2 && history.len() == 3 }\n",
+    );
+    let said = sandbox.mstar(&["run", "hooked.toml", "--workers", "2"]).exits(0);
+    let first = json_of(&sandbox, "balance 1", "metrics.json");
+    assert_eq!((&first["temperature"], &first["before"]), (&2.5.into(), &3.0.into()), "{first}");
+    assert_eq!(
+        (&first["reason"], &first["objective"]),
+        (&"the script chose".into(), &"hook".into())
+    );
+    assert_eq!(json_of(&sandbox, "balance 2", "metrics.json")["temperature"], 0.5);
+    assert_eq!(json_of(&sandbox, "explore 2", "metrics.json")["temperature"], 0.5);
+    assert_eq!(json_of(&sandbox, "explore 3", "metrics.json")["stopped_after"], 2);
+    assert!(said.stderr.contains("stops after iteration 2: the script said so"), "{}", said.stderr);
+
+    sandbox.write("by-entropy.rhai", "fn temperature(history) { 0.7 }\n");
+    let said = sandbox.mstar(&["run", "hooked.toml"]).exits(1);
+    assert!(
+        said.stderr.contains("`temperature` gives 0.7, which was not searched"),
+        "{}",
+        said.stderr
+    );
+    assert!(said.stderr.contains("give one of the candidates: 0.5, 2.5"), "{}", said.stderr);
+}
+
+/// On training prompts: the exploration at the chosen temperature takes over what the search drew.
+#[test]
+fn an_exploration_takes_over_what_a_search_drew_on_its_prompts() {
+    let searching = BALANCED.replace("samples = 2", "samples = 1\nprompts = 20");
+    let searching = searching.replace("every = 2", "every = 3\nsearch_on = \"training\"");
+    let sandbox = Sandbox::with_only(GROUND);
+    sandbox.write("searching.toml", searching.replace("{ pass = 2 }", "{ pass = 1 }"));
+    sandbox.mstar(&["run", "searching.toml", "--workers", "2"]).exits(0);
+    let search = json_of(&sandbox, "search 1", "metrics.json");
+    assert_eq!(
+        (&search["split"], &search["count"], &search["samples"]),
+        (&"train".into(), &20.into(), &40.into())
+    );
+    let explored = json_of(&sandbox, "explore 1", "metrics.json");
+    // Of 26 prompts with two samples the first of 20 prompts.
+    assert_eq!((&explored["samples"], &explored["taken_over"]), (&52.into(), &20.into()));
+    let taken = fs::read(sandbox.artifact_of("explore 1").join("rollouts.parquet")).unwrap();
+
+    // The same exploration at a fixed temperature draws all of it itself.
+    let fixed = Sandbox::with_only(GROUND);
+    let recipe = "format = 1\nextends = \"tiny.toml\"\nname = \"fixed\"\n[training]\nmethod = \"continuous\"\n\
+        iterations = 3\n[control]\nequal_steps = false\n";
+    fixed.write("fixed.toml", recipe);
+    fixed.mstar(&["run", "fixed.toml", "--workers", "2"]).exits(0);
+    let drawn = fs::read(fixed.artifact_of("explore 1").join("rollouts.parquet")).unwrap();
+    assert!(taken == drawn, "what was taken over is what would have been drawn");
+}
+
+/// A tiny process reward model, by which a threshold is balanced and verifiers are measured.
+const SCORED: &str = r#"format = 1
+name = "scored"
+extends = "tiny.toml"
+
+[training]
+interval = 0.1
+iterations = 2
+steps_per_iteration = 2
+
+[exploration]
+samples = 4
+
+[reward]
+model = "process"
+select = { above = 0.99 }
+steps = { separator = ";" }
+
+[reward.training]
+prompts = 30
+samples = 2
+labels = 48
+completions = 3
+held_out = 0.4
+epochs = 4
+batch_size = 4
+learning_rate = 1e-3
+
+[temperature]
+mode = "balanced"
+maximise = { balance = 2 }
+candidates = { from = 0.5, to = 0.5 }
+samples = 4
+also = { top_p = [0.9, 1.0], samples = [2, 4], threshold = { from = 0.0, to = 0.9, step = 0.3 } }
+
+[evaluation]
+pass_samples = 4
+verifiers = true
+
+[control]
+equal_steps = false
+"#;
+
+#[test]
+fn a_threshold_is_balanced_with_other_knobs_and_verifiers_are_studied() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let tiny = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
+    sandbox.write("tiny.toml", tiny.replace("data = \"warmup\"\n", ""));
+    sandbox.write("scored.toml", SCORED);
+    sandbox.mstar(&["run", "scored.toml", "--workers", "2"]).exits(0);
+
+    // Nothing scores above 0.99, so that any threshold below is better; no response is drawn for it.
+    let search = json_of(&sandbox, "search 1", "metrics.json");
+    assert_eq!(search["samples"], 16 * 4 * 2, "two ways to draw, four samples");
+    let balance = json_of(&sandbox, "balance 1", "temperature.json");
+    let setting = &balance["setting"];
+    assert_eq!(balance["setting_before"]["threshold"], 0.99);
+    assert_eq!(balance["moved"], true, "{balance}");
+    let threshold = setting["threshold"].as_f64().unwrap();
+    assert!([0.0, 0.3, 0.6, 0.9].contains(&threshold), "{balance}");
+    assert_eq!(json_of(&sandbox, "select 1", "metrics.json")["threshold"], threshold);
+    let explored = json_of(&sandbox, "explore 1", "metrics.json");
+    let each = setting["samples"].as_u64().unwrap();
+    assert_eq!(explored["samples"], 52 * each, "{balance}");
+
+    let monitor = json_of(&sandbox, "monitor 2", "metrics.json");
+    let verifiers = &monitor["verifiers"];
+    for way in ["best_of_n", "majority", "weighted"] {
+        let of = |n: &str| &verifiers[way][n];
+        // Of one response every verifier makes the mean, of more never more than there is.
+        assert_eq!(of("1")["value"], monitor["mean"], "{way} {verifiers}");
+        for n in ["1", "2", "4"] {
+            let ends = &of(n)["interval"];
+            let [low, value, high] =
+                [&ends[0], &of(n)["value"], &ends[1]].map(|it| it.as_f64().unwrap());
+            assert!(low <= value + 1e-9 && value <= high + 1e-9, "{way} {n} {verifiers}");
+            assert!(value <= monitor["pass"][n].as_f64().unwrap() + 1e-9, "{way} {n}");
+        }
+    }
+    let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+    let told = report["members"][0]["verifiers"].as_array().unwrap();
+    assert_eq!(told.len(), 3 * 3, "three policies, N of 1, 2 and 4");
+    let text = sandbox.mstar(&["report"]).exits(0).stdout;
+    assert!(text.contains("verifiers against N, after iteration 2 (validation, %)"), "{text}");
+    let page = fs::read_to_string(sandbox.path(".mstar/run-v1/scored-1/report.html")).unwrap();
+    assert!(page.contains(r#"id="fig-verifiers""#));
+    let best = verifiers["best_of_n"]["4"]["value"].as_f64().unwrap();
+    let condition = format!("verifier.best_of_n={best}");
+    let found = sandbox.mstar(&["list", "--where", &condition, "--format", "json"]).exits(0);
+    assert_eq!(found.json()["runs"].as_array().unwrap().len(), 1, "{condition}");
+}
+
+/// A script that scores is studied as a model is.
+#[test]
+fn a_hook_that_rewards_is_verified() {
+    let sandbox = Sandbox::with_only(GROUND);
+    sandbox.write(
+        "hooked.toml",
+        "format = 1\nextends = \"tiny.toml\"\nname = \"hooked\"\n[training]\niterations = 1\n\
+         [control]\nequal_steps = false\n[reward]\nmodel = \"hook\"\n[hooks]\n\
+         script = \"right.rhai\"\n[evaluation]\nverifiers = true\npass_samples = 2\n",
+    );
+    let tiny = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
+    sandbox.write("tiny.toml", tiny.replace("data = \"warmup\"\n", ""));
+    // It knows what is right, so that the best of N is all that there is.
+    sandbox
+        .write("right.rhai", "fn reward(response) { if response.correct { 1.0 } else { 0.0 } }\n");
+    sandbox.mstar(&["run", "hooked.toml", "--workers", "2"]).exits(0);
+    let monitor = json_of(&sandbox, "monitor 1", "metrics.json");
+    let [best, pass] = [&monitor["verifiers"]["best_of_n"]["2"]["value"], &monitor["pass"]["2"]];
+    assert!((best.as_f64().unwrap() - pass.as_f64().unwrap()).abs() < 1e-9, "{monitor}");
 }

@@ -155,7 +155,10 @@ impl Grid<'_> {
         }];
         let stages = self.stages();
         let planned = stages.iter().map(|stage| stage.0.clone()).collect();
-        records.push(Record { time_ms: now, event: Event::Planned { stages: planned } });
+        records.push(Record {
+            time_ms: now,
+            event: Event::Planned { stages: planned, best: Vec::new() },
+        });
         let device = "cpu".to_owned();
         let event = Event::WorkerStarted { worker: 0, process: 4000, device, threads: 1 };
         records.push(Record { time_ms: now, event });

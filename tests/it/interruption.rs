@@ -71,7 +71,7 @@ pub(crate) fn has_left(sandbox: &Sandbox, stage: &str, wanted: &str) -> bool {
 fn has_begun(sandbox: &Sandbox, stage: &str) -> bool {
     let records = sandbox.records();
     let key = records.iter().find_map(|event| match event {
-        Event::Planned { stages } => Some(stages.iter().find(|it| it.name == stage)?.key),
+        Event::Planned { stages, .. } => Some(stages.iter().find(|it| it.name == stage)?.key),
         _ => None,
     });
     let is_it =

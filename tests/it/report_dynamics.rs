@@ -76,7 +76,7 @@ fn study() -> Study {
         branch: branch.to_owned(),
         iteration,
     });
-    let mut events = vec![Event::Planned { stages: stages.collect() }];
+    let mut events = vec![Event::Planned { stages: stages.collect(), best: Vec::new() }];
     events.extend(rows().into_iter().map(|(_, name, _, _, metrics)| Event::StageFinished {
         key: key(name),
         outcome: Outcome::Done,

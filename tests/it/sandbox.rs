@@ -216,7 +216,7 @@ impl Sandbox {
     /// The key of a stage, by its name in the latest run.
     pub(crate) fn key_of(&self, name: &str) -> String {
         let planned = self.records().into_iter().find_map(|event| match event {
-            Event::Planned { stages } => Some(stages),
+            Event::Planned { stages, .. } => Some(stages),
             _ => None,
         });
         let stages = planned.expect("a run begins with its plan");

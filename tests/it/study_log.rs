@@ -293,7 +293,7 @@ pub(crate) fn log(end: End) -> Vec<Record> {
     });
     log.plan();
     let stages = log.stages.iter().map(|(summary, ..)| summary.clone()).collect();
-    log.say(Event::Planned { stages });
+    log.say(Event::Planned { stages, best: Vec::new() });
     for worker in 0..2 {
         let device = "cpu".to_owned();
         log.say(Event::WorkerStarted { worker, process: 4000 + worker, device, threads: 1 });
@@ -306,7 +306,7 @@ pub(crate) fn log(end: End) -> Vec<Record> {
 pub(crate) fn grid() -> Vec<Record> {
     let mut records = log(End::Done);
     for record in &mut records {
-        if let Event::Planned { stages } = &mut record.event {
+        if let Event::Planned { stages, .. } = &mut record.event {
             for stage in stages {
                 let early = stage.branch == "ground" || stage.iteration <= 3;
                 stage.members = vec!["long".into()];

@@ -236,7 +236,9 @@ fn stage<'a>(
         return Err(Trouble::wrong(format!("no stage of `{}` answered that", run.id()), hint));
     }
     for (node, of) in fitting.into_iter().rev() {
-        if store.artifact(node.key).map_err(of_store)?.is_some() {
+        // What came after an early stop drew nothing.
+        let stored = store.artifact(node.key).map_err(of_store)?;
+        if stored.is_some_and(|artifact| artifact.contains("rollouts.parquet")) {
             return Ok((node, of));
         }
     }

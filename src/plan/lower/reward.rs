@@ -1,15 +1,10 @@
-//! The stages of the reward model and of the balanced temperature.
-//!
-//! Reward model: `explore` with the warmed-up policy, `label` its steps (a process model only),
-//! `train-reward`; then `score` in each iteration. Balance: in each iteration that searches a
-//! `monitor` over the candidates and a `balance` of what it measured.
+//! The stages of the reward model: `explore` with the warmed-up policy, `label` its steps (a process
+//! model only), `train-reward`; then `score` in each iteration.
 
 use super::{Lowering, Policy};
 use crate::base::Key;
-use crate::plan::{
-    Balance, Branch, Explore, Label, Monitor, Port, Score, Scored, Stage, TrainReward,
-};
-use crate::recipe::{Candidates, Maximise, Moment, RewardModel, RewardStart, TemperatureMode};
+use crate::plan::{Branch, Explore, Label, Port, Score, Scored, Stage, TrainReward};
+use crate::recipe::{Moment, RewardModel, RewardStart};
 
 impl Lowering<'_> {
     /// Trains a reward model on rollouts of `policy`; none where the recipe has none.
@@ -112,68 +107,5 @@ impl Lowering<'_> {
             RewardModel::Process => Some(Scored::Process),
             RewardModel::Answer | RewardModel::Hook => None,
         }
-    }
-
-    /// The temperature that the exploration of an iteration reads, when it is balanced: that of the
-    /// last search, which this iteration makes if it is its turn.
-    pub(super) fn balance(
-        &mut self,
-        prompts: Key,
-        policy: Policy,
-        before: Option<Key>,
-        iteration: u32,
-    ) -> Option<Key> {
-        let recipe = &self.member.recipe;
-        let temperature = &recipe.temperature;
-        if temperature.mode != TemperatureMode::Balanced {
-            return None;
-        }
-        if !(iteration - 1).is_multiple_of(temperature.every) {
-            return before;
-        }
-        let maximise = temperature.maximise?;
-        let mut candidates = candidates(&temperature.candidates);
-        let ranks = matches!(maximise, Maximise::RewardPass(_) | Maximise::Balance(_));
-        let reward = self.reward.filter(|_| ranks);
-        let search = Stage::Monitor(Monitor {
-            samples: temperature.samples,
-            temperature: candidates.remove(0),
-            max_new_tokens: recipe.exploration.max_new_tokens,
-            temperatures: candidates,
-            prompts: temperature.prompts,
-            score: reward.map(|_| self.scoring()),
-            dtype: recipe.policy.dtype,
-            seed: self.seed("search", iteration),
-            hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
-        });
-        let initial = temperature.value;
-        let at = (Branch::Search, iteration);
-        let mut inputs = vec![(Port::Policy, policy.key), (Port::Prompts, prompts)];
-        inputs.extend(reward.map(|reward| (Port::RewardModel, reward)));
-        let search = self.add(search, format!("search {iteration}"), at, &inputs);
-        let mut inputs = vec![(Port::Search, search)];
-        inputs.extend(before.map(|before| (Port::Temperature, before)));
-        let balance = Stage::Balance(Balance { maximise, initial });
-        Some(self.add(balance, format!("balance {iteration}"), at, &inputs))
-    }
-}
-
-/// The temperatures of a range, ends included; rounded, so that they are what people would write.
-fn candidates(range: &Candidates) -> Vec<f64> {
-    let count = ((range.to - range.from) / range.step + 1e-9).floor().max(0.0) as u64;
-    let at = |index: u64| ((range.from + index as f64 * range.step) * 1e6).round() / 1e6;
-    (0..=count).map(at).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn candidates_are_those_of_the_paper() {
-        let found = candidates(&Candidates { from: 0.3, to: 1.6, step: 0.1 });
-        assert_eq!(found.len(), 14);
-        assert_eq!((found[0], found[2], found[13]), (0.3, 0.5, 1.6));
-        assert_eq!(candidates(&Candidates { from: 1.0, to: 1.0, step: 0.5 }), [1.0]);
     }
 }

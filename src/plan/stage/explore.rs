@@ -1,6 +1,6 @@
 //! `explore`: draws rollouts from a policy for a slice of the prompts.
 
-use super::Calls;
+use super::{Calls, Drawn};
 use crate::recipe::Dtype;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub struct Explore {
     pub max_new_tokens: u32,
     /// Whether the gold answer is shown as a hint.
     pub hint: bool,
+    /// How the search drew whose responses are taken over, where they are; by the port `search`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub searched: Vec<Drawn>,
     /// Type of the weights.
     pub dtype: Dtype,
     /// Seed of the draw.
@@ -73,6 +76,7 @@ mod tests {
             min_p: 0.0,
             max_new_tokens: 8,
             hint: false,
+            searched: Vec::new(),
             dtype: Dtype::Fp32,
             seed: 0,
             hooks: None,

@@ -16,22 +16,24 @@ mod prepare;
 mod pretrain;
 mod score;
 mod select;
+mod stop;
 mod train;
 mod train_reward;
 
-pub use balance::Balance;
+pub use balance::{Balance, Knobs, Setting};
 pub use evaluate::{Evaluate, Split};
 pub use explore::Explore;
 pub use hooks::{Calls, Hooks};
 pub use import::Import;
 pub use label::Label;
-pub use monitor::Monitor;
+pub use monitor::{Drawn, Monitor, Slice};
 pub use needs::{Mismatch, Need};
 pub(in crate::plan) use origin::{Beside, Origin};
 pub use prepare::Prepare;
 pub use pretrain::{Lesson, Pretrain};
 pub use score::Score;
 pub use select::Select;
+pub use stop::StopRule;
 pub use train::{Train, TrainingSet};
 pub use train_reward::{Scored, TrainReward};
 
@@ -59,10 +61,16 @@ pub enum Port {
     RewardModel,
     /// Scores of the rollouts, of `score`.
     Scores,
-    /// What a search over temperatures measured, of `monitor`.
+    /// What a search over temperatures drew and measured, of `monitor`.
     Search,
     /// The temperature that a search chose, of `balance`.
     Temperature,
+    /// Greedy accuracy on the validation prompts, of `evaluate`.
+    Evaluated,
+    /// What sampling finds on them, of `monitor`.
+    Monitored,
+    /// Whether the evolution has ended, of `stop`; any stage may read it, and is skipped if so.
+    Stop,
     /// The responses to train on, of `select`.
     Selected,
     /// The training stage whose optimizer steps are repeated by an equal-steps control.
@@ -86,6 +94,9 @@ impl Port {
             Self::Scores => "scores",
             Self::Search => "search",
             Self::Temperature => "temperature",
+            Self::Evaluated => "evaluated",
+            Self::Monitored => "monitored",
+            Self::Stop => "stop",
             Self::Selected => "selected",
             Self::StepsOf => "steps-of",
             Self::After => "after",
@@ -129,6 +140,8 @@ pub enum Stage {
     Monitor(Monitor),
     /// Chooses the temperature.
     Balance(Balance),
+    /// Decides whether to go on.
+    Stop(StopRule),
 }
 
 impl Stage {
@@ -148,6 +161,7 @@ impl Stage {
             Self::Evaluate(_) => "evaluate",
             Self::Monitor(_) => "monitor",
             Self::Balance(_) => "balance",
+            Self::Stop(_) => "stop",
         }
     }
 
@@ -167,6 +181,7 @@ impl Stage {
             Self::Evaluate(_) => evaluate::BEHAVIOUR,
             Self::Monitor(_) => monitor::BEHAVIOUR,
             Self::Balance(_) => balance::BEHAVIOUR,
+            Self::Stop(_) => stop::BEHAVIOUR,
         }
     }
 
@@ -196,12 +211,13 @@ impl Stage {
             Self::Select(options) => options.hooks.as_ref(),
             Self::Evaluate(options) => options.hooks.as_ref(),
             Self::Monitor(options) => options.hooks.as_ref(),
+            Self::Balance(options) => options.hooks.as_ref(),
+            Self::Stop(options) => options.hooks.as_ref(),
             Self::Import(_)
             | Self::Hooks(_)
             | Self::Pretrain(_)
             | Self::Prepare(_)
-            | Self::Train(_)
-            | Self::Balance(_) => None,
+            | Self::Train(_) => None,
         }
     }
 
@@ -221,6 +237,7 @@ impl Stage {
             Self::Evaluate(options) => serde_json::to_value(options),
             Self::Monitor(options) => serde_json::to_value(options),
             Self::Balance(options) => serde_json::to_value(options),
+            Self::Stop(options) => serde_json::to_value(options),
         };
         value.expect("options hold only numbers, text, lists and maps with string keys")
     }

@@ -65,6 +65,9 @@ impl Port {
             Self::Scores => &["score"],
             Self::Search => &["monitor"],
             Self::Temperature => &["balance"],
+            Self::Evaluated => &["evaluate"],
+            Self::Monitored => &["monitor"],
+            Self::Stop => &["stop"],
             Self::Selected => &["select"],
             Self::Optimizer | Self::StepsOf | Self::After => &["train"],
         }
@@ -72,7 +75,8 @@ impl Port {
 }
 
 impl Stage {
-    /// The input ports, but for the one of the script: what calls any of it has that too.
+    /// The input ports, but for two: what calls any of the script has its port too, and whatever
+    /// comes after an early stop has that one.
     pub fn needs(&self) -> &'static [Need] {
         const fn required(port: Port) -> Need {
             Need { port, optional: false }
@@ -88,7 +92,14 @@ impl Stage {
                 Lesson::Captions | Lesson::Reasoning { .. } => const { &[required(Port::Policy)] },
             },
             Self::Explore(_) => {
-                const { &[required(Port::Policy), required(Port::Prompts), optional(Port::Temperature)] }
+                const {
+                    &[
+                        required(Port::Policy),
+                        required(Port::Prompts),
+                        optional(Port::Temperature),
+                        optional(Port::Search),
+                    ]
+                }
             }
             Self::Evaluate(_) => POLICY_AND_PROMPTS,
             Self::Monitor(_) => {
@@ -121,9 +132,34 @@ impl Stage {
                     ]
                 }
             }
-            Self::Balance(_) => const { &[required(Port::Search), optional(Port::Temperature)] },
+            Self::Balance(_) => {
+                const {
+                    &[
+                        required(Port::Search),
+                        optional(Port::Temperature),
+                        optional(Port::Evaluated),
+                    ]
+                }
+            }
+            Self::Stop(_) => {
+                const {
+                    &[
+                        required(Port::Evaluated),
+                        optional(Port::Monitored),
+                        optional(Port::Rollouts),
+                        optional(Port::Selected),
+                    ]
+                }
+            }
             Self::Select(_) => {
-                const { &[required(Port::Rollouts), required(Port::Prompts), optional(Port::Scores)] }
+                const {
+                    &[
+                        required(Port::Rollouts),
+                        required(Port::Prompts),
+                        optional(Port::Scores),
+                        optional(Port::Temperature),
+                    ]
+                }
             }
             Self::Train(options) => match options.set {
                 TrainingSet::Selected => {
@@ -145,6 +181,7 @@ impl Stage {
                             required(Port::Prompts),
                             required(Port::StepsOf),
                             optional(Port::Optimizer),
+                            optional(Port::After),
                         ]
                     }
                 }
@@ -160,7 +197,8 @@ impl Stage {
         kinds: &BTreeMap<Port, Option<&'static str>>,
     ) -> Result<(), Mismatch> {
         let hooks = self.calls().map(|_| Need { port: Port::Hooks, optional: false });
-        let needs: Vec<Need> = self.needs().iter().copied().chain(hooks).collect();
+        let stop = Need { port: Port::Stop, optional: true };
+        let needs: Vec<Need> = self.needs().iter().copied().chain(hooks).chain([stop]).collect();
         let stage = || name.to_owned();
         for need in needs.iter().filter(|need| !need.optional) {
             if !kinds.contains_key(&need.port) {

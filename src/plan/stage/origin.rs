@@ -73,6 +73,13 @@ impl Stage {
             (Self::Label(_) | Self::TrainReward(_) | Self::Score(_), _) => {
                 return of_reward(option);
             }
+            (Self::Balance(_), _) if option == "also" || option.starts_with("also.") => {
+                return of_knobs(option);
+            }
+            (Self::Stop(_), "iteration") => Origin::Place,
+            (Self::Stop(_), _) => {
+                value(&format!("training.stop.{}", option.strip_prefix("rule.")?))
+            }
             (Self::Balance(_), "initial") => value("temperature.value"),
             (Self::Balance(_), _) if option.starts_with("maximise") => {
                 computed(&["temperature.maximise"])
@@ -99,6 +106,12 @@ impl Stage {
                     "temperature.candidates.step",
                 ])
             }
+            (Self::Monitor(_), _) if option == "slice" || option.starts_with("slice.") => {
+                computed(&["temperature.search_on"])
+            }
+            (Self::Monitor(_), "draws") => of_knobs("also.draws")?,
+            (Self::Monitor(_), "keep_scores") => computed(&["temperature.also.threshold.from"]),
+            (Self::Monitor(_), "verifiers") => value("evaluation.verifiers"),
             (Self::Monitor(_), "prompts") => Origin::Place,
             (Self::Monitor(_), "temperatures") => value("evaluation.temperatures"),
             (Self::Monitor(_), "score") => computed(&["reward.model"]),
@@ -139,6 +152,34 @@ fn of_pretraining(options: &Pretrain, option: &str) -> Option<Origin> {
     })
 }
 
+/// What is balanced beside the temperature.
+fn of_knobs(option: &str) -> Option<Origin> {
+    Some(match option {
+        "also" | "also.draws" => computed(&[
+            "temperature.search_on",
+            "temperature.also.top_p",
+            "temperature.also.top_k",
+            "temperature.also.min_p",
+            "exploration.top_p",
+            "exploration.top_k",
+            "exploration.min_p",
+            "temperature.candidates.from",
+            "temperature.candidates.to",
+            "temperature.candidates.step",
+        ]),
+        "also.samples" => value("temperature.also.samples"),
+        "also.thresholds" => computed(&[
+            "temperature.also.threshold.from",
+            "temperature.also.threshold.to",
+            "temperature.also.threshold.step",
+        ]),
+        "also.initial.drawn.temperature" => value("temperature.value"),
+        "also.initial.samples" => value("exploration.samples"),
+        "also.initial.threshold" => computed(&["reward.select"]),
+        _ => value(&format!("exploration.{}", option.strip_prefix("also.initial.drawn.")?)),
+    })
+}
+
 fn of_exploration(
     options: &Explore,
     warms_up: bool,
@@ -146,6 +187,7 @@ fn of_exploration(
     beside: Beside,
 ) -> Option<Origin> {
     Some(match option {
+        "searched" => return of_knobs("also.draws"),
         "labelled" => labelled(beside),
         "from" | "count" if beside.labelled => labelled(beside),
         "from" if warms_up => Origin::Place,

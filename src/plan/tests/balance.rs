@@ -1,7 +1,10 @@
 //! Where a balanced temperature comes from, and who reads it.
 
 use super::*;
-use crate::recipe::{Candidates, Maximise, RewardModel, Temperature, TemperatureMode};
+use crate::recipe::{
+    Also, Candidates, Maximise, RewardModel, SearchOn, Select, Temperature, TemperatureMode,
+    Thresholds,
+};
 
 fn balanced(maximise: Maximise) -> Recipe {
     let candidates = Candidates { from: 0.5, to: 1.0, step: 0.25 };
@@ -83,4 +86,57 @@ fn only_an_objective_that_ranks_reads_the_reward_model() {
     assert_eq!(searches(Maximise::RewardPass(2)), (true, true));
     assert_eq!(searches(Maximise::Balance(2)), (true, true));
     assert_eq!(searches(Maximise::Pass(2)), (false, false));
+}
+
+#[test]
+fn knobs_are_crossed_and_only_what_reads_tokens_is_drawn_anew() {
+    let mut recipe = balanced(Maximise::Balance(4));
+    recipe.reward.model = RewardModel::Process;
+    recipe.reward.select = Select::Above(0.5);
+    recipe.exploration.min_p = 0.05;
+    recipe.temperature.also = Also {
+        top_p: vec![0.9, 1.0],
+        samples: vec![2, 4],
+        threshold: Some(Thresholds { from: 0.0, to: 1.0, step: 0.5 }),
+        ..Also::default()
+    };
+    let graph = graph_of(&recipe);
+    assert_eq!(graph.check(), Ok(()));
+    let Stage::Monitor(search) = &node(&graph, "search 1").stage else { panic!("it monitors") };
+    assert_eq!((search.draws().len(), search.keep_scores), (3 * 2, true));
+    assert!(search.draws.iter().all(|drawn| drawn.min_p == 0.05), "what is not named stays");
+    let Stage::Balance(balance) = &node(&graph, "balance 1").stage else { panic!("it balances") };
+    let also = balance.also.as_ref().unwrap();
+    assert_eq!(also.draws, search.draws);
+    assert_eq!(also.candidates().len(), 3 * 2 * 2 * 3);
+    assert_eq!(also.initial.knobs(), [0.8, 0.5, 1.0, 0.0, 0.05, 16.0]);
+    assert_eq!(fed(&graph, "select 2", Port::Temperature), Some("balance 1"));
+
+    // Other thresholds and counts need no other responses.
+    let mut other = recipe.clone();
+    other.temperature.also.threshold = Some(Thresholds { from: 0.2, to: 0.8, step: 0.2 });
+    other.temperature.also.samples = vec![3];
+    let other = graph_of(&other);
+    assert_eq!(node(&graph, "search 1").key, node(&other, "search 1").key);
+    assert_ne!(node(&graph, "balance 1").key, node(&other, "balance 1").key);
+}
+
+#[test]
+fn a_search_on_training_prompts_asks_what_is_explored_next_with_its_noise() {
+    let mut recipe = balanced(Maximise::Pass(4));
+    recipe.temperature.search_on = SearchOn::Training;
+    recipe.data.validation = 0;
+    let graph = graph_of(&recipe);
+    assert_eq!(graph.check(), Ok(()));
+    let Stage::Monitor(search) = &node(&graph, "search 3").stage else { panic!("it monitors") };
+    let Stage::Explore(explore) = &node(&graph, "explore 3").stage else { panic!("it explores") };
+    let slice = search.slice.unwrap();
+    assert_eq!((slice.from, slice.count), (explore.from, explore.count));
+    assert_eq!((search.seed, search.draws()), (explore.seed, explore.searched.clone()));
+    assert_eq!(fed(&graph, "explore 3", Port::Search), Some("search 3"));
+    assert_eq!(fed(&graph, "explore 4", Port::Search), None);
+    // What is taken over is not drawn again: 4 of 16 samples of 100 of 150 prompts.
+    let position = graph.position(node(&graph, "explore 3").key).unwrap();
+    let estimate = estimates(&graph, &Measured::default())[position];
+    assert_eq!(estimate.samples, Some(150 * 16 - 100 * 4));
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::recipe::{
-    ControlData, Maximise, OptimizerKind, Pretraining, RewardModel, Select, Supervision,
-    TemperatureMode,
+    Also, ControlData, Maximise, OptimizerKind, Pretraining, RewardModel, Select, Supervision,
+    TemperatureMode, Thresholds,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ pub(super) fn bases() -> Vec<Recipe> {
     unbuilt.prompts.mix_at = Some(0.5);
     unbuilt.prompts.pseudo_answer = Some(crate::recipe::PseudoAnswer::MajorityVote);
     unbuilt.hooks.script = Some("keep.rhai".into());
-    vec![full, scheduled, supervised, rewarded(), balanced(), unbuilt]
+    vec![full, scheduled, supervised, rewarded(), balanced(), knobs(), unbuilt]
 }
 
 /// With a process reward model.
@@ -69,11 +69,29 @@ fn balanced() -> Recipe {
     balanced
 }
 
+/// With verifiers, an early stop, and a threshold and more balanced beside the temperature.
+fn knobs() -> Recipe {
+    let mut knobs = balanced();
+    knobs.evaluation.verifiers = true;
+    knobs.training.stop.patience = 2;
+    knobs.reward.select = Select::Above(0.5);
+    knobs.temperature.maximise = Some(Maximise::Balance(2));
+    knobs.temperature.also = Also {
+        top_p: vec![0.9],
+        top_k: vec![20],
+        min_p: vec![0.1],
+        samples: vec![4, 8],
+        threshold: Some(Thresholds::default()),
+    };
+    knobs
+}
+
 /// Keys of a recipe that change no stage, and why.
-pub(super) const WITHOUT_EFFECT: [(&str, &str); 12] = [
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 13] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
+    ("evaluation.quote", "says how results are read"),
     ("run.retries", "how it is carried out"),
     ("run.keep_going", "how it is carried out"),
     ("run.timeout_secs", "how it is carried out"),
@@ -127,6 +145,9 @@ pub(super) fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
         "schedule",
         "warmup",
         "demonstrations",
+        "pass",
+        "best",
+        "training",
         "all",
         "other",
     ];
@@ -138,7 +159,8 @@ pub(super) fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
         },
         Value::String(_) => words.iter().map(|word| json!(word)).collect(),
         Value::Array(list) => {
-            vec![json!([&list[..], &[json!("other")]].concat()), json!([0.7]), json!(["language"])]
+            let longer = json!([&list[..], &[json!("other")]].concat());
+            vec![longer, json!([0.7]), json!([7]), json!(["language"])]
         }
         Value::Null | Value::Object(_) => return None,
     };

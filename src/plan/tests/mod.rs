@@ -5,6 +5,7 @@ mod keys;
 mod methods;
 mod origins;
 mod standing;
+mod stop;
 mod views;
 
 use super::*;

@@ -57,7 +57,7 @@ pub fn mermaid(outlook: &Outlook<'_>) -> String {
         for (port, from) in &node.inputs {
             let (from, to) = (ids[from], ids[&node.key]);
             match port {
-                Port::Prompts | Port::Hooks => {}
+                Port::Prompts | Port::Hooks | Port::Stop => {}
                 Port::StepsOf | Port::After => {
                     line(&mut out, format_args!("  s{from} -. {port} .-> s{to}"));
                 }
@@ -69,6 +69,8 @@ pub fn mermaid(outlook: &Outlook<'_>) -> String {
                 | Port::Scores
                 | Port::Search
                 | Port::Temperature
+                | Port::Evaluated
+                | Port::Monitored
                 | Port::Selected => {
                     line(&mut out, format_args!("  s{from} -- {port} --> s{to}"));
                 }

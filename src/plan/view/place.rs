@@ -51,6 +51,7 @@ impl Row {
             },
             Stage::Monitor(_) => (12, "monitor"),
             Stage::Balance(_) => (13, "balance"),
+            Stage::Stop(_) => (14, "stop"),
         };
         let lane = match (order, node.role.branch) {
             (..4, _) => Lane::Source,
@@ -105,7 +106,8 @@ impl<'a> Places<'a> {
         }
         let mut lines: BTreeMap<(Cell, Cell), bool> = BTreeMap::new();
         for node in graph.nodes() {
-            for (port, from) in node.inputs.iter().filter(|(port, _)| **port != Port::Prompts) {
+            let is_drawn = |port: &Port| !matches!(port, Port::Prompts | Port::Stop);
+            for (port, from) in node.inputs.iter().filter(|(port, _)| is_drawn(port)) {
                 let is_count = matches!(port, Port::StepsOf | Port::After);
                 let only_counts = lines.entry((at[from], at[&node.key])).or_insert(true);
                 *only_counts &= is_count;

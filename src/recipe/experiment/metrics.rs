@@ -23,6 +23,10 @@ pub fn metrics(recipe: &Recipe) -> Vec<String> {
         if recipe.reward.model != RewardModel::Answer {
             names.push("validation.reward_pass".to_owned());
         }
+        if recipe.evaluation.verifiers {
+            let verifiers = ["verifier.best_of_n", "verifier.majority", "verifier.weighted"];
+            names.extend(verifiers.map(str::to_owned));
+        }
     }
     names
 }
