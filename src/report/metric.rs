@@ -91,7 +91,10 @@ impl Metric {
             | Self::Category(..)
             | Self::Pass
             | Self::PassStart
-            | Self::RewardPass => [0.0, 1.0],
+            | Self::RewardPass
+            | Self::BestOfN
+            | Self::Majority
+            | Self::Weighted => [0.0, 1.0],
         }
     }
 
