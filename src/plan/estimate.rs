@@ -183,10 +183,10 @@ impl Estimator<'_> {
         let lengths = self.lengths(node);
         let (samples, steps) = match &node.stage {
             Stage::Import(_) | Stage::Hooks(_) => (None, None),
-            Stage::Prepare(_) => (Some(amounts.samples), None),
+            Stage::Prepare(_) | Stage::Hide(_) => (Some(amounts.samples), None),
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
-            Stage::Balance(_) => (None, None),
+            Stage::Balance(_) | Stage::Agreement(_) => (None, None),
             Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) | Stage::Label(_) => {
                 (Some(amounts.samples), None)
             }
@@ -207,7 +207,9 @@ impl Estimator<'_> {
             | Stage::Hooks(_)
             | Stage::Pretrain(_)
             | Stage::Prepare(_)
+            | Stage::Hide(_)
             | Stage::Select(_)
+            | Stage::Agreement(_)
             | Stage::Balance(_) => None,
         });
         let tokens = tokens_of_one.zip(samples).map(|(one, count)| (one * count as f64) as u64);
@@ -228,6 +230,7 @@ impl Estimator<'_> {
                 let held_out = options.validation + options.test;
                 of(options.prompts, options.prompts + held_out + options.demonstrations)
             }
+            Stage::Hide(options) => of(0, options.prompts.saturating_sub(options.labelled)),
             Stage::Pretrain(options) => {
                 let phase = &options.phase;
                 let mut samples = phase.samples * u64::from(phase.epochs);
@@ -238,7 +241,7 @@ impl Estimator<'_> {
                 Amounts { steps, ..of(0, samples) }
             }
             Stage::Explore(options) => {
-                of(options.count, options.count * u64::from(options.samples))
+                of(options.prompts(), options.prompts() * u64::from(options.samples))
             }
             Stage::Select(options) => {
                 let read = self.input(node, Port::Rollouts).unwrap_or_default();
@@ -278,7 +281,7 @@ impl Estimator<'_> {
                 Amounts { steps, ..of(0, samples) }
             }
             Stage::Score(_) => self.input(node, Port::Rollouts).unwrap_or_default(),
-            Stage::Balance(_) => Amounts::default(),
+            Stage::Balance(_) | Stage::Agreement(_) => Amounts::default(),
         }
     }
 

@@ -7,6 +7,7 @@
 //! nothing.
 
 mod hooks;
+mod prompts;
 mod reward;
 
 use super::{
@@ -109,6 +110,12 @@ impl Lowering<'_> {
         self.graph.add(&self.member.name, stage, name, Role { branch, iteration }, inputs)
     }
 
+    /// Adds a stage without inputs that the member may have already.
+    fn add_once(&mut self, stage: Stage, name: String, (branch, iteration): (Branch, u32)) -> Key {
+        let role = Role { branch, iteration };
+        self.graph.add_once(&self.member.name, stage, name, role, BTreeMap::new())
+    }
+
     fn seed(&self, purpose: &str, iteration: u32) -> u64 {
         Seed(self.member.recipe.seed).named(purpose).nth(u64::from(iteration)).0
     }
@@ -178,6 +185,7 @@ impl Lowering<'_> {
             source: data.source.clone(),
             seed: data.seed,
             prompts: self.prompts(),
+            labelled: self.visible(),
             validation: data.validation,
             test: data.test,
             demonstrations: 0,
@@ -194,6 +202,7 @@ impl Lowering<'_> {
             source: data.source.clone(),
             seed: data.seed,
             prompts: 0,
+            labelled: None,
             validation: 0,
             test: 0,
             demonstrations: pretraining.as_ref().map_or_else(shipped, |it| it.reasoning.samples),
@@ -256,14 +265,16 @@ impl Lowering<'_> {
                 rule: recipe.reward.select,
                 distinct: recipe.reward.distinct,
                 keep_per_prompt: recipe.reward.keep_per_prompt,
-                pseudo_answer: None,
+                pseudo_answer: self.pseudo_answer(iteration),
                 keep: 0,
                 seed: self.seed("select", iteration),
-                hooks: self.calls(&[Moment::Reward, Moment::Keep]),
+                hooks: self.selection_calls(iteration),
             });
             let mut inputs = vec![(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
             inputs.extend(scores.map(|scores| (Port::Scores, scores)));
+            inputs.extend(self.oracle(iteration));
             let selected = self.add(select, format!("select {iteration}"), at, &inputs);
+            self.agreement(selected, iteration);
             let mut inputs = self.carry_over(start, before);
             inputs.extend([(Port::Selected, selected), (Port::Prompts, prompts)]);
             if recipe.training.steps > 0 && iteration > 1 {
@@ -360,7 +371,12 @@ impl Lowering<'_> {
                 split,
                 max_new_tokens: recipe.exploration.max_new_tokens,
                 dtype: recipe.policy.dtype,
-                hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Metric]),
+                hooks: self.calls(&[
+                    Moment::Prompt,
+                    Moment::Extract,
+                    Moment::Correct,
+                    Moment::Metric,
+                ]),
             });
             let suffix = if split == Split::Test { " test" } else { "" };
             self.add(stage, format!("evaluate {label}{suffix}"), at, &inputs);
@@ -375,7 +391,12 @@ impl Lowering<'_> {
                 score: self.reward.map(|_| self.scoring()),
                 dtype: recipe.policy.dtype,
                 seed: self.seed("monitor", 0),
-                hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
+                hooks: self.calls(&[
+                    Moment::Prompt,
+                    Moment::Extract,
+                    Moment::Correct,
+                    Moment::Steps,
+                ]),
             });
             let reward = self.reward.map(|reward| (Port::RewardModel, reward));
             let inputs: Vec<_> = inputs.into_iter().chain(reward).collect();
@@ -383,18 +404,17 @@ impl Lowering<'_> {
         }
     }
 
-    /// Iteration `iteration` explores the next slice; the warm-up (0) sets its own. Both ends of a
-    /// slice are rounded, not its length, so that slices meet and each cycle visits the same ones.
+    /// Iteration `iteration` explores the next slice; the warm-up (0) sets its own.
     fn exploration(&self, iteration: u32) -> Explore {
         let recipe = &self.member.recipe;
         let labelled = self.labelled();
-        let length = labelled as f64 * recipe.training.interval;
-        let begin = (f64::from(iteration.saturating_sub(1)) * length).round() as u64;
-        let end = (f64::from(iteration.max(1)) * length).round() as u64;
+        let index = iteration.saturating_sub(1);
+        let (from, count) = slice(labelled, recipe.training.interval, index);
         Explore {
-            from: begin % labelled,
-            count: (end - begin).max(1),
+            from,
+            count,
             labelled,
+            unlabelled: self.unlabelled(iteration),
             samples: recipe.exploration.samples,
             temperature: self.temperature(iteration),
             top_p: recipe.exploration.top_p,
@@ -404,7 +424,7 @@ impl Lowering<'_> {
             hint: false,
             dtype: recipe.policy.dtype,
             seed: self.seed("explore", iteration),
-            hooks: self.calls(&[Moment::Extract, Moment::Correct]),
+            hooks: self.calls(&[Moment::Prompt, Moment::Extract, Moment::Correct]),
         }
     }
 
@@ -438,6 +458,16 @@ impl Lowering<'_> {
             parts: recipe.policy.train.clone(),
             dtype: recipe.policy.dtype,
             seed: self.seed("train", iteration),
+            hooks: self.calls(&[Moment::Prompt]),
         }
     }
+}
+
+/// Where a slice of a share of some prompts begins, and how many it has. Both ends are rounded, not
+/// its length, so that slices meet and each cycle visits the same ones.
+fn slice(prompts: u64, interval: f64, index: u32) -> (u64, u64) {
+    let length = prompts as f64 * interval;
+    let begin = (f64::from(index) * length).round() as u64;
+    let end = ((f64::from(index) + 1.0) * length).round() as u64;
+    (begin % prompts, (end - begin).max(1))
 }

@@ -20,8 +20,9 @@ pub use lower::{Facts, Member, ScriptFacts, lower};
 pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
 pub use reason::{Change, Why};
 pub use stage::{
-    Balance, Calls, Evaluate, Explore, Hooks, Import, Label, Lesson, Mismatch, Monitor, Need, Port,
-    Prepare, Pretrain, Score, Scored, Select, Split, Stage, Train, TrainReward, TrainingSet,
+    Agreement, Balance, Calls, Evaluate, Explore, Hide, Hooks, Import, Label, Lesson, Mismatch,
+    Monitor, Need, Port, Prepare, Pretrain, Score, Scored, Select, Split, Stage, Train,
+    TrainReward, TrainingSet, Unlabelled,
 };
 pub use state::{EarlierStage, Known, Standing, State, standings};
 

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 /// The moments at which a run of the recipe asks its script, if the script serves them.
 pub fn moments_called(recipe: &Recipe) -> BTreeSet<Moment> {
     let evolves = recipe.training.method != Method::Sft && recipe.training.iterations > 0;
-    let mut moments = BTreeSet::from([Moment::Extract, Moment::Correct, Moment::Metric]);
+    let mut moments =
+        BTreeSet::from([Moment::Prompt, Moment::Extract, Moment::Correct, Moment::Metric]);
     if evolves {
         moments.insert(Moment::Keep);
     }
@@ -68,6 +69,11 @@ pub fn check_script<'r, P: Fn(&str) -> Option<Place>>(
                     Moment::Steps => "leave it out, or write `reward.steps = \"hook\"` beside \
                      `reward.model = \"process\"`"
                         .to_owned(),
+                    Moment::PseudoAnswer => {
+                        "leave it out, or write `prompts.pseudo_answer = \"hook\"` \
+                     beside `prompts.variation = \"mixed\"`"
+                            .to_owned()
+                    }
                     _ => "leave it out: the recipe does not come to it".to_owned(),
                 }),
                 place,

@@ -5,7 +5,7 @@
 use crate::{
     base::{Fault, Place},
     hooks::Moment,
-    recipe::{Resolved, Steps, Variation},
+    recipe::Resolved,
 };
 
 /// Every key whose value is not built yet.
@@ -36,18 +36,6 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
             "benchmarks inside a recipe",
             "leave them out; the test split is evaluated",
         ),
-        (
-            "reward.steps",
-            recipe.reward.steps == Steps::Hook,
-            "steps cut by a hook",
-            "`\"blank-line\"`, `\"line\"` and `{ separator = \"…\" }` work today",
-        ),
-        (
-            "prompts.variation",
-            recipe.prompts.variation == Variation::Mixed,
-            "unlabelled prompts",
-            "`prompts.variation = \"labelled\"` works today",
-        ),
     ]
     .into_iter()
     .filter(|(_, is_asked_for, ..)| *is_asked_for)
@@ -62,10 +50,7 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
 
 /// The fault of a script that serves a moment which no stage comes to yet.
 pub(super) fn moment(moment: Moment, place: Option<Place>) -> Option<Fault> {
-    let is_unbuilt = matches!(
-        moment,
-        Moment::Prompt | Moment::PseudoAnswer | Moment::Temperature | Moment::Stop
-    );
+    let is_unbuilt = matches!(moment, Moment::Temperature | Moment::Stop);
     is_unbuilt.then(|| Fault {
         code: "not-built-yet",
         message: format!("not built yet: `{moment}`, which no stage calls"),

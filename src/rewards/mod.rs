@@ -1,7 +1,7 @@
 //! Rewards: what a response is worth, and which responses are kept.
 //!
 //! May import: base.
-//! Owns: answer extraction and matching, steps and their scores, selection, Pass@K, how well scores
+//! Owns: answer extraction and matching, steps and their scores, votes, selection, Pass@K, how well scores
 //! rank, the choice of a temperature, intervals; plain numbers and text, all pure. Never: runs a reward
 //! model (`engine` does), reads a reference, or touches a file.
 
@@ -15,6 +15,7 @@ mod pass;
 mod ranking;
 mod select;
 mod steps;
+mod votes;
 
 pub use aggregate::Aggregation;
 pub use balance::{Chosen, Objective, Reason, Tally, Trial, Weighed, choose_temperature};
@@ -25,4 +26,5 @@ pub use matching::{matches, matches_within, normalise};
 pub use pass::{mean, pass_at_k, rank_of_right};
 pub use ranking::{Bin, Judged, auc, auc_interval, reliability, roc};
 pub use select::{Candidate, Rule, SelectError, Selection, Verdict, select};
-pub use steps::{StepRule, step_ends};
+pub use steps::{Cuts, CutsError, StepRule, step_ends, step_ends_at};
+pub use votes::{Ballot, vote};

@@ -28,7 +28,7 @@ pub(super) fn run(
     let artifact = context.input(Port::Policy)?;
     let step = TrainerState::of(artifact)?.step;
     let policy = resident.policy(artifact, options.dtype, device)?;
-    let all = prompts.samples(context.input(Port::Prompts)?, "validation")?;
+    let all = prompts.samples(context, "validation")?;
     let most = if options.prompts == 0 { usize::MAX } else { options.prompts as usize };
     let samples: Vec<&Sample> = all.iter().take(most).collect();
     let temperatures: Vec<f64> =

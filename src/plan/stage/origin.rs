@@ -56,6 +56,11 @@ impl Stage {
             (Self::Prepare(_), "source") => value("data.source"),
             (Self::Prepare(_), "seed") => value("data.seed"),
             (Self::Prepare(_), "prompts") => value("data.prompts"),
+            (Self::Prepare(_), "labelled") => labelled(beside),
+            (Self::Hide(_), "source") => value("data.source"),
+            (Self::Hide(_), "seed") => value("data.seed"),
+            (Self::Hide(_), "prompts") => value("data.prompts"),
+            (Self::Hide(_), "labelled") => labelled(beside),
             (Self::Prepare(_), "validation") => value("data.validation"),
             (Self::Prepare(_), "test") => value("data.test"),
             (Self::Prepare(_), "demonstrations") => computed(&["data.source"]),
@@ -151,6 +156,12 @@ fn of_exploration(
         "from" if warms_up => Origin::Place,
         "count" if warms_up => value("warmup.prompts"),
         "from" | "count" => computed(&["training.interval"]),
+        "unlabelled" => computed(&["prompts.mix_at", "prompts.variation"]),
+        "unlabelled.of" => labelled(beside),
+        "unlabelled.from" | "unlabelled.count" if beside.labelled => labelled(beside),
+        "unlabelled.from" | "unlabelled.count" => {
+            computed(&["training.interval", "prompts.mix_at", "prompts.variation"])
+        }
         "samples" if warms_up => value("warmup.samples"),
         "samples" => value("exploration.samples"),
         "temperature" if warms_up => value("warmup.temperature"),
