@@ -3,7 +3,7 @@
 use crate::{
     base::{Fault, Place},
     hooks::{Moment, Script},
-    recipe::{Method, PseudoAnswer, Recipe, RewardModel, Steps, unbuilt},
+    recipe::{Method, PseudoAnswer, Recipe, RewardModel, Steps, Variation, unbuilt},
 };
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub fn moments_called(recipe: &Recipe) -> BTreeSet<Moment> {
 }
 
 /// Moments that a recipe names, each with the key by which it does.
-fn needed(recipe: &Recipe) -> impl Iterator<Item = (&'static str, Moment)> {
+pub(super) fn needed(recipe: &Recipe) -> impl Iterator<Item = (&'static str, Moment)> {
     let scores_steps = matches!(recipe.reward.model, RewardModel::Process | RewardModel::Outcome);
     [
         ("reward.model", Moment::Reward, recipe.reward.model == RewardModel::Hook),
@@ -28,7 +28,8 @@ fn needed(recipe: &Recipe) -> impl Iterator<Item = (&'static str, Moment)> {
         (
             "prompts.pseudo_answer",
             Moment::PseudoAnswer,
-            recipe.prompts.pseudo_answer == Some(PseudoAnswer::Hook),
+            recipe.prompts.variation == Variation::Mixed
+                && recipe.prompts.pseudo_answer == Some(PseudoAnswer::Hook),
         ),
     ]
     .into_iter()

@@ -20,7 +20,7 @@ pub(in crate::plan) enum Origin {
 /// What else changed; slices of the prompts are computed from what decides how many there are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::plan) struct Beside {
-    /// The stage reads other prompts.
+    /// There are more or fewer prompts.
     pub(in crate::plan) prompts: bool,
     /// The number of labelled prompts is another one.
     pub(in crate::plan) labelled: bool,
@@ -159,9 +159,8 @@ fn of_exploration(
         "unlabelled" => computed(&["prompts.mix_at", "prompts.variation"]),
         "unlabelled.of" => labelled(beside),
         "unlabelled.from" | "unlabelled.count" if beside.labelled => labelled(beside),
-        "unlabelled.from" | "unlabelled.count" => {
-            computed(&["training.interval", "prompts.mix_at", "prompts.variation"])
-        }
+        "unlabelled.from" => computed(&["prompts.mix_at", "training.interval"]),
+        "unlabelled.count" => computed(&["training.interval"]),
         "samples" if warms_up => value("warmup.samples"),
         "samples" => value("exploration.samples"),
         "temperature" if warms_up => value("warmup.temperature"),
