@@ -396,6 +396,7 @@ impl Lowering<'_> {
                     Moment::Extract,
                     Moment::Correct,
                     Moment::Steps,
+                    Moment::Reward,
                 ]),
             });
             let reward = self.reward.map(|reward| (Port::RewardModel, reward));

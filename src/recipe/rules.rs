@@ -351,13 +351,9 @@ fn balance_is_complete(check: &mut Checker<'_>) {
             let keys = ["temperature.mode"];
             check.fault("balance-of-nothing", &keys, message.to_owned(), hint.to_owned());
         }
-        Some(Maximise::RewardPass(_))
-            if matches!(recipe.reward.model, RewardModel::Answer | RewardModel::Hook) =>
-        {
+        Some(Maximise::RewardPass(_)) if recipe.reward.model == RewardModel::Answer => {
             let model = check.shown("reward.model");
-            let message = format!(
-                "Reward-Pass ranks validation responses by a trained model, not by {model}"
-            );
+            let message = format!("Reward-Pass ranks validation responses, and {model} does not");
             let hint = "write `reward.model = \"process\"`, or maximise `{ pass = 16 }`";
             let keys = ["temperature.maximise"];
             check.fault("balance-without-scores", &keys, message, hint.to_owned());

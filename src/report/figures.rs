@@ -25,7 +25,7 @@ pub(super) struct Figure {
 /// The figures of one member; `suffix` keeps identifiers apart when a page shows several.
 pub(super) fn of_member(member: &Member, suffix: &str) -> Vec<Figure> {
     let before = [accuracy, categories].into_iter().filter_map(|draw| draw(member));
-    let after = [wrong_steps, selected, super::reward::figure, loss]
+    let after = [wrong_steps, selected, super::pseudo::figure, super::reward::figure, loss]
         .into_iter()
         .filter_map(|draw| draw(member));
     let drawn = before.chain(dynamics::figures(member)).chain(after);

@@ -29,6 +29,10 @@ pub enum Metric {
     PassStart,
     /// Reward-Pass@K of the last policy.
     RewardPass,
+    /// Of the pseudo answers of the last iteration, the share that are the hidden ones.
+    PseudoAgreement,
+    /// Of its unlabelled prompts, the share with a pseudo answer.
+    PseudoCoverage,
     /// Optimizer steps behind the last policy.
     Steps,
     /// Seconds of work, shared stages in full.
@@ -39,8 +43,15 @@ pub enum Metric {
 const OF_SPLITS: [&str; 6] =
     ["accuracy", "start", "gain", "control", "over_control", "steps_right"];
 /// What belongs to no split of choice.
-const ALONE: [&str; 5] =
-    ["validation.pass", "validation.pass.start", "validation.reward_pass", "steps", "seconds"];
+const ALONE: [&str; 7] = [
+    "validation.pass",
+    "validation.pass.start",
+    "validation.reward_pass",
+    "pseudo.agreement",
+    "pseudo.coverage",
+    "steps",
+    "seconds",
+];
 
 /// A metric that there is not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +84,8 @@ impl Metric {
             "validation.pass" => return Ok(Self::Pass),
             "validation.pass.start" => return Ok(Self::PassStart),
             "validation.reward_pass" => return Ok(Self::RewardPass),
+            "pseudo.agreement" => return Ok(Self::PseudoAgreement),
+            "pseudo.coverage" => return Ok(Self::PseudoCoverage),
             "steps" => return Ok(Self::Steps),
             "seconds" => return Ok(Self::Seconds),
             _ => {}
@@ -146,6 +159,9 @@ impl Metric {
         if member.monitors.iter().any(|it| it.value.reward_pass.is_some()) {
             there.insert(Self::RewardPass);
         }
+        if !member.agreements.is_empty() {
+            there.extend([Self::PseudoAgreement, Self::PseudoCoverage]);
+        }
         there
     }
 
@@ -209,6 +225,15 @@ impl Metric {
             Self::PassStart => {
                 let first = Member::at(&member.monitors, 0)?;
                 first.pass_at(first.k).map(|share| Estimate::bare(share, 1))
+            }
+            Self::PseudoAgreement | Self::PseudoCoverage => {
+                let last = member.agreements.iter().rfind(|it| at_end(it.at.iteration))?;
+                let it = &last.value;
+                let (share, interval) = match self {
+                    Self::PseudoAgreement => (it.agreement, it.interval),
+                    _ => (it.coverage, it.coverage_interval),
+                };
+                Some(wilson(share?, interval?))
             }
             Self::Steps => {
                 let evolution = |at: &At| at.branch == Branch::Evolution && at_end(at.iteration);
@@ -287,8 +312,10 @@ impl fmt::Display for Metric {
             Self::Pass => f.write_str(ALONE[0]),
             Self::PassStart => f.write_str(ALONE[1]),
             Self::RewardPass => f.write_str(ALONE[2]),
-            Self::Steps => f.write_str(ALONE[3]),
-            Self::Seconds => f.write_str(ALONE[4]),
+            Self::PseudoAgreement => f.write_str(ALONE[3]),
+            Self::PseudoCoverage => f.write_str(ALONE[4]),
+            Self::Steps => f.write_str(ALONE[5]),
+            Self::Seconds => f.write_str(ALONE[6]),
         }
     }
 }

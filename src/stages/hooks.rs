@@ -164,6 +164,25 @@ impl Hooks {
         Ok(self.call(Moment::Reward, &[response], &about)?.as_f64())
     }
 
+    /// The score of every response, as if nobody knew which are right; `None` where the script has no
+    /// say.
+    pub(super) fn ranks(
+        &self,
+        rollouts: &[Rollout],
+        samples: &[Sample],
+    ) -> Result<Option<Vec<f64>>, Stop> {
+        if !self.calls(Moment::Reward) {
+            return Ok(None);
+        }
+        let samples = by_id(samples);
+        let score = |rollout: &Rollout| {
+            let blind = Rollout { gold: None, correct: false, ..rollout.clone() };
+            let score = self.reward(&blind, samples.get(&rollout.prompt).copied())?;
+            Ok(score.unwrap_or_default())
+        };
+        rollouts.iter().map(score).collect::<Result<_, _>>().map(Some)
+    }
+
     /// The score of each right response.
     pub(super) fn score(
         &self,

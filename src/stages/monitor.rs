@@ -5,6 +5,7 @@
 //! are of the bootstrap over prompts, by the same draws of prompts for all.
 
 use super::failure::failed;
+use super::hooks::Hooks;
 use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, respond_within};
@@ -98,7 +99,7 @@ fn drawn(
     Ok(rollouts)
 }
 
-/// How the reward model scores each rollout; `None` without one.
+/// How the reward model or the script scores each rollout; `None` without either.
 fn scores(
     options: &Monitor,
     (rollouts, samples): (&[Rollout], &[Sample]),
@@ -107,7 +108,7 @@ fn scores(
 ) -> Result<Option<Vec<f64>>, Stop> {
     let (Some(score), Some(artifact)) = (&options.score, context.optional_input(Port::RewardModel))
     else {
-        return Ok(None);
+        return Hooks::of(context)?.ranks(rollouts, samples);
     };
     let verifier = Verifier::load(artifact, options.dtype, device)?;
     let scores = verifier.score(rollouts, samples, score, context)?;

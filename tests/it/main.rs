@@ -24,6 +24,8 @@ mod interruption;
 mod main_path;
 #[cfg(feature = "torch")]
 mod parity;
+#[cfg(feature = "torch")]
+mod prompts;
 mod recipe_properties;
 mod report_dynamics;
 mod report_forms;

@@ -149,7 +149,10 @@ impl Lowering<'_> {
             score: reward.map(|_| self.scoring()),
             dtype: recipe.policy.dtype,
             seed: self.seed("search", iteration),
-            hooks: self.calls(&[Moment::Prompt, Moment::Extract, Moment::Correct, Moment::Steps]),
+            hooks: self.calls(match ranks {
+                true => &RANKING,
+                false => &RANKING[..3],
+            }),
         });
         let initial = temperature.value;
         let at = (Branch::Search, iteration);
@@ -162,6 +165,10 @@ impl Lowering<'_> {
         Some(self.add(balance, format!("balance {iteration}"), at, &inputs))
     }
 }
+
+/// Moments of a search; all of them where responses are ranked.
+const RANKING: [Moment; 5] =
+    [Moment::Prompt, Moment::Extract, Moment::Correct, Moment::Steps, Moment::Reward];
 
 /// The temperatures of a range, ends included; rounded, so that they are what people would write.
 fn candidates(range: &Candidates) -> Vec<f64> {
