@@ -3,7 +3,7 @@
 use super::{Lowering, slice};
 use crate::base::Key;
 use crate::plan::{Agreement, Branch, Hide, Port, Stage, Unlabelled};
-use crate::recipe::{Moment, PseudoAnswer, Variation};
+use crate::recipe::{Moment, PseudoAnswer, Variation, first_mixed};
 
 impl Lowering<'_> {
     /// Prompts whose answers are hidden; they come after the labelled ones.
@@ -24,8 +24,7 @@ impl Lowering<'_> {
         if recipe.prompts.variation != Variation::Mixed || of == 0 {
             return None;
         }
-        let first = first_mixed(recipe.training.iterations, recipe.prompts.mix_at.unwrap_or(0.0));
-        let index = iteration.checked_sub(first)?;
+        let index = iteration.checked_sub(first_mixed(recipe))?;
         let (from, count) = slice(of, recipe.training.interval, index);
         Some(Unlabelled { from, count, of })
     }
@@ -62,24 +61,5 @@ impl Lowering<'_> {
         let stage = Stage::Agreement(Agreement { hooks: self.calls(&[Moment::Correct]) });
         let at = (Branch::Evolution, iteration);
         self.add(stage, format!("agreement {iteration}"), at, &inputs);
-    }
-}
-
-/// The first iteration with unlabelled prompts, when they join after a share of all iterations.
-fn first_mixed(iterations: u32, mix_at: f64) -> u32 {
-    // A share such as 0.1 of 10 iterations is 1, whatever the last bit of the product says.
-    (f64::from(iterations) * mix_at - 1e-9).ceil().max(0.0) as u32 + 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unlabelled_prompts_join_after_a_share_of_the_iterations() {
-        let joined = |mix_at| first_mixed(4, mix_at);
-        assert_eq!([0.0, 0.25, 0.5, 0.75].map(joined), [1, 2, 3, 4]);
-        assert_eq!((first_mixed(22, 0.25), first_mixed(10, 0.3)), (7, 4));
-        assert_eq!(first_mixed(4, 1.0), 5);
     }
 }

@@ -1,7 +1,7 @@
 //! What must hold where unlabelled prompts take part.
 
 use super::Checker;
-use crate::recipe::{Method, PseudoAnswer, RewardModel, Variation};
+use crate::recipe::{Method, PseudoAnswer, RewardModel, Variation, mixing::first_mixed};
 
 pub(super) fn mixing_has_prompts_and_answers(check: &mut Checker<'_>) {
     let recipe = check.recipe;
@@ -35,12 +35,15 @@ pub(super) fn vote_has_scores(check: &mut Checker<'_>) {
 pub(super) fn mixing_happens(check: &mut Checker<'_>) {
     let recipe = check.recipe;
     let mixes = recipe.prompts.variation == Variation::Mixed;
-    if !mixes || recipe.training.method == Method::Sft {
+    let evolves = recipe.training.method != Method::Sft && recipe.training.iterations > 0;
+    if !mixes || !evolves {
         return;
     }
-    if let Some(mix_at) = recipe.prompts.mix_at.filter(|mix_at| *mix_at >= 1.0) {
-        let message = format!("unlabelled prompts that join at {mix_at} of training never do");
-        let hint = "write a share below 1, such as `prompts.mix_at = 0.75`".to_owned();
+    let iterations = recipe.training.iterations;
+    if let Some(mix_at) = recipe.prompts.mix_at.filter(|_| first_mixed(recipe) > iterations) {
+        let message =
+            format!("no iteration of {iterations} begins after the share {mix_at} of them");
+        let hint = "let unlabelled prompts join earlier, or add iterations".to_owned();
         check.fault("mixed-too-late", &["prompts.mix_at"], message, hint);
     }
 }
