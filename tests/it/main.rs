@@ -21,6 +21,8 @@ mod index;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]
+mod limits;
+#[cfg(feature = "torch")]
 mod main_path;
 #[cfg(feature = "torch")]
 mod parity;
