@@ -13,7 +13,7 @@ pub(super) enum Cutter {
     /// What separates steps.
     Rule(StepRule),
     /// A function of the script.
-    Script(Hooks),
+    Script(Box<Hooks>),
 }
 
 impl Cutter {
@@ -23,7 +23,7 @@ impl Cutter {
             Steps::BlankLine => Self::Rule(StepRule::BlankLine),
             Steps::Line => Self::Rule(StepRule::Line),
             Steps::Separator(word) => Self::Rule(StepRule::Separator(word.clone())),
-            Steps::Hook => Self::Script(Hooks::of(context)?),
+            Steps::Hook => Self::Script(Box::new(Hooks::of(context)?)),
         })
     }
 
