@@ -18,15 +18,13 @@ const FILE: &str = "hidden.parquet";
 pub(super) fn run(options: &Hide, context: &Context<'_>) -> Result<(), Stop> {
     is_loadable(&options.source)?;
     let pool = MiniVista::new(Seed(options.seed), POOL_ONE_OPERATION);
-    let mut hidden = Vec::new();
+    let mut hidden: Vec<HiddenAnswer> = Vec::new();
     let total = options.prompts.saturating_sub(options.labelled);
     for index in options.labelled..options.prompts {
         if context.cancelled() {
             return Err(Stop::Cancelled);
         }
-        let sample = pool.example(Stream::Train, index).sample();
-        let prompt = sample.id;
-        hidden.extend(sample.answer.map(|answer| HiddenAnswer { prompt, answer }));
+        hidden.push(pool.example(Stream::Train, index).hidden());
         context.progress(index + 1 - options.labelled, total, Unit::Prompts, &[]);
     }
     context.results().write(FILE, &table::encode(&hidden).map_err(failed)?)?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::Seed,
-    data::{Reference, Sample},
+    data::{HiddenAnswer, Reference, Sample},
 };
 
 /// Share of one-operation questions among prompts, validation and test.
@@ -64,6 +64,11 @@ pub struct Example {
 }
 
 impl Example {
+    /// The answer alone, without painting the picture.
+    pub fn hidden(&self) -> HiddenAnswer {
+        HiddenAnswer { prompt: self.id, answer: self.problem.answer.to_string() }
+    }
+
     /// Question, picture and answer.
     pub fn sample(&self) -> Sample {
         Sample {
