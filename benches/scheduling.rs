@@ -87,6 +87,7 @@ fn graph(chain: bool) -> Graph {
             source: name.clone(),
             seed: 0,
             prompts: 1,
+            labelled: None,
             validation: 1,
             test: 1,
             demonstrations: 0,

@@ -111,7 +111,9 @@ impl PlannedGraph {
             )
         };
         let text = run.graph().map_err(|error| unreadable(&error))?;
-        serde_json::from_str(&text).map_err(|error| unreadable(&error))
+        let planned: Self = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
+        planned.graph.check().map_err(|error| unreadable(&error))?;
+        Ok(planned)
     }
 }
 

@@ -228,6 +228,7 @@ fn highlight(kind: &str, metrics: &Map<String, Value>) -> String {
         "train" => &[("steps", "steps"), ("loss_first", "loss"), ("loss_last", "to")],
         "evaluate" => &[("accuracy", "right"), ("count", "prompts")],
         "monitor" => &[("mean", "right at this temperature")],
+        "agreement" => &[("agreement", "of the pseudo answers agree"), ("coverage", "covered")],
         "balance" => &[("temperature", "from now on"), ("before", "before")],
         "stop" => &[("best", "the best iteration"), ("since", "evaluations since")],
         "pretrain" | "import" => &[("parameters", "parameters")],

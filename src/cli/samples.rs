@@ -69,7 +69,7 @@ fn view_of(
         category: sample.category.clone(),
         question: sample.question.clone(),
         image,
-        gold: sample.answer.clone(),
+        gold: sample.answer.clone().unwrap_or_default(),
         answer,
         before: None,
         choice,

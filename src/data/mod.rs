@@ -16,6 +16,6 @@ pub mod table;
 mod template;
 mod tokenizer;
 
-pub use sample::{Reference, Sample};
+pub use sample::{HiddenAnswer, Reference, Sample};
 pub use template::Template;
 pub use tokenizer::{Tokenizer, TokenizerError};

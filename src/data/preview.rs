@@ -63,7 +63,8 @@ pub fn contact_sheet(samples: &[Sample], columns: u32) -> Result<Vec<u8>, Pictur
         let top = index / columns * tile.1 + MARGIN;
         let picture = fit(&sample.image);
         imageops::replace(&mut sheet, &picture, i64::from(left), i64::from(top));
-        let text = format!("{}: {} -> {}", sample.category, sample.question, sample.answer);
+        let answer = sample.answer.as_deref().unwrap_or("hidden");
+        let text = format!("{}: {} -> {answer}", sample.category, sample.question);
         for (row, line) in (0..LINES).zip(wrap(&text, (SIDE / LETTER) as usize)) {
             write(&mut sheet, left, top + SIDE + MARGIN / 2 + row * LINE, &line);
         }

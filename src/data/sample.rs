@@ -1,8 +1,18 @@
-//! A question about a picture, and, kept apart from it, the reasoning that is known to be right.
+//! A question about a picture, and, kept apart from it, the reasoning that is known to be right and
+//! the answers that are hidden.
 
 use image::RgbImage;
 
-/// A question about a picture, with the answer that a reward compares with.
+/// A question about a picture, with the answer that a reward compares with, where it may be seen.
+///
+/// Whoever wants an answer says what is done where there is none:
+///
+/// ```compile_fail
+/// fn reward(answer: &str, sample: &mstar::data::Sample) -> bool {
+///     let gold: &str = &sample.answer;
+///     answer == gold
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Unique within its source, over all streams and splits; below 2^53.
@@ -11,10 +21,37 @@ pub struct Sample {
     pub category: String,
     /// The question alone, without image placeholders or a template around it.
     pub question: String,
-    /// The gold answer.
-    pub answer: String,
+    /// What the policy is asked instead of the question, where a script says so; no part of tables.
+    pub prompt: Option<String>,
+    /// The gold answer; none where it is hidden.
+    pub answer: Option<String>,
     /// The picture, 8 bits a channel.
     pub image: RgbImage,
+}
+
+impl Sample {
+    /// What the policy is asked.
+    pub fn asked(&self) -> &str {
+        self.prompt.as_deref().unwrap_or(&self.question)
+    }
+}
+
+/// The answer of an unlabelled prompt.
+///
+/// It lies in an artifact of its own, which only a selection with the oracle and what measures
+/// agreement for reports have a port for. It is no part of a [`Sample`], and nothing makes one of it:
+///
+/// ```compile_fail
+/// fn see(mut sample: mstar::data::Sample, hidden: mstar::data::HiddenAnswer) {
+///     sample.answer = Some(hidden);
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HiddenAnswer {
+    /// The prompt's id.
+    pub prompt: u64,
+    /// The gold answer.
+    pub answer: String,
 }
 
 /// The reasoning that is known to be right for one sample.

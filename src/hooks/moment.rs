@@ -39,7 +39,7 @@ enum Form {
     TextOrNothing,
     Truth,
     Number,
-    Texts,
+    TextsOrOffsets,
     Numbers,
 }
 
@@ -103,7 +103,7 @@ impl Moment {
             Form::TextOrNothing => "a string or `()`",
             Form::Truth => "true or false",
             Form::Number => "a finite number",
-            Form::Texts => "a list of strings",
+            Form::TextsOrOffsets => "a list of strings or of whole numbers",
             Form::Numbers => "a map of finite numbers",
         }
     }
@@ -113,7 +113,7 @@ impl Moment {
             Self::Prompt => Form::Text,
             Self::Extract | Self::PseudoAnswer => Form::TextOrNothing,
             Self::Correct | Self::Keep | Self::Stop => Form::Truth,
-            Self::Steps => Form::Texts,
+            Self::Steps => Form::TextsOrOffsets,
             Self::Reward | Self::Temperature => Form::Number,
             Self::Metric => Form::Numbers,
         }
@@ -126,11 +126,8 @@ impl Moment {
             Form::Text | Form::TextOrNothing => text(given),
             Form::Truth => given.as_bool().map(Value::Bool).map_err(|_| kind_of(&given).into()),
             Form::Number => number(&given).map(Value::Number).ok_or_else(|| kind_of(&given).into()),
-            Form::Texts => match given.into_array() {
-                Ok(items) => items
-                    .into_iter()
-                    .map(|item| text(item).map_err(|kind| format!("a list with {kind}")))
-                    .collect(),
+            Form::TextsOrOffsets => match given.into_array() {
+                Ok(items) => texts_or_offsets(items),
                 Err(_) => Err("no list".into()),
             },
             Form::Numbers => numbers(given),
@@ -141,6 +138,18 @@ impl Moment {
 fn text(given: Dynamic) -> Result<Value, String> {
     let kind = kind_of(&given);
     given.into_string().map(Value::String).map_err(|_| kind.into())
+}
+
+/// Strings, or whole numbers from 0; which of them, the first says.
+fn texts_or_offsets(items: Vec<Dynamic>) -> Result<Value, String> {
+    let are_offsets = items.first().is_some_and(Dynamic::is_int);
+    let item = |item: Dynamic| match item.as_int() {
+        Ok(whole) if are_offsets && whole >= 0 => Ok(whole.into()),
+        Ok(whole) if are_offsets => Err(format!("a list with {whole}")),
+        _ if are_offsets => Err(format!("a list of numbers with {}", kind_of(&item))),
+        _ => text(item).map_err(|kind| format!("a list with {kind}")),
+    };
+    items.into_iter().map(item).collect()
 }
 
 fn numbers(given: Dynamic) -> Result<Value, String> {

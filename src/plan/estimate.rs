@@ -185,10 +185,10 @@ impl Estimator<'_> {
         let lengths = self.lengths(node);
         let (samples, steps) = match &node.stage {
             Stage::Import(_) | Stage::Hooks(_) => (None, None),
-            Stage::Prepare(_) => (Some(amounts.samples), None),
+            Stage::Prepare(_) | Stage::Hide(_) => (Some(amounts.samples), None),
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
-            Stage::Balance(_) | Stage::Stop(_) => (None, None),
+            Stage::Balance(_) | Stage::Stop(_) | Stage::Agreement(_) => (None, None),
             // What a search drew in the same way is not drawn again.
             Stage::Explore(options) => {
                 let search = self.input(node, Port::Search).unwrap_or_default();
@@ -217,7 +217,9 @@ impl Estimator<'_> {
             | Stage::Hooks(_)
             | Stage::Pretrain(_)
             | Stage::Prepare(_)
+            | Stage::Hide(_)
             | Stage::Select(_)
+            | Stage::Agreement(_)
             | Stage::Balance(_)
             | Stage::Stop(_) => None,
         });
@@ -239,6 +241,7 @@ impl Estimator<'_> {
                 let held_out = options.validation + options.test;
                 of(options.prompts, options.prompts + held_out + options.demonstrations)
             }
+            Stage::Hide(options) => of(0, options.prompts.saturating_sub(options.labelled)),
             Stage::Pretrain(options) => {
                 let phase = &options.phase;
                 let mut samples = phase.samples * u64::from(phase.epochs);
@@ -249,7 +252,7 @@ impl Estimator<'_> {
                 Amounts { steps, ..of(0, samples) }
             }
             Stage::Explore(options) => {
-                of(options.count, options.count * u64::from(options.samples))
+                of(options.prompts(), options.prompts() * u64::from(options.samples))
             }
             Stage::Select(options) => {
                 let read = self.input(node, Port::Rollouts).unwrap_or_default();
@@ -292,7 +295,7 @@ impl Estimator<'_> {
                 Amounts { steps, ..of(0, samples) }
             }
             Stage::Score(_) => self.input(node, Port::Rollouts).unwrap_or_default(),
-            Stage::Balance(_) | Stage::Stop(_) => Amounts::default(),
+            Stage::Balance(_) | Stage::Stop(_) | Stage::Agreement(_) => Amounts::default(),
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod balance;
 mod hooks;
+mod prompts;
 mod reward;
 mod stop;
 
@@ -130,6 +131,12 @@ impl Lowering<'_> {
         self.graph.add(&self.member.name, stage, name, Role { branch, iteration }, inputs)
     }
 
+    /// Adds a stage without inputs that the member may have already.
+    fn add_once(&mut self, stage: Stage, name: String, (branch, iteration): (Branch, u32)) -> Key {
+        let role = Role { branch, iteration };
+        self.graph.add_once(&self.member.name, stage, name, role, BTreeMap::new())
+    }
+
     fn seed(&self, purpose: &str, iteration: u32) -> u64 {
         Seed(self.member.recipe.seed).named(purpose).nth(u64::from(iteration)).0
     }
@@ -199,6 +206,7 @@ impl Lowering<'_> {
             source: data.source.clone(),
             seed: data.seed,
             prompts: self.prompts(),
+            labelled: self.visible(),
             validation: data.validation,
             test: data.test,
             demonstrations: 0,
@@ -215,6 +223,7 @@ impl Lowering<'_> {
             source: data.source.clone(),
             seed: data.seed,
             prompts: 0,
+            labelled: None,
             validation: 0,
             test: 0,
             demonstrations: pretraining.as_ref().map_or_else(shipped, |it| it.reasoning.samples),
@@ -291,15 +300,17 @@ impl Lowering<'_> {
                 rule: recipe.reward.select,
                 distinct: recipe.reward.distinct,
                 keep_per_prompt: recipe.reward.keep_per_prompt,
-                pseudo_answer: None,
+                pseudo_answer: self.pseudo_answer(iteration),
                 keep: 0,
                 seed: self.seed("select", iteration),
-                hooks: self.calls(&[Moment::Reward, Moment::Keep]),
+                hooks: self.selection_calls(iteration),
             });
             let mut inputs = vec![(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
             inputs.extend(scores.map(|scores| (Port::Scores, scores)));
             inputs.extend(self.threshold(temperature));
+            inputs.extend(self.oracle(iteration));
             let selected = self.add(select, format!("select {iteration}"), at, &inputs);
+            self.agreement(selected, iteration);
             let mut inputs = self.carry_over(start, before);
             inputs.extend([(Port::Selected, selected), (Port::Prompts, prompts)]);
             let is_capped = recipe.training.steps > 0;
@@ -407,7 +418,12 @@ impl Lowering<'_> {
                 split,
                 max_new_tokens: recipe.exploration.max_new_tokens,
                 dtype: recipe.policy.dtype,
-                hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Metric]),
+                hooks: self.calls(&[
+                    Moment::Prompt,
+                    Moment::Extract,
+                    Moment::Correct,
+                    Moment::Metric,
+                ]),
             });
             let suffix = if split == Split::Test { " test" } else { "" };
             let key = self.add(stage, format!("evaluate {label}{suffix}"), at, &inputs);
@@ -421,8 +437,6 @@ impl Lowering<'_> {
                 _ => self.reward.is_some(),
             };
             let verifiers = recipe.evaluation.verifiers && scores;
-            let mut moments = vec![Moment::Extract, Moment::Correct, Moment::Steps];
-            moments.extend(verifiers.then_some(Moment::Reward));
             let stage = Stage::Monitor(Monitor {
                 samples: recipe.evaluation.pass_samples,
                 temperature: recipe.evaluation.pass_temperature,
@@ -436,7 +450,13 @@ impl Lowering<'_> {
                 verifiers,
                 dtype: recipe.policy.dtype,
                 seed: self.seed("monitor", 0),
-                hooks: self.calls(&moments),
+                hooks: self.calls(&[
+                    Moment::Prompt,
+                    Moment::Extract,
+                    Moment::Correct,
+                    Moment::Steps,
+                    Moment::Reward,
+                ]),
             });
             let reward = self.reward.map(|reward| (Port::RewardModel, reward));
             let inputs: Vec<_> = inputs.into_iter().chain(reward).collect();
@@ -445,18 +465,17 @@ impl Lowering<'_> {
         measures
     }
 
-    /// Iteration `iteration` explores the next slice; the warm-up (0) sets its own. Both ends of a
-    /// slice are rounded, not its length, so that slices meet and each cycle visits the same ones.
+    /// Iteration `iteration` explores the next slice; the warm-up (0) sets its own.
     fn exploration(&self, iteration: u32) -> Explore {
         let recipe = &self.member.recipe;
         let labelled = self.labelled();
-        let length = labelled as f64 * recipe.training.interval;
-        let begin = (f64::from(iteration.saturating_sub(1)) * length).round() as u64;
-        let end = (f64::from(iteration.max(1)) * length).round() as u64;
+        let index = iteration.saturating_sub(1);
+        let (from, count) = slice(labelled, recipe.training.interval, index);
         Explore {
-            from: begin % labelled,
-            count: (end - begin).max(1),
+            from,
+            count,
             labelled,
+            unlabelled: self.unlabelled(iteration),
             samples: recipe.exploration.samples,
             temperature: self.temperature(iteration),
             top_p: recipe.exploration.top_p,
@@ -467,7 +486,7 @@ impl Lowering<'_> {
             searched: Vec::new(),
             dtype: recipe.policy.dtype,
             seed: self.seed("explore", iteration),
-            hooks: self.calls(&[Moment::Extract, Moment::Correct]),
+            hooks: self.calls(&[Moment::Prompt, Moment::Extract, Moment::Correct]),
         }
     }
 
@@ -501,6 +520,16 @@ impl Lowering<'_> {
             parts: recipe.policy.train.clone(),
             dtype: recipe.policy.dtype,
             seed: self.seed("train", iteration),
+            hooks: self.calls(&[Moment::Prompt]),
         }
     }
+}
+
+/// Where a slice of a share of some prompts begins, and how many it has. Both ends are rounded, not
+/// its length, so that slices meet and each cycle visits the same ones.
+fn slice(prompts: u64, interval: f64, index: u32) -> (u64, u64) {
+    let length = prompts as f64 * interval;
+    let begin = (f64::from(index) * length).round() as u64;
+    let end = ((f64::from(index) + 1.0) * length).round() as u64;
+    (begin % prompts, (end - begin).max(1))
 }

@@ -20,9 +20,9 @@ pub use lower::{Facts, Member, ScriptFacts, lower};
 pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
 pub use reason::{Change, Why};
 pub use stage::{
-    Balance, Calls, Drawn, Evaluate, Explore, Hooks, Import, Knobs, Label, Lesson, Mismatch,
-    Monitor, Need, Port, Prepare, Pretrain, Score, Scored, Select, Setting, Slice, Split, Stage,
-    StopRule, Train, TrainReward, TrainingSet,
+    Agreement, Balance, Calls, Drawn, Evaluate, Explore, Hide, Hooks, Import, Knobs, Label, Lesson,
+    Mismatch, Monitor, Need, Port, Prepare, Pretrain, Score, Scored, Select, Setting, Slice, Split,
+    Stage, StopRule, Train, TrainReward, TrainingSet, Unlabelled,
 };
 pub use state::{EarlierStage, Known, Standing, State, standings};
 

@@ -102,18 +102,28 @@ impl Change {
     }
 }
 
+/// An earlier form of a stage.
+#[derive(Clone, Copy)]
+pub(super) struct Before<'a> {
+    /// It.
+    pub(super) stage: &'a EarlierStage,
+    /// What prepared the prompts that it read, if that is known.
+    pub(super) prepared: Option<&'a EarlierStage>,
+}
+
 /// What differs between a stage and an earlier form of it: its own options where any do, else what
 /// it reads.
 pub(super) fn difference(
-    before: &EarlierStage,
+    earlier: Before<'_>,
     now: &EarlierStage,
     node: &Node,
     graph: &Graph,
     states: &BTreeMap<Key, State>,
 ) -> Why {
+    let before = earlier.stage;
     let versions = (before.behaviour, now.behaviour);
     let behaviour = (versions.0 != versions.1).then_some(versions);
-    let changes = changes(before, now, node);
+    let changes = changes(earlier, now, node, graph);
     if behaviour.is_some() || !changes.is_empty() {
         return Why::Changed { behaviour, changes };
     }
@@ -132,10 +142,14 @@ pub(super) fn difference(
     dropped.map_or(Why::NeverRun, |port| Why::NoLongerReads(port.clone()))
 }
 
-fn changes(before: &EarlierStage, now: &EarlierStage, node: &Node) -> Vec<Change> {
-    let prompts = Port::Prompts.name();
+fn changes(earlier: Before<'_>, now: &EarlierStage, node: &Node, graph: &Graph) -> Vec<Change> {
+    let before = earlier.stage;
+    let count = |options: &Value| options.get("prompts").cloned();
+    let prepared = node.inputs.get(&Port::Prompts).and_then(|key| graph.get(*key));
+    let read_before = earlier.prepared.and_then(|stage| count(&stage.options));
+    let read_now = prepared.and_then(|node| count(&node.stage.identity()));
     let beside = Beside {
-        prompts: before.inputs.get(prompts) != now.inputs.get(prompts),
+        prompts: read_before != read_now || count(&before.options) != count(&now.options),
         labelled: before.options.get("labelled") != now.options.get("labelled"),
     };
     let mut changes: Vec<Change> = Vec::new();

@@ -1,7 +1,7 @@
 //! What is stored, what is new and what is stale.
 
-use super::reason::{Why, compare, difference};
-use super::{Graph, Node};
+use super::reason::{Before, Why, compare, difference};
+use super::{Graph, Node, Port};
 use crate::base::{Digest, Key, digest_of_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -97,12 +97,17 @@ pub fn standings(graph: &Graph, known: &Known) -> Vec<Standing> {
     for node in graph.nodes() {
         let (state, why) = if known.stored.contains(&node.key) {
             (State::Stored, Why::Stored)
-        } else if earlier.planned.contains(&node.key) {
+        } else if earlier.planned.contains_key(&node.key) {
             (State::New, Why::Unfinished)
         } else {
             let now = EarlierStage::from(node);
             match earlier.closest(&now) {
-                Some(before) => (State::Stale, difference(before, &now, node, graph, &states)),
+                Some(before) => {
+                    let prepared = before.inputs.get(Port::Prompts.name());
+                    let prepared = prepared.and_then(|key| earlier.planned.get(key).copied());
+                    let before = Before { stage: before, prepared };
+                    (State::Stale, difference(before, &now, node, graph, &states))
+                }
                 None => (State::New, Why::NeverRun),
             }
         };
@@ -116,7 +121,7 @@ type Place<'a> = (&'a str, &'a str);
 
 /// Earlier stages by place, and by place together with what did not change; newest last.
 struct Earlier<'a> {
-    planned: BTreeSet<Key>,
+    planned: BTreeMap<Key, &'a EarlierStage>,
     by_place: BTreeMap<Place<'a>, Vec<&'a EarlierStage>>,
     by_inputs: BTreeMap<(Place<'a>, &'a BTreeMap<String, Key>), Vec<&'a EarlierStage>>,
     by_options: BTreeMap<(Place<'a>, Digest), Vec<&'a EarlierStage>>,
@@ -125,7 +130,7 @@ struct Earlier<'a> {
 impl<'a> Earlier<'a> {
     fn new(known: &'a Known) -> Self {
         let mut index = Self {
-            planned: known.earlier.iter().map(|stage| stage.key).collect(),
+            planned: known.earlier.iter().map(|stage| (stage.key, stage)).collect(),
             by_place: BTreeMap::new(),
             by_inputs: BTreeMap::new(),
             by_options: BTreeMap::new(),

@@ -4,7 +4,7 @@ use crate::{
     base::{Fault, Place},
     hooks::{Moment, Script},
     recipe::{
-        Maximise, Method, PseudoAnswer, Recipe, RewardModel, Steps, TemperatureMode, unbuilt,
+        Maximise, Method, PseudoAnswer, Recipe, RewardModel, Steps, TemperatureMode, Variation,
     },
 };
 use std::collections::BTreeSet;
@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 /// The moments at which a run of the recipe asks its script, if the script serves them.
 pub fn moments_called(recipe: &Recipe) -> BTreeSet<Moment> {
     let evolves = recipe.training.method != Method::Sft && recipe.training.iterations > 0;
-    let mut moments = BTreeSet::from([Moment::Extract, Moment::Correct, Moment::Metric]);
+    let mut moments =
+        BTreeSet::from([Moment::Prompt, Moment::Extract, Moment::Correct, Moment::Metric]);
     if evolves {
         moments.insert(Moment::Keep);
     }
@@ -24,7 +25,7 @@ pub fn moments_called(recipe: &Recipe) -> BTreeSet<Moment> {
 }
 
 /// Moments that a recipe names, each with the key by which it does.
-fn needed(recipe: &Recipe) -> impl Iterator<Item = (&'static str, Moment)> {
+pub(super) fn needed(recipe: &Recipe) -> impl Iterator<Item = (&'static str, Moment)> {
     let scores_steps = matches!(recipe.reward.model, RewardModel::Process | RewardModel::Outcome);
     let chooses = recipe.temperature.mode == TemperatureMode::Balanced
         && recipe.temperature.maximise == Some(Maximise::Hook);
@@ -35,7 +36,8 @@ fn needed(recipe: &Recipe) -> impl Iterator<Item = (&'static str, Moment)> {
         (
             "prompts.pseudo_answer",
             Moment::PseudoAnswer,
-            recipe.prompts.pseudo_answer == Some(PseudoAnswer::Hook),
+            recipe.prompts.variation == Variation::Mixed
+                && recipe.prompts.pseudo_answer == Some(PseudoAnswer::Hook),
         ),
     ]
     .into_iter()
@@ -66,26 +68,27 @@ pub fn check_script<'r, P: Fn(&str) -> Option<Place>>(
         }
     }
     for moment in script.moments().difference(&called) {
-        let place = script.place(*moment);
-        faults.push(unbuilt::moment(*moment, place.clone()).unwrap_or_else(|| {
-            Fault {
-                code: "no-effect",
-                message: format!("nothing calls `{}`", moment.name()),
-                hint: Some(match moment {
-                    Moment::Reward => "leave it out, or write `reward.model = \"hook\"`".to_owned(),
-                    Moment::Steps => "leave it out, or write `reward.steps = \"hook\"` beside \
-                     `reward.model = \"process\"`"
-                        .to_owned(),
-                    Moment::Temperature => {
-                        "leave it out, or write `temperature.maximise = \"hook\"` \
-                     beside `temperature.mode = \"balanced\"`"
-                            .to_owned()
-                    }
-                    _ => "leave it out: the recipe does not come to it".to_owned(),
-                }),
-                place,
+        let hint = match moment {
+            Moment::Reward => "leave it out, or write `reward.model = \"hook\"`",
+            Moment::Steps => {
+                "leave it out, or write `reward.steps = \"hook\"` beside `reward.model = \"process\"`"
             }
-        }));
+            Moment::Temperature => {
+                "leave it out, or write `temperature.maximise = \"hook\"` \
+                 beside `temperature.mode = \"balanced\"`"
+            }
+            Moment::PseudoAnswer => {
+                "leave it out, or write `prompts.pseudo_answer = \"hook\"` \
+                 beside `prompts.variation = \"mixed\"`"
+            }
+            _ => "leave it out: the recipe does not come to it",
+        };
+        faults.push(Fault {
+            code: "no-effect",
+            message: format!("nothing calls `{}`", moment.name()),
+            hint: Some(hint.to_owned()),
+            place: script.place(*moment),
+        });
     }
     faults
 }

@@ -118,7 +118,7 @@ pub struct Data {
     /// Training prompts to take; 0 for all that the source has.
     #[schemars(range(max = 1000000000))]
     pub prompts: u64,
-    /// Share of the training prompts whose answers may be seen.
+    /// Share of the training prompts whose answers may be seen: the first ones.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub labelled: f64,
     /// Validation prompts, disjoint from training and test. Choices are made on these.
@@ -217,8 +217,8 @@ pub struct Training {
     pub method: Method,
     /// What `sft` learns: the data set's bare answers, or its worked solutions where it has them.
     pub supervision: Supervision,
-    /// Share of the labelled prompts explored in an iteration. Slices are fixed, follow each other,
-    /// and are visited in a cycle.
+    /// Share of the labelled prompts explored in an iteration, and of the unlabelled ones once they
+    /// have joined. Slices are fixed, follow each other, and are visited in a cycle.
     #[schemars(range(min = 0.0001, max = 1.0))]
     pub interval: f64,
     /// Iterations, known before the run, so that the whole graph is.
@@ -535,10 +535,12 @@ pub enum RewardStart {
 pub struct Prompts {
     /// Labelled prompts only, or unlabelled ones too.
     pub variation: Variation,
-    /// Share of training after which unlabelled prompts join.
+    /// Share of the iterations after which unlabelled prompts join and stay; from the first one on if
+    /// it is left out.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub mix_at: Option<f64>,
-    /// Where the answer to an unlabelled prompt comes from.
+    /// Where the answer to an unlabelled prompt comes from. Of equal votes the answer that more
+    /// responses give wins, and of equally many the one given first.
     pub pseudo_answer: Option<PseudoAnswer>,
 }
 

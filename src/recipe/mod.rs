@@ -10,6 +10,7 @@ mod experiment;
 mod hooks;
 mod keys;
 mod layers;
+mod mixing;
 mod resolved;
 mod rules;
 mod schema;
@@ -26,6 +27,7 @@ pub use experiment::{
 pub use hooks::{check_script, moments_called};
 pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};
+pub use mixing::first_mixed;
 pub use resolved::Resolved;
 pub use schema::{KeyDoc, explain, nearest_key, schema};
 pub use tree::{Entry, LARGEST_FILE_BYTES, Node, Tree, parse};

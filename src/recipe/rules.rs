@@ -2,13 +2,14 @@
 //! change.
 
 mod dynamics;
+mod prompts;
 
 use crate::{
     base::{Fault, did_you_mean},
     recipe::{
-        ControlData, Maximise, Method, OptimizerKind, Origin, PseudoAnswer, Recipe, Resolved,
-        RewardModel, ScheduleKind, Select, Supervision, TemperatureMode, Variation, check::quoted,
-        schema::listed, without_effect,
+        ControlData, Method, OptimizerKind, Origin, Recipe, Resolved, RewardModel, ScheduleKind,
+        Select, Supervision, TemperatureMode, check::quoted, hooks::needed, schema::listed,
+        without_effect,
     },
 };
 use std::collections::BTreeSet;
@@ -42,8 +43,9 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     selection_has_scores,
     hook_has_a_script,
     script_is_inside,
-    mixing_has_prompts_and_answers,
-    vote_has_scores,
+    prompts::mixing_has_prompts_and_answers,
+    prompts::mixing_happens,
+    prompts::vote_has_scores,
     dynamics::balance_is_complete,
     dynamics::balance_fits_its_search,
     dynamics::ranges_are_not_empty,
@@ -318,21 +320,14 @@ fn selection_has_scores(check: &mut Checker<'_>) {
 }
 
 fn hook_has_a_script(check: &mut Checker<'_>) {
-    let recipe = check.recipe;
-    if recipe.hooks.script.is_some() {
+    if check.recipe.hooks.script.is_some() {
         return;
     }
-    let balances = recipe.temperature.mode == TemperatureMode::Balanced;
-    let chooses = balances && recipe.temperature.maximise == Some(Maximise::Hook);
-    for (key, is_named, file) in [
-        ("reward.model", recipe.reward.model == RewardModel::Hook, "reward.rhai"),
-        ("temperature.maximise", chooses, "temperature.rhai"),
-    ] {
-        if is_named {
-            let message = format!("`{key} = \"hook\"` without a script that has the function");
-            let hint = format!("name it: `hooks.script = \"{file}\"`");
-            check.fault("hook-without-script", &[key], message, hint);
-        }
+    for (key, moment) in needed(check.recipe) {
+        let message = format!("`{key} = \"hook\"` without a script that has the function");
+        let hint =
+            format!("name one with a function `{}`: `hooks.script = \"s.rhai\"`", moment.name());
+        check.fault("hook-without-script", &[key], message, hint);
     }
 }
 
@@ -347,35 +342,6 @@ fn script_is_inside(check: &mut Checker<'_>) {
             format!("`hooks.script` leaves the folder of the recipe: `{}`", quoted(script));
         let hint = "keep the script beside the recipe, and name it without `..`".to_owned();
         check.fault("script-outside", &["hooks.script"], message, hint);
-    }
-}
-
-fn mixing_has_prompts_and_answers(check: &mut Checker<'_>) {
-    let recipe = check.recipe;
-    if recipe.prompts.variation != Variation::Mixed {
-        return;
-    }
-    if recipe.data.labelled == 1.0 {
-        let message = "`prompts.variation = \"mixed\"` finds no unlabelled prompt to mix in";
-        let hint = "label fewer, such as `data.labelled = 0.5`".to_owned();
-        let keys = ["data.labelled", "prompts.variation"];
-        check.fault("nothing-unlabelled", &keys, message.to_owned(), hint);
-    }
-    if recipe.prompts.pseudo_answer.is_none() {
-        let message = "`prompts.variation = \"mixed\"` needs answers to the unlabelled prompts";
-        let hint = "say where they come from: `prompts.pseudo_answer = \"majority-vote\"`";
-        let keys = ["prompts.variation"];
-        check.fault("mixed-without-answers", &keys, message.to_owned(), hint.to_owned());
-    }
-}
-
-fn vote_has_scores(check: &mut Checker<'_>) {
-    let weighted = check.recipe.prompts.pseudo_answer == Some(PseudoAnswer::WeightedVote);
-    let mixed = check.recipe.prompts.variation == Variation::Mixed;
-    if mixed && weighted && check.recipe.reward.model == RewardModel::Answer {
-        let message = "a weighted vote adds up scores, and `reward.model = \"answer\"` gives none";
-        let hint = "write `prompts.pseudo_answer = \"majority-vote\"`, or train a reward model";
-        check.fault("vote-without-scores", &["prompts.pseudo_answer"], message.into(), hint.into());
     }
 }
 

@@ -2,11 +2,7 @@
 //!
 //! A line goes when its feature comes, and the file with the last one.
 
-use crate::{
-    base::{Fault, Place},
-    hooks::Moment,
-    recipe::{Resolved, Steps, Variation},
-};
+use crate::{base::Fault, recipe::Resolved};
 
 /// Every key whose value is not built yet.
 pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
@@ -36,18 +32,6 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
             "benchmarks inside a recipe",
             "leave them out; the test split is evaluated",
         ),
-        (
-            "reward.steps",
-            recipe.reward.steps == Steps::Hook,
-            "steps cut by a hook",
-            "`\"blank-line\"`, `\"line\"` and `{ separator = \"…\" }` work today",
-        ),
-        (
-            "prompts.variation",
-            recipe.prompts.variation == Variation::Mixed,
-            "unlabelled prompts",
-            "`prompts.variation = \"labelled\"` works today",
-        ),
     ]
     .into_iter()
     .filter(|(_, is_asked_for, ..)| *is_asked_for)
@@ -58,15 +42,4 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
         place: resolved.place(key),
     })
     .collect()
-}
-
-/// The fault of a script that serves a moment which no stage comes to yet.
-pub(super) fn moment(moment: Moment, place: Option<Place>) -> Option<Fault> {
-    let is_unbuilt = matches!(moment, Moment::Prompt | Moment::PseudoAnswer);
-    is_unbuilt.then(|| Fault {
-        code: "not-built-yet",
-        message: format!("not built yet: `{moment}`, which no stage calls"),
-        hint: Some("leave the function out; `mstar hook` tries it by hand".to_owned()),
-        place,
-    })
 }

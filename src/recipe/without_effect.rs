@@ -145,6 +145,14 @@ const INERT: &[Inert] = &[
         hint: "leave it out: `sft` selects nothing that could be scored",
     },
     Inert {
+        keys: &["prompts.variation"],
+        decider: "training.method",
+        when: |recipe| {
+            recipe.training.method == Method::Sft && recipe.prompts.variation == Variation::Mixed
+        },
+        hint: "leave it out: `sft` learns from given answers, which unlabelled prompts have not",
+    },
+    Inert {
         keys: &["warmup.enabled"],
         decider: "training.method",
         when: |recipe| recipe.training.method == Method::Sft && recipe.warmup.enabled,

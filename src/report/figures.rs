@@ -25,9 +25,15 @@ pub(super) struct Figure {
 /// The figures of one member; `suffix` keeps identifiers apart when a page shows several.
 pub(super) fn of_member(member: &Member, suffix: &str) -> Vec<Figure> {
     let before = [accuracy, categories].into_iter().filter_map(|draw| draw(member));
-    let after = [super::verifiers::figure, wrong_steps, selected, super::reward::figure, loss]
-        .into_iter()
-        .filter_map(|draw| draw(member));
+    let all: [fn(&Member) -> Option<Figure>; 6] = [
+        super::verifiers::figure,
+        wrong_steps,
+        selected,
+        super::pseudo::figure,
+        super::reward::figure,
+        loss,
+    ];
+    let after = all.into_iter().filter_map(|draw| draw(member));
     let drawn = before.chain(dynamics::figures(member)).chain(after);
     drawn.map(|figure| Figure { id: format!("{}{suffix}", figure.id), ..figure }).collect()
 }

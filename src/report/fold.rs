@@ -1,8 +1,8 @@
 //! How a log is folded, event by event, and how the studies of several runs become one.
 
 use super::metrics::{
-    Balanced, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Rewarded, Selected,
-    Stopped, Trained,
+    Agreed, Balanced, Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Rewarded,
+    Selected, Stopped, Trained,
 };
 use super::model::{
     At, Branch, Ending, Measured, Member, Note, StageRow, State, Study, Trouble, Worker,
@@ -185,6 +185,7 @@ enum Reading {
     Balanced(Measured<Balanced>),
     Explored(Measured<Explored>),
     Selected(Measured<Selected>),
+    Agreed(Measured<Agreed>),
     Trained(Measured<Trained>),
     Rewarded(Box<Measured<Rewarded>>),
     Prepared(Prompts),
@@ -208,6 +209,7 @@ impl Reading {
             "balance" => Self::Balanced(measured(row)?),
             "explore" => Self::Explored(measured(row)?),
             "select" => Self::Selected(measured(row)?),
+            "agreement" => Self::Agreed(measured(row)?),
             "train" => Self::Trained(measured(row)?),
             "train-reward" => Self::Rewarded(Box::new(measured(row)?)),
             "prepare" => Self::Prepared(measured::<Prepared>(row)?.value.prompts),
@@ -248,6 +250,7 @@ impl Member {
             Reading::Balanced(it) => self.balances.push(it.clone()),
             Reading::Explored(it) => self.explorations.push(it.clone()),
             Reading::Selected(it) => self.selections.push(it.clone()),
+            Reading::Agreed(it) => self.agreements.push(it.clone()),
             Reading::Trained(it) => self.trainings.push(it.clone()),
             Reading::Rewarded(it) => self.rewards.push((**it).clone()),
             // A control's worked examples are prepared apart and are nobody's prompts.
@@ -289,6 +292,7 @@ impl Member {
         self.balances.sort_by_key(|it| it.at);
         self.explorations.sort_by_key(|it| it.at);
         self.selections.sort_by_key(|it| it.at);
+        self.agreements.sort_by_key(|it| it.at);
         self.trainings.sort_by_key(|it| it.at);
         self.rewards.sort_by_key(|it| it.at);
     }

@@ -2,7 +2,9 @@
 
 use super::dynamics::greedy;
 use super::interval::Estimate;
-use super::metrics::{AtTemperature, BalanceCandidate, Balanced, Evaluated, Monitored, Rewarded};
+use super::metrics::{
+    Agreed, AtTemperature, BalanceCandidate, Balanced, Evaluated, Monitored, Rewarded,
+};
 use super::model::{Ending, Measured, Member, State, Study};
 use super::numbers::outcome_word;
 use super::pivot::Pivot;
@@ -111,6 +113,7 @@ fn member(member: &Member) -> Value {
         "stopped": member.stopped.as_ref().map(|it| {
             json!({ "after": it.stopped_after, "reason": it.reason })
         }),
+        "pseudo_answers": member.agreements.iter().map(pseudo_answers).collect::<Vec<Value>>(),
         "reward_models": member.rewards.iter().map(reward_model).collect::<Vec<Value>>(),
     })
 }
@@ -144,6 +147,20 @@ fn verifiers(measured: &Measured<Monitored>) -> Vec<Value> {
         })
     };
     verifiers.best_of_n.keys().map(entry).collect()
+}
+
+fn pseudo_answers(measured: &Measured<Agreed>) -> Value {
+    let it = &measured.value;
+    json!({
+        "iteration": measured.at.iteration,
+        "prompts": it.prompts,
+        "answered": it.answered,
+        "agreeing": it.agreeing,
+        "agreement": it.agreement,
+        "interval": it.interval,
+        "coverage": it.coverage,
+        "coverage_interval": it.coverage_interval,
+    })
 }
 
 fn reward_model(measured: &Measured<Rewarded>) -> Value {

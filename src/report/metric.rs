@@ -36,6 +36,10 @@ pub enum Metric {
     Majority,
     /// How often the vote weighted by scores is right.
     Weighted,
+    /// Of the pseudo answers of the last iteration, the share that are the hidden ones.
+    PseudoAgreement,
+    /// Of its unlabelled prompts, the share with a pseudo answer.
+    PseudoCoverage,
     /// Optimizer steps behind the last policy.
     Steps,
     /// Seconds of work, shared stages in full.
@@ -46,10 +50,12 @@ pub enum Metric {
 const OF_SPLITS: [&str; 6] =
     ["accuracy", "start", "gain", "control", "over_control", "steps_right"];
 /// What belongs to no split of choice.
-const ALONE: [&str; 8] = [
+const ALONE: [&str; 10] = [
     "validation.pass",
     "validation.pass.start",
     "validation.reward_pass",
+    "pseudo.agreement",
+    "pseudo.coverage",
     "steps",
     "seconds",
     "verifier.best_of_n",
@@ -94,7 +100,9 @@ impl Metric {
             | Self::RewardPass
             | Self::BestOfN
             | Self::Majority
-            | Self::Weighted => [0.0, 1.0],
+            | Self::Weighted
+            | Self::PseudoAgreement
+            | Self::PseudoCoverage => [0.0, 1.0],
         }
     }
 
@@ -107,6 +115,8 @@ impl Metric {
             "validation.pass" => return Ok(Self::Pass),
             "validation.pass.start" => return Ok(Self::PassStart),
             "validation.reward_pass" => return Ok(Self::RewardPass),
+            "pseudo.agreement" => return Ok(Self::PseudoAgreement),
+            "pseudo.coverage" => return Ok(Self::PseudoCoverage),
             "steps" => return Ok(Self::Steps),
             "seconds" => return Ok(Self::Seconds),
             "verifier.best_of_n" => return Ok(Self::BestOfN),
@@ -187,6 +197,9 @@ impl Metric {
         if member.monitors.iter().any(|it| verifies(&it.value)) {
             there.extend([Self::BestOfN, Self::Majority, Self::Weighted]);
         }
+        if !member.agreements.is_empty() {
+            there.extend([Self::PseudoAgreement, Self::PseudoCoverage]);
+        }
         there
     }
 
@@ -258,6 +271,15 @@ impl Metric {
             Self::PassStart => {
                 let first = Member::at(&member.monitors, 0)?;
                 first.pass_at(first.k).map(|share| Estimate::bare(share, 1))
+            }
+            Self::PseudoAgreement | Self::PseudoCoverage => {
+                let last = member.quoted(&member.agreements)?;
+                let it = last;
+                let (share, interval) = match self {
+                    Self::PseudoAgreement => (it.agreement, it.interval),
+                    _ => (it.coverage, it.coverage_interval),
+                };
+                Some(wilson(share?, interval?))
             }
             Self::Steps => {
                 let last = member.quoted(&member.trainings)?;
@@ -335,11 +357,13 @@ impl fmt::Display for Metric {
             Self::Pass => f.write_str(ALONE[0]),
             Self::PassStart => f.write_str(ALONE[1]),
             Self::RewardPass => f.write_str(ALONE[2]),
-            Self::Steps => f.write_str(ALONE[3]),
-            Self::Seconds => f.write_str(ALONE[4]),
-            Self::BestOfN => f.write_str(ALONE[5]),
-            Self::Majority => f.write_str(ALONE[6]),
-            Self::Weighted => f.write_str(ALONE[7]),
+            Self::PseudoAgreement => f.write_str(ALONE[3]),
+            Self::PseudoCoverage => f.write_str(ALONE[4]),
+            Self::Steps => f.write_str(ALONE[5]),
+            Self::Seconds => f.write_str(ALONE[6]),
+            Self::BestOfN => f.write_str(ALONE[7]),
+            Self::Majority => f.write_str(ALONE[8]),
+            Self::Weighted => f.write_str(ALONE[9]),
         }
     }
 }

@@ -308,6 +308,29 @@ pub struct Selected {
     pub wrong_steps_share: Option<f64>,
 }
 
+/// `agreement`: pseudo answers of an iteration beside the hidden ones; reported, never used.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Agreed {
+    /// Unlabelled prompts that were explored.
+    pub prompts: u64,
+    /// Of these, those that an answer was found for.
+    pub answered: u64,
+    /// Of these, those whose answer is the hidden one.
+    pub agreeing: u64,
+    /// `agreeing / answered`; none without answers.
+    #[serde(default)]
+    pub agreement: Option<f64>,
+    /// 95 % interval of the agreement.
+    #[serde(default)]
+    pub interval: Option<[f64; 2]>,
+    /// `answered / prompts`.
+    #[serde(default)]
+    pub coverage: Option<f64>,
+    /// 95 % interval of the coverage.
+    #[serde(default)]
+    pub coverage_interval: Option<[f64; 2]>,
+}
+
 /// `train`: one stretch of optimizer steps.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Trained {

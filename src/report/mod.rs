@@ -21,6 +21,7 @@ mod metrics;
 mod model;
 mod numbers;
 mod pivot;
+mod pseudo;
 mod reward;
 mod sections;
 mod sheet;

@@ -5,7 +5,7 @@
 
 use super::fold::Fold;
 use super::metrics::{
-    Balanced, Evaluated, Explored, Monitored, Prompts, Rewarded, Selected, Stopped, Trained,
+    Agreed, Balanced, Evaluated, Explored, Monitored, Prompts, Rewarded, Selected, Stopped, Trained,
 };
 use crate::event::{Outcome, Record, StageSummary, Versions};
 use indexmap::IndexMap;
@@ -227,6 +227,8 @@ pub struct Member {
     pub explorations: Vec<Measured<Explored>>,
     /// Selection; iteration 0 is the warm-up.
     pub selections: Vec<Measured<Selected>>,
+    /// How many pseudo answers are the hidden ones.
+    pub agreements: Vec<Measured<Agreed>>,
     /// Training; iteration 0 is the warm-up.
     pub trainings: Vec<Measured<Trained>>,
     /// Reward models; iteration 0 is the first.

@@ -85,6 +85,11 @@ fn one(text: &mut Text, member: &Member) {
         text.section(&super::verifiers::title(member));
         text.table(&verifiers);
     }
+    let pseudo = super::pseudo::table(member);
+    if !pseudo.rows.is_empty() {
+        text.section("pseudo answers of unlabelled prompts, beside the hidden ones");
+        text.table(&pseudo);
+    }
     let rewards = super::reward::table(member);
     if !rewards.rows.is_empty() {
         text.section("reward model, on prompts that were held out");

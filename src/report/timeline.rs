@@ -127,7 +127,7 @@ fn kind_class(kind: &str) -> &'static str {
         "train" | "train-reward" => "k-train",
         "evaluate" => "k-evaluate",
         "monitor" => "k-monitor",
-        "score" | "label" | "select" | "balance" => "k-select",
+        "score" | "label" | "select" | "balance" | "agreement" => "k-select",
         _ => "k-other",
     }
 }

@@ -1,8 +1,9 @@
 //! Rewards: what a response is worth, and which responses are kept.
 //!
 //! May import: base.
-//! Owns: answer extraction and matching, steps and their scores, selection, Pass@K, how well scores
-//! rank and choose, the choice of a temperature, early stopping, intervals; plain numbers and text, all pure. Never: runs a reward
+//! Owns: answer extraction and matching, steps and their scores, votes, selection, Pass@K, how well
+//! scores rank and choose, the choice of a temperature, early stopping, intervals; plain numbers and
+//! text, all pure. Never: runs a reward
 //! model (`engine` does), reads a reference, or touches a file.
 
 mod aggregate;
@@ -17,6 +18,7 @@ mod ranking;
 mod select;
 mod steps;
 mod verifiers;
+mod votes;
 
 pub use aggregate::Aggregation;
 pub use balance::{Chosen, Objective, Reason, SELECTED_ABOVE, Tally, Trial, Weighed, choose};
@@ -28,5 +30,6 @@ pub use pass::{mean, pass_at_k, rank_of_right};
 pub use patience::{Standing, standing};
 pub use ranking::{Bin, Judged, auc, auc_interval, reliability, roc};
 pub use select::{Candidate, Rule, SelectError, Selection, Verdict, select};
-pub use steps::{StepRule, step_ends};
-pub use verifiers::{Ballot, Subsets, Verified, verify};
+pub use steps::{Cuts, CutsError, StepRule, step_ends, step_ends_at};
+pub use verifiers::{Sampled, Subsets, Verified, verify};
+pub use votes::{Ballot, vote};

@@ -63,6 +63,8 @@ pub enum Verdict {
     Kept,
     /// The answer reward refused it.
     WrongAnswer,
+    /// Its prompt is unlabelled, and no pseudo answer was found.
+    NoPseudoAnswer,
     /// A lower sample of the same prompt says exactly the same.
     Duplicate,
     /// The rule drew others.
@@ -83,6 +85,7 @@ impl Verdict {
         match self {
             Self::Kept => "kept",
             Self::WrongAnswer => "wrong-answer",
+            Self::NoPseudoAnswer => "no-pseudo-answer",
             Self::Duplicate => "duplicate",
             Self::NotDrawn => "not-drawn",
             Self::LowScore => "low-score",

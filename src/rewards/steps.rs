@@ -1,5 +1,7 @@
 //! Where the steps of a response end, in tokens.
 
+use crate::base::Hint;
+
 /// What ends a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepRule {
@@ -18,11 +20,100 @@ pub enum StepRule {
 /// comes after the last separator, the answer as a rule, is the last step; where nothing comes, it
 /// is the step before. A token that ends one step and begins another belongs to the first.
 pub fn step_ends(pieces: &[String], rule: &StepRule) -> Vec<usize> {
+    ends(pieces, boundaries(&pieces.concat(), rule))
+}
+
+/// What a script says of the steps of a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cuts {
+    /// The text of each step, in the order in which they come.
+    Texts(Vec<String>),
+    /// Characters up to the end of each step.
+    Offsets(Vec<u64>),
+}
+
+/// Why steps are not those of a response.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CutsError {
+    /// A text does not come after the step before it.
+    #[error("the response has no step `{step}` after the one before it")]
+    NotThere {
+        /// The text.
+        step: String,
+    },
+    /// An end is not behind the one before it, or behind the response.
+    #[error(
+        "a step cannot end at {end} of {characters} characters, after one that ends at {before}"
+    )]
+    Disorder {
+        /// The end.
+        end: u64,
+        /// The end before it.
+        before: u64,
+        /// Characters of the response.
+        characters: u64,
+    },
+}
+
+impl Hint for CutsError {
+    fn hint(&self) -> Option<String> {
+        Some(
+            "give the texts of the steps as they stand in `response.text`, or where they end"
+                .into(),
+        )
+    }
+}
+
+/// As [`step_ends`], for steps that a script has cut. What lies between two steps belongs to the one
+/// before, but for white space. Without any step the response is one.
+///
+/// # Errors
+/// [`CutsError`].
+pub fn step_ends_at(pieces: &[String], cuts: &Cuts) -> Result<Vec<usize>, CutsError> {
     let text = pieces.concat();
+    let boundaries = match cuts {
+        Cuts::Texts(steps) => ends_of_texts(&text, steps)?,
+        Cuts::Offsets(offsets) => ends_of_offsets(&text, offsets)?,
+    };
+    Ok(ends(pieces, boundaries))
+}
+
+/// Offsets in bytes of the ends of texts that follow each other; those without words are none.
+fn ends_of_texts(text: &str, steps: &[String]) -> Result<Vec<usize>, CutsError> {
+    let mut found: Vec<usize> = Vec::new();
+    let mut covered = 0;
+    for step in steps.iter().map(|step| step.trim()).filter(|step| !step.is_empty()) {
+        let place = text[covered..].find(step);
+        let begin = covered + place.ok_or_else(|| CutsError::NotThere { step: step.to_owned() })?;
+        if let Some(last) = found.last_mut() {
+            *last = text[..begin].trim_end().len();
+        }
+        covered = begin + step.len();
+        found.push(covered);
+    }
+    Ok(found)
+}
+
+fn ends_of_offsets(text: &str, offsets: &[u64]) -> Result<Vec<usize>, CutsError> {
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    let characters = places.len() as u64 - 1;
+    let mut before = 0;
+    let end = |&end: &u64| {
+        if end <= before || end > characters {
+            return Err(CutsError::Disorder { end, before, characters });
+        }
+        before = end;
+        Ok(places[end as usize])
+    };
+    offsets.iter().map(end).collect()
+}
+
+/// The tokens up to rising offsets in bytes.
+fn ends(pieces: &[String], boundaries: Vec<usize>) -> Vec<usize> {
     let mut tokens = 0;
     let mut covered = 0;
     let mut ends: Vec<usize> = Vec::new();
-    for boundary in boundaries(&text, rule) {
+    for boundary in boundaries {
         while covered < boundary {
             covered += pieces[tokens].len();
             tokens += 1;
@@ -111,6 +202,30 @@ mod tests {
         let rule = StepRule::Line;
         assert_eq!(ends(&["a", "\n", "\n", "b", "\n", "c"], &rule), [2, 5, 6]);
         assert_eq!(ends(&["a\r\n", "b", "\n", ""], &rule), [1, 4]);
+    }
+
+    #[test]
+    fn a_script_cuts_by_texts_or_by_offsets() {
+        let words = ["red", " 4", " ;", " 4", " +", " 3", " =", " 7", " ;", " answer", " 7", ""];
+        let pieces: Vec<String> = words.map(str::to_owned).to_vec();
+        let texts = |steps: &[&str]| {
+            step_ends_at(&pieces, &Cuts::Texts(steps.iter().map(|&it| it.to_owned()).collect()))
+        };
+        let offsets = |ends: &[u64]| step_ends_at(&pieces, &Cuts::Offsets(ends.to_vec()));
+        // Whether the separators are given or not, and the answer is named or not.
+        assert_eq!(texts(&["red 4 ;", " 4 + 3 = 7 ;", "answer 7"]), Ok(vec![3, 9, 12]));
+        assert_eq!(texts(&["red 4 ", " 4 + 3 = 7 ", " answer 7"]), Ok(vec![3, 9, 12]));
+        assert_eq!(texts(&["red 4 ;", "", "4 + 3 = 7 ;"]), Ok(vec![3, 9, 12]));
+        assert_eq!(texts(&[]), Ok(vec![12]));
+        assert_eq!(texts(&["4", "4"]), Ok(vec![3, 4, 12]));
+        assert_eq!(offsets(&[7, 19]), Ok(vec![3, 9, 12]));
+        assert_eq!(offsets(&[7, 28]), Ok(vec![3, 12]));
+        assert_eq!(offsets(&[1]), Ok(vec![1, 12]));
+        let error = texts(&["4 + 3", "red"]).unwrap_err();
+        assert_eq!(error.to_string(), "the response has no step `red` after the one before it");
+        assert!(matches!(offsets(&[7, 7]), Err(CutsError::Disorder { end: 7, before: 7, .. })));
+        assert!(matches!(offsets(&[29]), Err(CutsError::Disorder { characters: 28, .. })));
+        assert!(offsets(&[0]).is_err());
     }
 
     proptest! {

@@ -5,30 +5,21 @@
 //! subsets of N: exact for the best by score, and for votes the mean over all subsets, or over
 //! [`MOST_SUBSETS`] of them drawn from a seed where there are more.
 
-use super::normalise;
+use super::votes::{parties, winner};
 use crate::base::Seed;
-use std::collections::BTreeMap;
 
 /// Subsets that a vote is counted in at most.
 const MOST_SUBSETS: usize = 256;
 
 /// A response as a verifier sees it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ballot {
-    /// Its answer in the form in which equal ones are the same text; none where it gives none.
+pub struct Sampled {
+    /// Its answer; none where it gives none.
     pub answer: Option<String>,
     /// Whether the answer is right.
     pub correct: bool,
     /// Its score.
     pub score: f64,
-}
-
-impl Ballot {
-    /// Of a response; an answer that is empty counts as none.
-    pub fn new(answer: Option<&str>, correct: bool, score: f64) -> Self {
-        let answer = answer.map(normalise).filter(|answer| !answer.is_empty());
-        Self { answer, correct, score }
-    }
 }
 
 /// Which of the responses to a prompt are looked at together: lists of places, each ascending.
@@ -75,58 +66,45 @@ fn every(count: usize, size: usize) -> Vec<Vec<usize>> {
 pub struct Verified {
     /// How often the response with the highest score is right; of equal scores the earlier one.
     pub best_of_n: f64,
-    /// How often the answer that most responses give is right; of equally many the one that was
-    /// given first. Without any answer it is wrong.
+    /// How often the answer that most responses give is right; ties as in
+    /// [`vote`](super::vote). Without any answer it is wrong.
     pub majority: f64,
     /// The same of the answer with the highest sum of scores.
     pub weighted: f64,
 }
 
 /// Verifies the responses to a prompt, `size` at a time; `None` where there are not so many.
-pub fn verify(ballots: &[Ballot], size: usize, subsets: &Subsets) -> Option<Verified> {
-    if size == 0 || size > ballots.len() || subsets.0.is_empty() {
+pub fn verify(responses: &[Sampled], size: usize, subsets: &Subsets) -> Option<Verified> {
+    if size == 0 || size > responses.len() || subsets.0.is_empty() {
         return None;
     }
-    let share = |weight: fn(&Ballot) -> f64| {
+    let parties = parties(responses.iter().map(|response| response.answer.as_deref()));
+    let share = |weight: fn(&Sampled) -> f64| {
         let right = subsets.0.iter().filter(|places| {
-            let voters = places.iter().map(|&place| &ballots[place]);
-            vote(voters, weight).is_some_and(|winner| winner.correct)
+            let votes =
+                places.iter().filter_map(|&at| Some((parties[at]?, weight(&responses[at]))));
+            winner(votes).is_some_and(|party| responses[party].correct)
         });
         right.count() as f64 / subsets.0.len() as f64
     };
     Some(Verified {
-        best_of_n: best_of(ballots, size),
+        best_of_n: best_of(responses, size),
         majority: share(|_| 1.0),
-        weighted: share(|ballot| ballot.score),
+        weighted: share(|response| response.score),
     })
-}
-
-/// The first response that gives the answer with the highest sum of weights; of equal sums the answer
-/// that was given first. `None` when no response gives an answer.
-fn vote<'a>(
-    voters: impl Iterator<Item = &'a Ballot>,
-    weight: fn(&Ballot) -> f64,
-) -> Option<&'a Ballot> {
-    let mut sums: BTreeMap<&str, (f64, usize, &Ballot)> = BTreeMap::new();
-    for (order, ballot) in voters.enumerate() {
-        let Some(answer) = &ballot.answer else { continue };
-        sums.entry(answer).or_insert((0.0, order, ballot)).0 += weight(ballot);
-    }
-    let winner = sums.into_values().max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-    winner.map(|(_, _, ballot)| ballot)
 }
 
 /// The probability that the best by score of `size` responses, drawn without replacement, is right:
 /// the response at rank r is the best of them with C(K - 1 - r, N - 1) / C(K, N).
-fn best_of(ballots: &[Ballot], size: usize) -> f64 {
+fn best_of(responses: &[Sampled], size: usize) -> f64 {
     let rank = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score + 0.0 };
-    let mut order: Vec<&Ballot> = ballots.iter().collect();
+    let mut order: Vec<&Sampled> = responses.iter().collect();
     order.sort_by(|one, other| rank(other.score).total_cmp(&rank(one.score)));
-    let mut chance = size as f64 / ballots.len() as f64;
+    let mut chance = size as f64 / responses.len() as f64;
     let mut sum = 0.0;
-    for (at, ballot) in order.into_iter().enumerate() {
-        sum += if ballot.correct { chance } else { 0.0 };
-        let worse = ballots.len() - 1 - at;
+    for (at, response) in order.into_iter().enumerate() {
+        sum += if response.correct { chance } else { 0.0 };
+        let worse = responses.len() - 1 - at;
         if worse < size {
             break;
         }
@@ -139,22 +117,24 @@ fn best_of(ballots: &[Ballot], size: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn ballots(told: &[(&str, bool, f64)]) -> Vec<Ballot> {
-        let ballot = |&(answer, correct, score): &(&str, bool, f64)| {
-            Ballot::new((answer != "-").then_some(answer), correct, score)
+    fn responses(told: &[(&str, bool, f64)]) -> Vec<Sampled> {
+        let response = |&(answer, correct, score): &(&str, bool, f64)| Sampled {
+            answer: (answer != "-").then(|| answer.to_owned()),
+            correct,
+            score,
         };
-        told.iter().map(ballot).collect()
+        told.iter().map(response).collect()
     }
 
-    fn at(ballots: &[Ballot], size: usize) -> Verified {
-        verify(ballots, size, &Subsets::new(ballots.len(), size, Seed(1))).unwrap()
+    fn at(responses: &[Sampled], size: usize) -> Verified {
+        verify(responses, size, &Subsets::new(responses.len(), size, Seed(1))).unwrap()
     }
 
     #[test]
     fn of_one_response_all_verifiers_make_the_mean() {
-        let ballots = ballots(&[("4", true, 0.1), ("5", false, 0.9), ("-", false, 0.5)]);
+        let responses = responses(&[("4", true, 0.1), ("5", false, 0.9), ("-", false, 0.5)]);
         let third = 1.0 / 3.0;
-        let one = at(&ballots, 1);
+        let one = at(&responses, 1);
         for value in [one.best_of_n, one.majority, one.weighted] {
             assert!((value - third).abs() < 1e-12, "{one:?}");
         }
@@ -164,12 +144,12 @@ mod tests {
     fn votes_and_the_best_differ_where_they_should() {
         // Most say 5, the surest says 4, and the sum of scores is for 4.
         let told = [("5", false, 0.2), ("5", false, 0.2), ("4", true, 0.3), ("4.", true, 0.3)];
-        let all = at(&ballots(&[told[0], told[1], told[2]]), 3);
+        let all = at(&responses(&[told[0], told[1], told[2]]), 3);
         assert_eq!(all, Verified { best_of_n: 1.0, majority: 0.0, weighted: 0.0 });
-        let all = at(&ballots(&told), 4);
+        let all = at(&responses(&told), 4);
         // Two votes each: the answer that was given first wins; by weight the other.
         assert_eq!(all, Verified { best_of_n: 1.0, majority: 0.0, weighted: 1.0 });
-        let silent = at(&ballots(&[("-", false, 0.9), ("-", false, 0.1)]), 2);
+        let silent = at(&responses(&[("-", false, 0.9), ("-", false, 0.1)]), 2);
         assert_eq!(silent, Verified { best_of_n: 0.0, majority: 0.0, weighted: 0.0 });
     }
 
@@ -183,22 +163,22 @@ mod tests {
             ("1", true, f64::NAN),
             ("1", true, 0.6),
         ];
-        let ballots = ballots(&told);
+        let responses = responses(&told);
         for size in 1..=6 {
             let subsets = every(6, size);
             let right = subsets.iter().filter(|places| {
                 let rank = |place: usize| {
-                    let score = ballots[place].score;
+                    let score = responses[place].score;
                     if score.is_nan() { f64::NEG_INFINITY } else { score }
                 };
                 let best = places
                     .iter()
                     .copied()
                     .reduce(|best, place| if rank(place) > rank(best) { place } else { best });
-                ballots[best.unwrap()].correct
+                responses[best.unwrap()].correct
             });
             let counted = right.count() as f64 / subsets.len() as f64;
-            assert!((best_of(&ballots, size) - counted).abs() < 1e-12, "{size}");
+            assert!((best_of(&responses, size) - counted).abs() < 1e-12, "{size}");
         }
     }
 

@@ -58,7 +58,8 @@ impl<'a> Context<'a> {
     /// Opens what a task reads and the folders that it fills.
     ///
     /// # Errors
-    /// [`Stop::Altered`] when an input is damaged or gone, and the store's own errors.
+    /// [`Stop::Altered`] when an input is damaged or gone, a failure when a stage would be shown hidden
+    /// answers that its kind has no port for, and the store's own errors.
     pub fn open(
         store: &Store,
         task: &Task,
@@ -69,6 +70,11 @@ impl<'a> Context<'a> {
     ) -> Result<Self, Stop> {
         let mut inputs = BTreeMap::new();
         for (port, key) in &task.node.inputs {
+            if *port == Port::Hidden && !task.node.stage.may_read(Port::Hidden) {
+                let reason = format!("`{}` may not read hidden answers", task.node.name);
+                let hint = "its graph was altered: run the recipe again".to_owned();
+                return Err(Stop::Failed(Failure { reason, hint: Some(hint) }));
+            }
             let gone = || Stop::Altered { key: *key, file: crate::store::MANIFEST.into() };
             inputs.insert(*port, store.artifact(*key)?.ok_or_else(gone)?);
         }

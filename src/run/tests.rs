@@ -37,6 +37,7 @@ impl Performer for Fake {
         match words.next().unwrap_or_default() {
             "sleep" => self.sleep(words.next().unwrap().parse().unwrap(), task.part, context)?,
             "panic" => panic!("index 7 is out of range of a dimension of size 3"),
+            "peek" => drop(context.input(Port::Hidden)?.read("result.bin")?),
             "fail" => return Err(Failure { reason: "no answer".into(), hint: None }.into()),
             "die" => rustix::process::kill_process(
                 rustix::process::getpid(),
@@ -267,6 +268,7 @@ pub(super) fn add(nodes: &mut Vec<Node>, name: &str, inputs: &[(Port, Key)]) -> 
         source: name.into(),
         seed: 0,
         prompts: 1,
+        labelled: None,
         validation: 1,
         test: 1,
         demonstrations: 0,
@@ -279,6 +281,7 @@ fn add_sharded(nodes: &mut Vec<Node>, name: &str, shards: u64, inputs: &[(Port, 
         from: 0,
         count: shards * 512,
         labelled: shards * 512,
+        unlabelled: None,
         samples: 1,
         temperature: 1.0,
         top_p: 1.0,
@@ -312,6 +315,25 @@ fn diamond(middle: [&str; 2]) -> (Graph, [Key; 4]) {
     let right = add(&mut nodes, middle[1], &[(Port::Policy, top)]);
     let bottom = add(&mut nodes, "bottom", &[(Port::Policy, left), (Port::Prompts, right)]);
     (graph_of(&nodes), [top, left, right, bottom])
+}
+
+#[test]
+fn hidden_answers_are_shown_to_no_stage_without_a_port_for_them() {
+    let world = World::new();
+    let mut nodes = Vec::new();
+    let hidden = add(&mut nodes, "hidden", &[]);
+    let given = add(&mut nodes, "given", &[(Port::Hidden, hidden)]);
+    let peek = add(&mut nodes, "peek", &[(Port::Prompts, hidden)]);
+    let (summary, events) = world.run(&graph_of(&nodes));
+    assert_eq!((summary.outcome, summary.done), (Outcome::Failed, 1));
+    let told = |of: Key| {
+        events.iter().find_map(|event| match event {
+            Event::StageFailed { key, reason, .. } if *key == of => Some(reason.as_str()),
+            _ => None,
+        })
+    };
+    assert_eq!(told(given), Some("`given` may not read hidden answers"));
+    assert_eq!(told(peek), Some("nothing is connected to the port `hidden`"));
 }
 
 #[test]

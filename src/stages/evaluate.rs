@@ -24,14 +24,13 @@ pub(super) fn run(
         Split::Validation => "validation",
         Split::Test => "test",
     };
-    let prepared = context.input(Port::Prompts)?;
-    let all = prompts.samples(prepared, split)?;
+    let all = prompts.samples(context, split)?;
     let samples: Vec<&Sample> = all.iter().collect();
     let rollouts = respond(policy, &samples, &Draw::greedy(options.max_new_tokens), context)?;
     let bytes = table::encode(&rollouts).map_err(failed)?;
     context.results().write("rollouts.parquet", &bytes)?;
 
-    let references = prompts.references(prepared, split)?;
+    let references = prompts.references(context, split)?;
     let shares = StepShares::of(rollouts.iter(), &by_prompt(&references));
     let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
     let cut = rollouts.iter().filter(|rollout| rollout.finish == Finish::Length).count();

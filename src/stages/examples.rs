@@ -37,12 +37,11 @@ impl Examples {
         prompts: &mut Prompts,
         context: &Context<'_>,
     ) -> Result<Self, Stop> {
-        let prepared = context.input(Port::Prompts)?;
         let split = match options.set {
             TrainingSet::Demonstrations => "demonstrations",
             TrainingSet::Selected | TrainingSet::Given(_) => "train",
         };
-        let samples = prompts.samples(prepared, split)?;
+        let samples = prompts.samples(context, split)?;
         let responses = match options.set {
             TrainingSet::Selected => selected(&samples, context)?,
             TrainingSet::Given(Supervision::Answer) => (0..samples.len())
@@ -50,7 +49,7 @@ impl Examples {
                 .map(|index| answer(policy, &samples[index]).map(|tokens| (index, vec![tokens])))
                 .collect::<Result<_, _>>()?,
             TrainingSet::Given(Supervision::Solution) | TrainingSet::Demonstrations => {
-                let references = prompts.references(prepared, split)?;
+                let references = prompts.references(context, split)?;
                 let count = match options.set {
                     TrainingSet::Demonstrations => samples.len(),
                     _ => (options.labelled as usize).min(samples.len()),
@@ -69,7 +68,7 @@ impl Examples {
     ) -> Result<Self, Stop> {
         let longest = (options.max_length as usize).min(policy.model.positions());
         for (sample, variants) in responses {
-            let prompt = policy.prompt_tokens(&self.samples[sample].question)?;
+            let prompt = policy.prompt_tokens(&self.samples[sample])?;
             let whole = |response: Vec<i64>| [prompt.as_slice(), response.as_slice()].concat();
             let variants: Vec<Vec<i64>> = variants.into_iter().map(whole).collect();
             if variants.iter().any(|tokens| tokens.len() > longest) {
@@ -146,8 +145,16 @@ fn selected(samples: &[Sample], context: &Context<'_>) -> Result<Responses, Stop
 }
 
 fn answer(policy: &Policy, sample: &Sample) -> Result<Vec<i64>, Stop> {
-    let tokens = policy.response_tokens(&format!("answer {}", sample.answer))?;
+    let tokens = policy.response_tokens(&format!("answer {}", visible(sample)?))?;
     Ok(tokens.into_iter().map(i64::from).collect())
+}
+
+/// The answer of a labelled prompt.
+fn visible(sample: &Sample) -> Result<&str, Stop> {
+    sample.answer.as_deref().ok_or_else(|| {
+        let reason = format!("the answer of prompt {} is hidden", sample.id);
+        failure(reason, "label more of the prompts: raise `data.labelled`")
+    })
 }
 
 fn solutions(
@@ -165,7 +172,7 @@ fn solutions(
         let mut variants = Vec::with_capacity(reference.gold.len());
         for steps in &reference.gold {
             let steps: String = steps.iter().map(|step| format!("{step} ; ")).collect();
-            let text = format!("{steps}answer {}", sample.answer);
+            let text = format!("{steps}answer {}", visible(sample)?);
             let tokens = policy.response_tokens(&text)?;
             variants.push(tokens.into_iter().map(i64::from).collect());
         }

@@ -1,5 +1,6 @@
-//! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard, as the recipe says
-//! or as a balance chose. What a search drew on the same prompts in the same way is taken over.
+//! `explore`: draws rollouts for a slice of the labelled prompts and one of the unlabelled ones, shard
+//! by shard, as the recipe says or as a balance chose. What a search drew on the same prompts in the
+//! same way is taken over.
 //!
 //! Left out: scores, which `score` adds, and any choice, which `select` makes.
 
@@ -25,7 +26,7 @@ pub(super) fn shard(
     context: &Context<'_>,
 ) -> Result<(), Stop> {
     let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
-    let samples = prompts.samples(context.input(Port::Prompts)?, "train")?;
+    let samples = prompts.samples(context, "train")?;
     let chosen: Vec<&Sample> = options
         .shard(shard)
         .into_iter()
@@ -70,19 +71,21 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
     let bytes = table::encode(&rollouts).map_err(failed)?;
     context.results().write("rollouts.parquet", &bytes)?;
     let mut solved: BTreeMap<u64, bool> = BTreeMap::new();
-    for rollout in &rollouts {
+    // Whether others are right is not known before `select`.
+    let judged = || rollouts.iter().filter(|rollout| rollout.gold.is_some());
+    for rollout in judged() {
         *solved.entry(rollout.prompt).or_default() |= rollout.correct;
     }
-    let right = rollouts.iter().filter(|rollout| rollout.correct).count();
+    let right = judged().filter(|rollout| rollout.correct).count();
     let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
     let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
     let drawn = setting(options, context)?.drawn;
     let mut metrics = json!({
-        "prompts": solved.len(),
+        "prompts": options.prompts(),
         "samples": rollouts.len(),
         "tokens": tokens,
         "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
-        "mean_correct": share(right, rollouts.len()),
+        "mean_correct": share(right, judged().count()),
         "temperature": drawn.temperature,
     });
     if let Some(searched) = taken_over(options, drawn, context)? {

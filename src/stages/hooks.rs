@@ -10,7 +10,7 @@ use crate::data::{Sample, table::Finish, table::Rollout};
 use crate::hooks::{HookError, Script};
 use crate::plan;
 use crate::recipe::Moment;
-use crate::rewards::{Candidate, Selection, Verdict};
+use crate::rewards::{Candidate, Cuts, CutsError, Selection, Verdict};
 use crate::run::{Context, Stop};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -65,17 +65,122 @@ impl Hooks {
             let answer = self.call(Moment::Extract, &[Value::Object(response)], &about)?;
             rollout.extracted = answer.as_str().filter(|it| !it.is_empty()).map(str::to_owned);
         }
-        let gold = &sample.answer;
-        rollout.correct = match &rollout.extracted {
-            None => false,
-            Some(answer) if compares => {
-                let arguments = [json!(answer), json!(gold)];
-                self.call(Moment::Correct, &arguments, &about)? == Value::Bool(true)
-            }
-            Some(answer) if extracts => crate::rewards::matches(answer, gold),
-            Some(_) => rollout.correct,
-        };
+        if extracts || compares {
+            rollout.correct = self.agrees(rollout)?;
+        }
         Ok(())
+    }
+
+    /// Whether the answer of a response agrees with what it is compared with.
+    pub(super) fn agrees(&self, rollout: &Rollout) -> Result<bool, Stop> {
+        match (&rollout.extracted, &rollout.gold) {
+            (Some(answer), Some(gold)) => {
+                self.compare(answer, gold, &about(rollout.prompt, rollout.sample))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether an answer agrees with the gold one.
+    pub(super) fn compare(&self, answer: &str, gold: &str, about: &str) -> Result<bool, Stop> {
+        if !self.calls(Moment::Correct) {
+            return Ok(crate::rewards::matches(answer, gold));
+        }
+        let arguments = [json!(answer), json!(gold)];
+        Ok(self.call(Moment::Correct, &arguments, about)? == Value::Bool(true))
+    }
+
+    /// Samples with what the script asks about them.
+    pub(super) fn asked(&self, samples: &[Sample]) -> Result<Vec<Sample>, Stop> {
+        let asked = |sample: &Sample| {
+            let about = format!("prompt {}", sample.id);
+            let given = json!({
+                "id": sample.id,
+                "category": sample.category,
+                "question": sample.question,
+            });
+            let prompt = self.call(Moment::Prompt, &[given], &about)?;
+            Ok(Sample { prompt: prompt.as_str().map(str::to_owned), ..sample.clone() })
+        };
+        samples.iter().map(asked).collect()
+    }
+
+    /// Where the script cuts a response into steps; nothing said of its answer is known to it.
+    pub(super) fn steps(&self, rollout: &Rollout, sample: &Sample) -> Result<Cuts, Stop> {
+        let mut response = response(rollout, Some(sample));
+        for later in ["gold", "correct"] {
+            response.remove(later);
+        }
+        let about = about(rollout.prompt, rollout.sample);
+        let given = self.call(Moment::Steps, &[Value::Object(response)], &about)?;
+        let items = given.as_array().map(Vec::as_slice).unwrap_or_default();
+        let offsets: Option<Vec<u64>> = items.iter().map(Value::as_u64).collect();
+        Ok(offsets.map_or_else(
+            || Cuts::Texts(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+            Cuts::Offsets,
+        ))
+    }
+
+    /// A failure of what [`Hooks::steps`] gave.
+    pub(super) fn bad_steps(&self, rollout: &Rollout, error: &CutsError) -> Stop {
+        let script = self.script.as_ref().map_or("", Script::name);
+        let about = about(rollout.prompt, rollout.sample);
+        let reason = format!("`{}` of {about}: {script}: {error}", Moment::Steps.name());
+        failure(reason, error.hint().unwrap_or_default())
+    }
+
+    /// The script's answer of an unlabelled prompt, from its responses with their scores.
+    pub(super) fn pseudo_answer(
+        &self,
+        sample: Option<&Sample>,
+        responses: &[(&Rollout, Option<f64>)],
+    ) -> Result<Option<String>, Stop> {
+        let candidate = |(rollout, score): &(&Rollout, Option<f64>)| {
+            let mut map = response(rollout, sample);
+            for hidden in ["gold", "correct"] {
+                map.remove(hidden);
+            }
+            map.insert("score".into(), json!(score));
+            Value::Object(map)
+        };
+        let candidates: Vec<Value> = responses.iter().map(candidate).collect();
+        let prompt = responses.first().map_or(0, |(rollout, _)| rollout.prompt);
+        let about = format!("prompt {prompt}");
+        let answer = self.call(Moment::PseudoAnswer, &[Value::Array(candidates)], &about)?;
+        Ok(answer.as_str().filter(|it| !it.is_empty()).map(str::to_owned))
+    }
+
+    /// The script's score of a response; none where it gives none.
+    pub(super) fn reward(
+        &self,
+        rollout: &Rollout,
+        sample: Option<&Sample>,
+    ) -> Result<Option<f64>, Stop> {
+        if !self.calls(Moment::Reward) {
+            return Ok(None);
+        }
+        let about = about(rollout.prompt, rollout.sample);
+        let response = Value::Object(response(rollout, sample));
+        Ok(self.call(Moment::Reward, &[response], &about)?.as_f64())
+    }
+
+    /// The score of every response, as if nobody knew which are right; `None` where the script has no
+    /// say.
+    pub(super) fn ranks(
+        &self,
+        rollouts: &[Rollout],
+        samples: &[Sample],
+    ) -> Result<Option<Vec<f64>>, Stop> {
+        if !self.calls(Moment::Reward) {
+            return Ok(None);
+        }
+        let samples = by_id(samples);
+        let score = |rollout: &Rollout| {
+            let blind = Rollout { gold: None, correct: false, ..rollout.clone() };
+            let score = self.reward(&blind, samples.get(&rollout.prompt).copied())?;
+            Ok(score.unwrap_or_default())
+        };
+        rollouts.iter().map(score).collect::<Result<_, _>>().map(Some)
     }
 
     /// The score of each right response.
@@ -91,10 +196,8 @@ impl Hooks {
         let samples = by_id(samples);
         for (rollout, candidate) in rollouts.iter().zip(candidates) {
             if rollout.correct {
-                let response = response(rollout, samples.get(&rollout.prompt).copied());
-                let about = about(rollout.prompt, rollout.sample);
-                let score = self.call(Moment::Reward, &[Value::Object(response)], &about)?;
-                candidate.score = score.as_f64();
+                let sample = samples.get(&rollout.prompt).copied();
+                candidate.score = self.reward(rollout, sample)?;
             }
         }
         Ok(())
@@ -142,25 +245,6 @@ impl Hooks {
         Ok(())
     }
 
-    /// The score of every response, right or wrong.
-    pub(super) fn scores(
-        &self,
-        rollouts: &[Rollout],
-        samples: &[Sample],
-    ) -> Result<Option<Vec<f64>>, Stop> {
-        if !self.calls(Moment::Reward) {
-            return Ok(None);
-        }
-        let samples = by_id(samples);
-        let score = |rollout: &Rollout| {
-            let response = response(rollout, samples.get(&rollout.prompt).copied());
-            let about = about(rollout.prompt, rollout.sample);
-            let score = self.call(Moment::Reward, &[Value::Object(response)], &about)?;
-            Ok(score.as_f64().unwrap_or(0.0))
-        };
-        rollouts.iter().map(score).collect::<Result<_, Stop>>().map(Some)
-    }
-
     /// The temperature that the script chooses.
     pub(super) fn temperature(&self, history: &[Value]) -> Result<f64, Stop> {
         let about = format!("search {}", history.len());
@@ -197,7 +281,7 @@ impl Hooks {
     }
 }
 
-fn by_id(samples: &[Sample]) -> BTreeMap<u64, &Sample> {
+pub(super) fn by_id(samples: &[Sample]) -> BTreeMap<u64, &Sample> {
     samples.iter().map(|sample| (sample.id, sample)).collect()
 }
 

@@ -8,17 +8,19 @@
 //! Left out: the exact step checker. A label knows answers, never right steps.
 
 use super::failure::failed;
+use super::hooks::Hooks;
 use super::policy::{Policy, Resident, write_metrics};
 use super::prompts::Prompts;
-use super::rollout::{Draw, is_right};
-use super::verifier::{by_id, ends, sample_of, step_rule};
+use super::rollout::{Draw, judge};
+use super::steps::Cutter;
+use super::verifier::{by_id, sample_of};
 use crate::base::Seed;
 use crate::data::table::{self, Rollout, StepLabel};
 use crate::data::{Sample, pixels};
 use crate::engine::{self, Device, Finish, Prompt, Settings, generate};
 use crate::event::Unit;
 use crate::plan::{Label, Port};
-use crate::rewards::{Extraction, mean};
+use crate::rewards::mean;
 use crate::run::{Context, Stop};
 use rand::seq::SliceRandom as _;
 use serde_json::json;
@@ -36,15 +38,16 @@ pub(super) fn run(
     context: &Context<'_>,
 ) -> Result<(), Stop> {
     let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
-    let samples = prompts.samples(context.input(Port::Prompts)?, "train")?;
+    let samples = prompts.samples(context, "train")?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
     rollouts.retain(|rollout| policy.can_read(&rollout.tokens));
     let rollouts = drawn(&rollouts, options);
-    let rule = step_rule(&options.steps)?;
+    let cutter = Cutter::of(&options.steps, context)?;
+    let by_id = by_id(&samples);
     let steps: Vec<Vec<usize>> = rollouts
         .iter()
-        .map(|rollout| ends(policy, &rollout.tokens, &rule))
+        .map(|rollout| cutter.ends(policy, rollout, sample_of(&by_id, rollout.prompt)?))
         .collect::<Result<_, _>>()?;
     let mut right: BTreeMap<Prefix<'_>, u32> = BTreeMap::new();
     for (rollout, ends) in rollouts.iter().zip(&steps) {
@@ -52,7 +55,7 @@ pub(super) fn run(
             right.insert((rollout.prompt, &rollout.tokens[..end]), 0);
         }
     }
-    let tokens = complete(&mut right, policy, &by_id(&samples), options, context)?;
+    let tokens = complete(&mut right, policy, &by_id, options, context)?;
 
     let mut labels = Vec::new();
     for (rollout, ends) in rollouts.iter().zip(&steps) {
@@ -103,6 +106,7 @@ fn complete(
     options: &Label,
     context: &Context<'_>,
 ) -> Result<u64, Stop> {
+    let judge = Judge { policy, options, hooks: Hooks::of(context)? };
     let prefixes: Vec<Prefix<'_>> = right.keys().copied().collect();
     let total = (prefixes.len() * options.completions as usize) as u64;
     let mut all_tokens = 0;
@@ -114,7 +118,7 @@ fn complete(
             Some(kept) => kept,
             None => {
                 let before = part * PREFIXES_AT_ONCE * options.completions as usize;
-                let counted = counts(prefixes, policy, samples, options, &|done: usize| {
+                let counted = judge.counts(prefixes, samples, &|done: usize| {
                     context.progress((before + done) as u64, total, Unit::Samples, &[]);
                     context.cancelled()
                 })?;
@@ -129,65 +133,75 @@ fn complete(
     Ok(all_tokens)
 }
 
-/// Completes some prefixes; `report` is told of completions and says whether to stop.
-fn counts(
-    prefixes: &[Prefix<'_>],
-    policy: &Policy,
-    samples: &BTreeMap<u64, &Sample>,
-    options: &Label,
-    report: &dyn Fn(usize) -> bool,
-) -> Result<(Vec<u32>, u64), Stop> {
-    let mut prompts = Vec::with_capacity(prefixes.len());
-    for &(id, prefix) in prefixes {
-        let sample = sample_of(samples, id)?;
-        let mut tokens = policy.prompt_tokens(&sample.question)?;
-        tokens.extend(prefix.iter().map(|&token| i64::from(token)));
-        let pixels = pixels::channels_last(&sample.image);
-        prompts.push(Prompt { id: name_of(id, prefix), tokens, pixels });
-    }
-    let draw = Draw {
-        samples: options.completions,
-        temperature: options.temperature,
-        seed: Seed(options.seed),
-        ..Draw::greedy(options.max_new_tokens)
-    };
-    let settings: Settings = draw.settings(policy);
-    let stop = std::cell::Cell::new(false);
-    let mut progress = |it: engine::Progress| stop.set(report(it.responses));
-    let generated = generate(&policy.model, &prompts, &settings, &mut progress, &|| stop.get())
-        .map_err(failed)?;
-    if generated.stopped {
-        return Err(Stop::Cancelled);
-    }
-    let (mut counts, mut tokens) = (Vec::with_capacity(prefixes.len()), 0);
-    let completions = generated.responses.chunks(options.completions as usize);
-    for (&(id, prefix), completions) in prefixes.iter().zip(completions) {
-        let sample = sample_of(samples, id)?;
-        let mut right = 0;
-        for completion in completions {
-            tokens += completion.tokens.len() as u64;
-            right += u32::from(reaches(policy, sample, prefix, completion, options)?);
-        }
-        counts.push(right);
-    }
-    Ok((counts, tokens))
+/// Who completes prefixes, and says what comes of it.
+struct Judge<'a> {
+    policy: &'a Policy,
+    options: &'a Label,
+    hooks: Hooks,
 }
 
-/// Whether a prefix with its completion is a response with the right answer.
-fn reaches(
-    policy: &Policy,
-    sample: &Sample,
-    prefix: &[u32],
-    completion: &engine::Response,
-    options: &Label,
-) -> Result<bool, Stop> {
-    let completed = completion.tokens.iter().map(|&token| token as u32);
-    let tokens: Vec<u32> = prefix.iter().copied().chain(completed).collect();
-    // The policy could not have drawn more than that from the prompt.
-    let fits = tokens.len() <= options.max_new_tokens as usize;
-    let text = policy.tokenizer.decode(&tokens).map_err(failed)?;
-    let ended = fits && completion.finish == Finish::Stop;
-    Ok(is_right(Extraction::AnswerWord.answer(&text, ended).as_deref(), sample))
+impl Judge<'_> {
+    /// Completes some prefixes; `report` is told of completions and says whether to stop.
+    fn counts(
+        &self,
+        prefixes: &[Prefix<'_>],
+        samples: &BTreeMap<u64, &Sample>,
+        report: &dyn Fn(usize) -> bool,
+    ) -> Result<(Vec<u32>, u64), Stop> {
+        let Self { policy, options, .. } = self;
+        let mut prompts = Vec::with_capacity(prefixes.len());
+        for &(id, prefix) in prefixes {
+            let sample = sample_of(samples, id)?;
+            let mut tokens = policy.prompt_tokens(sample)?;
+            tokens.extend(prefix.iter().map(|&token| i64::from(token)));
+            let pixels = pixels::channels_last(&sample.image);
+            prompts.push(Prompt { id: name_of(id, prefix), tokens, pixels });
+        }
+        let draw = Draw {
+            samples: options.completions,
+            temperature: options.temperature,
+            seed: Seed(options.seed),
+            ..Draw::greedy(options.max_new_tokens)
+        };
+        let settings: Settings = draw.settings(policy);
+        let stop = std::cell::Cell::new(false);
+        let mut progress = |it: engine::Progress| stop.set(report(it.responses));
+        let generated = generate(&policy.model, &prompts, &settings, &mut progress, &|| stop.get())
+            .map_err(failed)?;
+        if generated.stopped {
+            return Err(Stop::Cancelled);
+        }
+        let (mut counts, mut tokens) = (Vec::with_capacity(prefixes.len()), 0);
+        let completions = generated.responses.chunks(options.completions as usize);
+        for (&(id, prefix), completions) in prefixes.iter().zip(completions) {
+            let sample = sample_of(samples, id)?;
+            let mut right = 0;
+            for completion in completions {
+                tokens += completion.tokens.len() as u64;
+                right += u32::from(self.reaches(sample, prefix, completion)?);
+            }
+            counts.push(right);
+        }
+        Ok((counts, tokens))
+    }
+
+    /// Whether a prefix with its completion is a response with the right answer.
+    fn reaches(
+        &self,
+        sample: &Sample,
+        prefix: &[u32],
+        completion: &engine::Response,
+    ) -> Result<bool, Stop> {
+        let begun = prefix.iter().map(|&token| i64::from(token));
+        let tokens: Vec<i64> = begun.chain(completion.tokens.iter().copied()).collect();
+        // The policy could not have drawn more than that from the prompt.
+        let fits = tokens.len() <= self.options.max_new_tokens as usize;
+        let finish = if fits { completion.finish } else { Finish::Length };
+        let response = engine::Response { prompt: sample.id, tokens, finish, ..*completion };
+        let mut rollout = judge(self.policy, sample, response, self.options.temperature)?;
+        self.hooks.judge(sample, &mut rollout)?;
+        Ok(rollout.correct)
+    }
 }
 
 /// The name of a prefix, on which its noise depends: a function of what it says.

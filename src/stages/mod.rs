@@ -10,6 +10,7 @@
 //! | `hooks` | `script.rhai` |
 //! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json` |
 //! | `prepare` | `train.parquet`, `validation.parquet`, `test.parquet`, a `…-references.parquet` for each, `demonstrations.parquet` |
+//! | `hide` | `hidden.parquet` |
 //! | `explore`, `evaluate` | `rollouts.parquet` |
 //! | `monitor` | `rollouts.parquet`, `tallies.parquet` |
 //! | `balance` | `temperature.json` |
@@ -17,10 +18,12 @@
 //! | `label` | `labels.parquet` |
 //! | `train-reward` | as `train`, with `reward_head.safetensors` and `reward.json`, without the state of its optimizer |
 //! | `score` | `scores.parquet` |
-//! | `select` | `selected.parquet`, `choices.parquet` |
+//! | `select` | `selected.parquet`, `choices.parquet`, `pseudo-answers.parquet` |
+//! | `agreement` | nothing else |
 //!
 //! All write `metrics.json`. A `monitor` that keeps scores writes `scores.parquet` too.
 
+mod agreement;
 mod ask;
 mod balance;
 mod checkpoint;
@@ -28,6 +31,7 @@ mod evaluate;
 mod examples;
 mod explore;
 mod failure;
+mod hide;
 mod hooks;
 mod import;
 mod label;
@@ -38,9 +42,11 @@ mod policy;
 mod prepare;
 mod pretrain;
 mod prompts;
+mod pseudo_answers;
 mod rollout;
 mod score;
 mod select;
+mod steps;
 mod stop;
 mod train;
 mod train_reward;

@@ -18,7 +18,7 @@ use crate::engine::Device;
 use crate::event::Unit;
 use crate::plan::{Drawn, Monitor, Port, Slice};
 use crate::rewards::{
-    Ballot, Bootstrap, Interval, Objective, SELECTED_ABOVE, Subsets, Tally, Verified, mean, verify,
+    Bootstrap, Interval, Objective, SELECTED_ABOVE, Sampled, Subsets, Tally, Verified, mean, verify,
 };
 use crate::run::{Context, Stop};
 use serde_json::{Map, Value, json};
@@ -33,7 +33,7 @@ pub(super) fn run(
     let step = TrainerState::of(artifact)?.step;
     let policy = resident.policy(artifact, options.dtype, device)?;
     let split = if options.slice.is_some() { "train" } else { "validation" };
-    let all = prompts.samples(context.input(Port::Prompts)?, split)?;
+    let all = prompts.samples(context, split)?;
     let most = if options.prompts == 0 { usize::MAX } else { options.prompts as usize };
     let samples: Vec<&Sample> = match options.slice {
         None => all.iter().take(most).collect(),
@@ -127,7 +127,7 @@ fn scores(
 ) -> Result<Option<Vec<f64>>, Stop> {
     let (Some(score), Some(artifact)) = (&options.score, context.optional_input(Port::RewardModel))
     else {
-        return Hooks::of(context)?.scores(rollouts, samples);
+        return Hooks::of(context)?.ranks(rollouts, samples);
     };
     let verifier = Verifier::load(artifact, options.dtype, device)?;
     let scores = verifier.score(rollouts, samples, score, context)?;
@@ -203,10 +203,11 @@ fn verified(
     (rollouts, scores): (&[Rollout], &[f64]),
     bootstrap: &Bootstrap,
 ) -> Value {
-    let mut prompts: BTreeMap<u64, Vec<Ballot>> = BTreeMap::new();
+    let mut prompts: BTreeMap<u64, Vec<Sampled>> = BTreeMap::new();
     for (rollout, &score) in rollouts.iter().zip(scores) {
-        let ballot = Ballot::new(rollout.extracted.as_deref(), rollout.correct, score);
-        prompts.entry(rollout.prompt).or_default().push(ballot);
+        let Rollout { extracted, correct, .. } = rollout;
+        let response = Sampled { answer: extracted.clone(), correct: *correct, score };
+        prompts.entry(rollout.prompt).or_default().push(response);
     }
     let seed = Seed(options.seed).named("verifiers");
     let mut told: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
@@ -214,7 +215,7 @@ fn verified(
         let size = n as usize;
         let subsets = Subsets::new(options.samples as usize, size, seed.nth(u64::from(n)));
         let verified: Vec<Verified> =
-            prompts.values().filter_map(|ballots| verify(ballots, size, &subsets)).collect();
+            prompts.values().filter_map(|of| verify(of, size, &subsets)).collect();
         let of = |way: fn(&Verified) -> f64| verified.iter().map(way).collect::<Vec<f64>>();
         for (name, values) in [
             ("best_of_n", of(|it| it.best_of_n)),

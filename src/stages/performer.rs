@@ -4,8 +4,8 @@ use super::failure::failed;
 use super::policy::Resident;
 use super::prompts::Prompts;
 use super::{
-    balance, evaluate, explore, hooks, import, label, monitor, prepare, pretrain, score, select,
-    stop, train, train_reward,
+    agreement, balance, evaluate, explore, hide, hooks, import, label, monitor, prepare, pretrain,
+    score, select, stop, train, train_reward,
 };
 use crate::base::Failure;
 use crate::engine::{self, Device, DeviceChoice};
@@ -66,6 +66,7 @@ impl Performer for TorchPerformer {
             (Stage::Hooks(options), _) => hooks::run(options, context),
             (Stage::Pretrain(options), _) => pretrain::run(options, device, context),
             (Stage::Prepare(options), _) => prepare::run(options, context),
+            (Stage::Hide(options), _) => hide::run(options, context),
             (Stage::Explore(options), Part::Shard(shard)) => {
                 explore::shard(options, shard, (&mut self.resident, prompts, device), context)
             }
@@ -84,6 +85,7 @@ impl Performer for TorchPerformer {
             (Stage::Balance(options), _) => balance::run(options, context),
             (Stage::Stop(options), _) => stop::run(options, context),
             (Stage::Select(options), _) => select::run(options, prompts, context),
+            (Stage::Agreement(_), _) => agreement::run(context),
             (Stage::Train(options), _) => {
                 train::run(options, (&mut self.resident, prompts, device), context)
             }

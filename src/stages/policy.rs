@@ -1,7 +1,7 @@
 //! A policy: model, tokenizer and template out of an artifact, kept between stages.
 
 use super::failure::{failed, failure, json};
-use crate::base::Key;
+use crate::base::{Hint as _, Key};
 use crate::data::{Sample, Template, Tokenizer, pixels};
 use crate::engine::{self, Device, Model, Precision, Prompt, Weights};
 use crate::recipe::Dtype;
@@ -74,9 +74,12 @@ impl Policy {
         Ok(folder.write("tokenizer.json", &self.tokenizer_json)?)
     }
 
-    /// The tokens of a question, with placeholders where the picture stands.
-    pub(super) fn prompt_tokens(&self, question: &str) -> Result<Vec<i64>, Stop> {
-        let tokens = self.template.prompt(&self.tokenizer, question).map_err(failed)?;
+    /// The tokens of what is asked about a sample, with placeholders where the picture stands.
+    pub(super) fn prompt_tokens(&self, sample: &Sample) -> Result<Vec<i64>, Stop> {
+        let tokens = self.template.prompt(&self.tokenizer, sample.asked()).map_err(|error| {
+            let hint = error.hint().unwrap_or_default();
+            failure(format!("prompt {} cannot be asked: {error}", sample.id), hint)
+        })?;
         Ok(tokens.into_iter().map(i64::from).collect())
     }
 
@@ -92,7 +95,7 @@ impl Policy {
 
     /// A sample as the engine reads it.
     pub(super) fn prompt(&self, sample: &Sample) -> Result<Prompt, Stop> {
-        let tokens = self.prompt_tokens(&sample.question)?;
+        let tokens = self.prompt_tokens(sample)?;
         Ok(Prompt { id: sample.id, tokens, pixels: pixels::channels_last(&sample.image) })
     }
 }

@@ -1,4 +1,5 @@
-//! `prepare`: draws the samples of each split and writes them as tables.
+//! `prepare`: draws the samples of each split and writes them as tables. Of unlabelled prompts it
+//! writes neither answers nor references.
 //!
 //! Left out: shuffling. Samples of the embedded task are independent draws, so their order carries
 //! nothing, and slices of it are random subsets.
@@ -18,10 +19,7 @@ use serde_json::{Map, json};
 const AT_A_TIME: u64 = 1024;
 
 pub(super) fn run(options: &Prepare, context: &Context<'_>) -> Result<(), Stop> {
-    if options.source != "builtin:mini-vista" {
-        let hint = "use `builtin:mini-vista`";
-        return Err(failure(format!("no loader for `{}`", options.source), hint));
-    }
+    is_loadable(&options.source)?;
     let splits = [
         ("train", Stream::Train, options.prompts),
         ("validation", Stream::Validation, options.validation),
@@ -32,8 +30,9 @@ pub(super) fn run(options: &Prepare, context: &Context<'_>) -> Result<(), Stop> 
     let mut counts = Map::new();
     let pool = MiniVista::new(Seed(options.seed), POOL_ONE_OPERATION);
     for (name, stream, count) in splits {
+        let visible = options.labelled.filter(|_| stream == Stream::Train).unwrap_or(count);
         let examples = draw(&pool, stream, count, (&mut done, total), context)?;
-        write(name, &examples, context)?;
+        write(name, &examples, visible, context)?;
         counts.insert(name.to_owned(), json!(count));
     }
     if options.demonstrations > 0 {
@@ -41,11 +40,19 @@ pub(super) fn run(options: &Prepare, context: &Context<'_>) -> Result<(), Stop> 
         let task = MiniVista::new(Seed(0), DEMONSTRATION_ONE_OPERATION);
         let count = options.demonstrations;
         let examples = draw(&task, Stream::Demonstrations, count, (&mut done, total), context)?;
-        write("demonstrations", &examples, context)?;
+        write("demonstrations", &examples, count, context)?;
         counts.insert("demonstrations".to_owned(), json!(count));
     }
     let metrics = json(&json!({ "prompts": counts }));
     Ok(context.results().write("metrics.json", &metrics)?)
+}
+
+/// That there is a loader for a source.
+pub(super) fn is_loadable(source: &str) -> Result<(), Stop> {
+    match source {
+        "builtin:mini-vista" => Ok(()),
+        _ => Err(failure(format!("no loader for `{source}`"), "use `builtin:mini-vista`")),
+    }
 }
 
 fn draw(
@@ -68,12 +75,21 @@ fn draw(
     Ok(examples)
 }
 
-fn write(name: &str, examples: &[Example], context: &Context<'_>) -> Result<(), Stop> {
+/// Writes a split of which the first examples may show their answers.
+fn write(
+    name: &str,
+    examples: &[Example],
+    visible: u64,
+    context: &Context<'_>,
+) -> Result<(), Stop> {
     let results = context.results();
-    let samples: Vec<Sample> = examples.iter().map(Example::sample).collect();
+    let (labelled, unlabelled) = examples.split_at((visible as usize).min(examples.len()));
+    let hidden = |example: &Example| Sample { answer: None, ..example.sample() };
+    let samples: Vec<Sample> =
+        labelled.iter().map(Example::sample).chain(unlabelled.iter().map(hidden)).collect();
     let bytes = table::encode(&samples).map_err(failed)?;
     results.write(&format!("{name}.parquet"), &bytes)?;
-    let references: Vec<Reference> = examples.iter().map(Example::reference).collect();
+    let references: Vec<Reference> = labelled.iter().map(Example::reference).collect();
     let bytes = table::encode(&references).map_err(failed)?;
     Ok(results.write(&format!("{name}-references.parquet"), &bytes)?)
 }

@@ -253,7 +253,7 @@ impl Source<'_> {
                 (example.sample(), example.demonstration(visit))
             }
         };
-        let mut tokens = policy.prompt_tokens(&sample.question)?;
+        let mut tokens = policy.prompt_tokens(&sample)?;
         let prompt = tokens.len();
         let response = policy.response_tokens(&response)?;
         tokens.extend(response.into_iter().map(i64::from));

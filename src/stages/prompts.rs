@@ -1,10 +1,12 @@
 //! Prepared prompts, as the stages after `prepare` read them.
 
 use super::failure::failed;
+use super::hooks::Hooks;
 use crate::base::Key;
 use crate::data::{Reference, Sample, table};
-use crate::run::Stop;
-use crate::store::Artifact;
+use crate::plan::Port;
+use crate::recipe::Moment;
+use crate::run::{Context, Stop};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -16,16 +18,39 @@ const KEPT: usize = 2;
 #[derive(Default)]
 pub(super) struct Prompts {
     samples: BTreeMap<(Key, &'static str), Rc<Vec<Sample>>>,
+    /// Samples as a script has them asked, by its key.
+    asked: BTreeMap<(Key, &'static str, Key), Rc<Vec<Sample>>>,
     references: BTreeMap<(Key, &'static str), Rc<Vec<Reference>>>,
 }
 
 impl Prompts {
-    /// The prompts of a split.
+    /// The prompts of a split, as the stage's script has them asked.
     pub(super) fn samples(
         &mut self,
-        artifact: &Artifact,
+        context: &Context<'_>,
         split: &'static str,
     ) -> Result<Rc<Vec<Sample>>, Stop> {
+        let samples = self.prepared(context, split)?;
+        let calls = context.stage().calls();
+        if !calls.is_some_and(|calls| calls.functions.contains(&Moment::Prompt)) {
+            return Ok(samples);
+        }
+        let script = context.input(Port::Hooks)?.key();
+        let place = (context.input(Port::Prompts)?.key(), split, script);
+        if let Some(asked) = self.asked.get(&place) {
+            return Ok(Rc::clone(asked));
+        }
+        let asked = Rc::new(Hooks::of(context)?.asked(&samples)?);
+        self.asked.insert(place, Rc::clone(&asked));
+        Ok(asked)
+    }
+
+    fn prepared(
+        &mut self,
+        context: &Context<'_>,
+        split: &'static str,
+    ) -> Result<Rc<Vec<Sample>>, Stop> {
+        let artifact = context.input(Port::Prompts)?;
         self.make_room(artifact.key());
         let place = (artifact.key(), split);
         if let Some(samples) = self.samples.get(&place) {
@@ -40,9 +65,10 @@ impl Prompts {
     /// The right reasoning of a split, for figures only; empty where the source has none.
     pub(super) fn references(
         &mut self,
-        artifact: &Artifact,
+        context: &Context<'_>,
         split: &'static str,
     ) -> Result<Rc<Vec<Reference>>, Stop> {
+        let artifact = context.input(Port::Prompts)?;
         self.make_room(artifact.key());
         let place = (artifact.key(), split);
         if let Some(references) = self.references.get(&place) {

@@ -93,12 +93,12 @@ pub(super) fn respond_within(
 ) -> Result<Vec<Rollout>, Stop> {
     let prompts: Vec<engine::Prompt> = samples
         .iter()
-        .map(|sample| {
-            if draw.hint {
-                let question = format!("{} {}", sample.question, sample.answer);
-                return policy.prompt(&Sample { question, ..(*sample).clone() });
+        .map(|sample| match &sample.answer {
+            Some(answer) if draw.hint => {
+                let prompt = Some(format!("{} {answer}", sample.asked()));
+                policy.prompt(&Sample { prompt, ..(*sample).clone() })
             }
-            policy.prompt(sample)
+            _ => policy.prompt(sample),
         })
         .collect::<Result<_, _>>()?;
     let mut progress = |now: engine::Progress| progress(now.responses as u64, now.of as u64);
@@ -120,7 +120,8 @@ pub(super) fn respond_within(
     generated.responses.into_iter().map(rollout).collect()
 }
 
-fn judge(
+/// A response with what the answer reward says of it.
+pub(super) fn judge(
     policy: &Policy,
     sample: &Sample,
     response: engine::Response,
@@ -142,14 +143,14 @@ fn judge(
         tokens,
         finish,
         extracted,
-        gold: Some(sample.answer.clone()),
+        gold: sample.answer.clone(),
         correct,
         temperature: temperature as f32,
         kept: None,
     })
 }
 
-/// Whether a response that a policy ended has the right answer.
-pub(super) fn is_right(extracted: Option<&str>, sample: &Sample) -> bool {
-    extracted.is_some_and(|answer| matches(answer, &sample.answer))
+/// Whether a response that a policy ended has the right answer; never where that is hidden.
+fn is_right(extracted: Option<&str>, sample: &Sample) -> bool {
+    extracted.zip(sample.answer.as_deref()).is_some_and(|(answer, gold)| matches(answer, gold))
 }

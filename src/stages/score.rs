@@ -22,11 +22,12 @@ pub(super) fn run(
     let verifier = Verifier::load(context.input(Port::RewardModel)?, options.dtype, device)?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
-    let samples = prompts.samples(context.input(Port::Prompts)?, "train")?;
+    let samples = prompts.samples(context, "train")?;
     let scores = verifier.score(&rollouts, &samples, options, context)?;
     context.results().write("scores.parquet", &table::encode(&scores).map_err(failed)?)?;
     let mean_of = |right: bool| {
-        let of_those = rollouts.iter().zip(&scores).filter(|(it, _)| it.correct == right);
+        let of_those =
+            rollouts.iter().zip(&scores).filter(|(it, _)| it.gold.is_some() && it.correct == right);
         mean(of_those.map(|(_, it): (_, &ResponseScores)| f64::from(it.score)))
     };
     let steps: usize = scores.iter().map(|it| it.steps.len()).sum();

@@ -1,4 +1,4 @@
-//! `select`: the answer filter, then the rule; what is left is what the policy is trained on. Beside
+//! `select`: answers for unlabelled prompts, the answer filter, then the rule; what is left is what the policy is trained on. Beside
 //! it stands, of every response, what became of it.
 //!
 //! Left out: scoring. Rules that rank read what `score` said.
@@ -8,14 +8,15 @@ use super::failure::{failed, json};
 use super::hooks::Hooks;
 use super::measure::{StepShares, by_prompt};
 use super::prompts::Prompts;
+use super::pseudo_answers::{Finder, Scores};
 use crate::base::Seed;
-use crate::data::table::{self, Choice, ResponseScores, Rollout, TrainingExample};
+use crate::data::table::{self, Choice, PseudoAnswer, ResponseScores, Rollout, TrainingExample};
 use crate::plan::{Port, Select};
 use crate::recipe;
 use crate::rewards::{Candidate, Rule, Selection, Verdict, mean, select};
 use crate::run::{Context, Stop};
-use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub(super) fn run(
@@ -24,15 +25,22 @@ pub(super) fn run(
     context: &Context<'_>,
 ) -> Result<(), Stop> {
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
-    let rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
+    let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
     let scores = scores(context)?;
-    let mut candidates: Vec<Candidate<'_>> =
-        rollouts.iter().map(|rollout| candidate(rollout, &scores)).collect();
     let hooks = Hooks::of(context)?;
     let samples = match options.hooks {
-        Some(_) => prompts.samples(context.input(Port::Prompts)?, "train")?,
+        Some(_) => prompts.samples(context, "train")?,
         None => Rc::default(),
     };
+    let pseudo = match options.pseudo_answer {
+        Some(way) => {
+            let finder = Finder::new(way, (&scores, &samples, &hooks), context)?;
+            Some(finder.answer(&mut rollouts)?)
+        }
+        None => None,
+    };
+    let mut candidates: Vec<Candidate<'_>> =
+        rollouts.iter().map(|rollout| candidate(rollout, &scores)).collect();
     hooks.score(&rollouts, &samples, &mut candidates)?;
     let seed = Seed(options.seed);
     let cap = (options.keep_per_prompt > 0).then_some(options.keep_per_prompt);
@@ -46,7 +54,12 @@ pub(super) fn run(
     if options.keep > 0 {
         selection.cut(options.keep as usize, seed.named("keep"));
     }
-    let Selection { kept, verdicts } = selection;
+    let Selection { kept, mut verdicts } = selection;
+    for (rollout, verdict) in rollouts.iter().zip(&mut verdicts) {
+        if rollout.gold.is_none() {
+            *verdict = Verdict::NoPseudoAnswer;
+        }
+    }
     let examples: Vec<TrainingExample> =
         (0..).zip(&kept).map(|(id, &index)| example(id, &rollouts[index])).collect();
     let bytes = table::encode(&examples).map_err(failed)?;
@@ -55,7 +68,7 @@ pub(super) fn run(
     let choices: Vec<Choice> = rollouts.iter().zip(verdicts).map(choice).collect();
     results.write("choices.parquet", &table::encode(&choices).map_err(failed)?)?;
 
-    let references = prompts.references(context.input(Port::Prompts)?, "train")?;
+    let references = prompts.references(context, "train")?;
     let looked_at = kept.iter().map(|&index| &rollouts[index]);
     let shares = StepShares::of(looked_at, &by_prompt(&references));
     let correct = rollouts.iter().filter(|rollout| rollout.correct).count();
@@ -82,11 +95,35 @@ pub(super) fn run(
         let kept = kept.iter().filter_map(|&index| candidates[index].score);
         metrics["mean_score_kept"] = json!(mean(kept));
     }
+    if let Some(pseudo) = pseudo {
+        results.write("pseudo-answers.parquet", &table::encode(&pseudo).map_err(failed)?)?;
+        let kept = kept.iter().map(|&index| rollouts[index].prompt);
+        metrics["unlabelled"] = unlabelled(&pseudo, kept, context);
+    }
     Ok(results.write("metrics.json", &json(&metrics))?)
 }
 
-/// The score of each response by prompt and sample; empty without a reward model.
-type Scores = BTreeMap<(u64, u32), f64>;
+/// What became of the unlabelled prompts; `kept` are the prompts of the responses that were kept.
+fn unlabelled(
+    pseudo: &[PseudoAnswer],
+    kept: impl Iterator<Item = u64>,
+    context: &Context<'_>,
+) -> Value {
+    let prompts: BTreeSet<u64> = pseudo.iter().map(|it| it.prompt).collect();
+    let answered = pseudo.iter().filter(|it| it.answer.is_some()).count();
+    if answered == 0 && !pseudo.is_empty() {
+        let count = pseudo.len();
+        context.note(format!("none of {count} unlabelled prompts has a pseudo answer"));
+    }
+    let kept: Vec<u64> = kept.filter(|prompt| prompts.contains(prompt)).collect();
+    json!({
+        "prompts": pseudo.len(),
+        "answered": answered,
+        "agreeing": pseudo.iter().map(|it| it.agreeing).sum::<u32>(),
+        "kept": kept.len(),
+        "prompts_with_kept": kept.iter().collect::<BTreeSet<_>>().len(),
+    })
+}
 
 fn scores(context: &Context<'_>) -> Result<Scores, Stop> {
     let Some(artifact) = context.optional_input(Port::Scores) else { return Ok(Scores::new()) };

@@ -69,8 +69,7 @@ pub(super) fn run(
     let head = RewardHead::fresh(&policy.model, seed.named("head"));
     let verifier = Verifier { policy, head, scored: options.scored };
 
-    let prepared = context.input(Port::Prompts)?;
-    let samples = prompts.samples(prepared, "train")?;
+    let samples = prompts.samples(context, "train")?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
     let examples = examples(&verifier, &rollouts, &by_id(&samples), options, context)?;
@@ -82,7 +81,7 @@ pub(super) fn run(
         return Err(failure("there is nothing to train a reward model on", hint));
     }
     let losses = train(&verifier, &learned, options, context)?;
-    let references = prompts.references(prepared, "train")?;
+    let references = prompts.references(context, "train")?;
     let mut metrics = measure(&verifier, &held, &by_prompt(&references), seed)?;
     let mean = |window: &[f64]| window.iter().sum::<f64>() / window.len() as f64;
     let window = LOSS_WINDOW.min(losses.len());
@@ -125,7 +124,7 @@ fn examples<'a>(
             },
         };
         let sample = sample_of(samples, rollout.prompt)?;
-        let prompt = verifier.policy.prompt_tokens(&sample.question)?;
+        let prompt = verifier.policy.prompt_tokens(sample)?;
         if prompt.len() + rollout.tokens.len() > longest {
             dropped += 1;
             continue;
@@ -312,7 +311,8 @@ fn measure(
     let reasoning = |example: &Example<'_>| {
         let reference = references.get(&example.rollout.prompt)?;
         let rollout = example.rollout;
-        let verdict = mini_vista::judge(reference, &example.sample.answer, &rollout.response);
+        let gold = example.sample.answer.as_deref()?;
+        let verdict = mini_vista::judge(reference, gold, &rollout.response);
         rollout.correct.then_some(verdict.all)
     };
     let mut metrics = Map::new();

@@ -2,17 +2,18 @@
 
 use super::failure::{failed, failure, json};
 use super::policy::Policy;
+use super::steps::Cutter;
 use crate::data::table::{ResponseScores, Rollout};
 use crate::data::{Sample, pixels};
 use crate::engine::{Continued, Device, Reading, ReadingPack, RewardHead};
 use crate::event::Unit;
 use crate::plan::{Score, Scored};
-use crate::recipe::{Aggregate, Dtype, Steps};
-use crate::rewards::{Aggregation, StepRule, step_ends};
+use crate::recipe::{Aggregate, Dtype};
+use crate::rewards::Aggregation;
 use crate::run::{Context, Stop};
 use crate::store::{Artifact, Folder};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Tokens that are read at once, about; the result depends on it in the last bits.
 const TOKENS_AT_ONCE: usize = 8192;
@@ -81,21 +82,23 @@ impl Verifier {
         options: &Score,
         context: &Context<'_>,
     ) -> Result<Vec<ResponseScores>, Stop> {
-        let rule = step_rule(&options.steps)?;
+        let cutter = Cutter::of(&options.steps, context)?;
         let samples = by_id(samples);
-        let mut prompts: BTreeMap<u64, BTreeSet<&[u32]>> = BTreeMap::new();
+        let mut prompts: BTreeMap<u64, BTreeMap<&[u32], &Rollout>> = BTreeMap::new();
         for rollout in rollouts {
-            prompts.entry(rollout.prompt).or_default().insert(&rollout.tokens);
+            let distinct = prompts.entry(rollout.prompt).or_default();
+            distinct.entry(&rollout.tokens).or_insert(rollout);
         }
         let total: u64 = prompts.values().map(|distinct| distinct.len() as u64).sum();
         let mut scores = Scores::new();
         let (mut batch, mut tokens) = (Vec::new(), 0);
         let last = prompts.last_key_value().map(|(id, _)| *id);
         for (&id, distinct) in &prompts {
-            let question = self.question(sample_of(&samples, id)?)?;
+            let sample = sample_of(&samples, id)?;
+            let question = self.question(sample)?;
             let responses: Vec<Response<'_>> = distinct
-                .iter()
-                .map(|drawn| self.response(drawn, &rule))
+                .values()
+                .map(|rollout| self.response(rollout, sample, &cutter))
                 .collect::<Result<_, _>>()?;
             tokens += question.tokens.len()
                 + responses.iter().map(|response| response.tokens.len()).sum::<usize>();
@@ -119,14 +122,20 @@ impl Verifier {
     }
 
     fn question(&self, sample: &Sample) -> Result<Question, Stop> {
-        let tokens = self.policy.prompt_tokens(&sample.question)?;
+        let tokens = self.policy.prompt_tokens(sample)?;
         Ok(Question { tokens, pixels: pixels::channels_last(&sample.image) })
     }
 
-    fn response<'a>(&self, drawn: &'a [u32], rule: &StepRule) -> Result<Response<'a>, Stop> {
+    fn response<'a>(
+        &self,
+        rollout: &'a Rollout,
+        sample: &Sample,
+        cutter: &Cutter,
+    ) -> Result<Response<'a>, Stop> {
+        let drawn = rollout.tokens.as_slice();
         let ends = match self.scored {
             Scored::Outcome => vec![drawn.len()],
-            Scored::Process => ends(&self.policy, drawn, rule)?,
+            Scored::Process => cutter.ends(&self.policy, rollout, sample)?,
         };
         Ok(Response { drawn, tokens: drawn.iter().map(|&it| i64::from(it)).collect(), ends })
     }
@@ -161,24 +170,6 @@ impl Verifier {
         }
         Ok(scores)
     }
-}
-
-/// How many tokens of a response there are up to the end of each step.
-pub(super) fn ends(policy: &Policy, drawn: &[u32], rule: &StepRule) -> Result<Vec<usize>, Stop> {
-    Ok(step_ends(&policy.tokenizer.pieces(drawn).map_err(failed)?, rule))
-}
-
-/// What the recipe says of steps, as the rewards know it.
-pub(super) fn step_rule(steps: &Steps) -> Result<StepRule, Stop> {
-    Ok(match steps {
-        Steps::BlankLine => StepRule::BlankLine,
-        Steps::Line => StepRule::Line,
-        Steps::Separator(word) => StepRule::Separator(word.clone()),
-        Steps::Hook => {
-            let hint = "write `reward.steps = \"blank-line\"`, or `{ separator = \";\" }`";
-            return Err(failure("steps cut by a hook are not built yet", hint));
-        }
-    })
 }
 
 fn aggregation(aggregate: Aggregate) -> Aggregation {

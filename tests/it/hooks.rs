@@ -87,12 +87,17 @@ fn bad_scripts_of_recipes_are_told() {
         ("", "fn extrct(r) { \"7\" }"),
         ("", "fn temperature(history) { 1.0 }"),
         ("", "fn reward(r) { 1.0 }"),
+        ("", "fn pseudo_answer(c) { () }"),
         (reward, "fn keep(c) { true }"),
     ] {
         sandbox.write("r.toml", hooked(keys));
         sandbox.write("s.rhai", script);
         told += &format!("# {script}\n{}", sandbox.mstar(&["check", "r.toml"]).told());
     }
+    let mixed = "[prompts]\nvariation = \"mixed\"\npseudo_answer = \"hook\"\n";
+    sandbox.write("r.toml", hooked(mixed).replace("= 520\nval", "= 520\nlabelled = 0.5\nval"));
+    sandbox.write("s.rhai", "fn keep(c) { true }");
+    told += &format!("# no pseudo_answer\n{}", sandbox.mstar(&["check", "r.toml"]).told());
     assert_told("hooks_of_recipes", &told);
 }
 
@@ -123,6 +128,11 @@ fn a_script_is_in_the_keys_of_what_calls_it() {
     for name in ["warm-up select", "warm-up train", "explore 1", "evaluate warm-up"] {
         assert!(!by_keep.contains(&name.to_owned()), "{name}");
     }
+    let by_prompt = changed("fn prompt(sample) { sample.question }");
+    for name in ["warm-up explore", "warm-up train", "evaluate warm-up", "monitor warm-up"] {
+        assert!(by_prompt.contains(&name.to_owned()), "{name}");
+    }
+    assert!(!by_prompt.contains(&"import".into()) && !by_prompt.contains(&"prepare".into()));
     let by_extract = changed("fn extract(response) { () }");
     assert!(by_extract.contains(&"warm-up explore".into()));
     assert!(!by_extract.contains(&"import".into()) && !by_extract.contains(&"prepare".into()));

@@ -28,6 +28,8 @@ mod locks;
 mod main_path;
 #[cfg(feature = "torch")]
 mod parity;
+#[cfg(feature = "torch")]
+mod prompts;
 mod recipe_properties;
 mod report_dynamics;
 mod report_forms;

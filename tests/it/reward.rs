@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 /// A process reward model, as small as can be, and one iteration that selects by it.
-const REWARDED: &str = r#"format = 1
+pub(crate) const REWARDED: &str = r#"format = 1
 name = "rewarded"
 extends = "tiny.toml"
 
@@ -48,7 +48,7 @@ checkpoint_every_secs = 0
 const RUN: &[&str] = &["run", "rewarded.toml"];
 
 /// With a policy and prompts to begin with.
-fn sandbox() -> Sandbox {
+pub(crate) fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_only(GROUND);
     // The control of the smallest recipe has data of its own choice, which means nothing here.
     let tiny = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
@@ -58,7 +58,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// Where [`REWARDED`] was carried out undisturbed.
-fn rewarded() -> &'static Sandbox {
+pub(crate) fn rewarded() -> &'static Sandbox {
     static REWARDED: LazyLock<Sandbox> = LazyLock::new(|| {
         let sandbox = sandbox();
         sandbox.mstar(RUN).exits(0);
@@ -67,11 +67,11 @@ fn rewarded() -> &'static Sandbox {
     &REWARDED
 }
 
-fn rows<R: table::Row>(sandbox: &Sandbox, stage: &str, file: &str) -> Vec<R> {
+pub(crate) fn rows<R: table::Row>(sandbox: &Sandbox, stage: &str, file: &str) -> Vec<R> {
     table::decode(&fs::read(sandbox.artifact_of(stage).join(file)).unwrap()).unwrap()
 }
 
-fn metrics(sandbox: &Sandbox, stage: &str) -> Value {
+pub(crate) fn metrics(sandbox: &Sandbox, stage: &str) -> Value {
     let bytes = fs::read(sandbox.artifact_of(stage).join("metrics.json")).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
@@ -196,4 +196,75 @@ fn an_outcome_model_reads_the_end_and_a_threshold_selects() {
     }
     assert!(choices.iter().any(|choice| choice.verdict == "kept"));
     assert_eq!(metrics(&sandbox, "train reward")["samples"].as_u64().map(|it| it > 20), Some(true));
+}
+
+#[test]
+fn a_refreshed_model_learns_from_the_current_policy_and_scores_what_follows() {
+    let sandbox = sandbox();
+    let refreshed = REWARDED
+        .replace("iterations = 1", "iterations = 2")
+        .replace("[reward.training]\n", "[reward.training]\nrefresh_every = 1\n");
+    sandbox.write("rewarded.toml", refreshed);
+    sandbox.mstar(RUN).exits(0);
+    let reads = |stage: &str| -> BTreeMap<String, String> {
+        let graph = fs::read_to_string(sandbox.store().join("run-v1/rewarded-1/graph.json"));
+        let graph: Value = serde_json::from_str(&graph.unwrap()).unwrap();
+        let nodes = graph["graph"]["nodes"].as_array().unwrap();
+        let node = nodes.iter().find(|node| node["name"] == stage).expect(stage);
+        serde_json::from_value(node["inputs"].clone()).unwrap()
+    };
+    assert_eq!(reads("score 1")["reward-model"], sandbox.key_of("train reward"));
+    assert_eq!(reads("score 2")["reward-model"], sandbox.key_of("train reward 2"));
+    assert_eq!(reads("reward explore 2")["policy"], sandbox.key_of("train 1"));
+    let model =
+        |stage: &str| fs::read(sandbox.artifact_of(stage).join("reward_head.safetensors")).unwrap();
+    assert_ne!(model("train reward"), model("train reward 2"));
+    assert_eq!(rows::<ResponseScores>(&sandbox, "score 2", "scores.parquet").len(), 52 * 4);
+    let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+    let models = report["members"][0]["reward_models"].as_array().unwrap();
+    assert_eq!(models.iter().map(|it| &it["iteration"]).collect::<Vec<_>>(), [0, 2]);
+}
+
+#[test]
+fn reward_pass_by_a_script_ranks_responses_that_it_does_not_know_to_be_right() {
+    let sandbox = sandbox();
+    let scripted = r#"format = 1
+name = "rewarded"
+extends = "tiny.toml"
+
+[training]
+interval = 0.1
+iterations = 1
+steps_per_iteration = 2
+
+[reward]
+model = "hook"
+select = { top = 1 }
+
+[hooks]
+script = "short.rhai"
+
+[evaluation]
+pass_samples = 4
+pass_temperature = 1.0
+
+[control]
+equal_steps = false
+"#;
+    sandbox.write("rewarded.toml", scripted);
+    let short = "fn reward(response) {\n    \
+         if response.correct { 100.0 } else { 0.0 - response.tokens }\n}\n";
+    sandbox.write("short.rhai", short);
+    sandbox.mstar(RUN).exits(0);
+    let rollouts: Vec<Rollout> = rows(&sandbox, "monitor 1", "rollouts.parquet");
+    let mut by_prompt: BTreeMap<u64, Vec<&Rollout>> = BTreeMap::new();
+    rollouts.iter().for_each(|it| by_prompt.entry(it.prompt).or_default().push(it));
+    let found = by_prompt.values().filter(|responses| {
+        // Of equal scores the first counts, which is the one that `min_by_key` takes.
+        responses.iter().min_by_key(|it| it.tokens.len()).unwrap().correct
+    });
+    let share = found.count() as f64 / by_prompt.len() as f64;
+    let measured = metrics(&sandbox, "monitor 1");
+    assert_eq!(measured["reward_pass"]["1"], share, "{measured}");
+    assert!(share < 1.0 && measured["pass"]["4"].as_f64() > Some(share), "{measured}");
 }

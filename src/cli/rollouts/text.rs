@@ -23,7 +23,7 @@ pub(crate) fn screen(walk: &Walk, at: usize, with_picture: bool) -> String {
         lines.push(format!("picture   {width} x {height} pixels, not shown"));
     }
     lines.push(format!("question  {}", plain(&sample.question)));
-    lines.push(format!("gold      {}", plain(&sample.answer)));
+    lines.push(format!("gold      {}", plain(sample.answer.as_deref().unwrap_or("hidden"))));
     for response in responses {
         lines.extend(response_lines(response));
     }
@@ -33,7 +33,11 @@ pub(crate) fn screen(walk: &Walk, at: usize, with_picture: bool) -> String {
 fn response_lines(response: &Response) -> Vec<String> {
     let rollout = &response.rollout;
     let mut head = format!("response {}: ", rollout.sample);
-    head.push_str(if rollout.correct { "right" } else { "wrong" });
+    head.push_str(match (rollout.correct, &rollout.gold) {
+        (true, _) => "right",
+        (false, Some(_)) => "wrong",
+        (false, None) => "not judged",
+    });
     if rollout.correct && response.steps_right == Some(false) {
         head.push_str(" with a wrong step");
     }
@@ -70,6 +74,7 @@ pub(crate) fn in_words(choice: &str) -> String {
     match choice {
         "kept" => "kept".to_owned(),
         "wrong-answer" => "not kept: wrong answer".to_owned(),
+        "no-pseudo-answer" => "not kept: no answer was found for its prompt".to_owned(),
         "duplicate" => "not kept: an equal response was".to_owned(),
         "not-drawn" => "not kept: others were drawn".to_owned(),
         "low-score" => "not kept: its score is too low".to_owned(),

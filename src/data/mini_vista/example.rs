@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::Seed,
-    data::{Reference, Sample},
+    data::{HiddenAnswer, Reference, Sample},
 };
 
 /// Share of one-operation questions among prompts, validation and test.
@@ -64,13 +64,19 @@ pub struct Example {
 }
 
 impl Example {
+    /// The answer alone, without painting the picture.
+    pub fn hidden(&self) -> HiddenAnswer {
+        HiddenAnswer { prompt: self.id, answer: self.problem.answer.to_string() }
+    }
+
     /// Question, picture and answer.
     pub fn sample(&self) -> Sample {
         Sample {
             id: self.id,
             category: self.category.name().to_owned(),
             question: self.problem.question.clone(),
-            answer: self.problem.answer.to_string(),
+            prompt: None,
+            answer: Some(self.problem.answer.to_string()),
             image: paint::paint(&self.scene, self.seed.named("noise"), self.stream),
         }
     }
@@ -139,7 +145,7 @@ mod tests {
                     "{} {} {} {:?} {} {} {:?}",
                     sample.category,
                     sample.question,
-                    sample.answer,
+                    example.problem.answer,
                     example.reference(),
                     example.demonstration(1),
                     example.caption(0),
@@ -230,9 +236,10 @@ mod tests {
         let mut varied = 0;
         for example in examples(Stream::Demonstrations, 500) {
             let (reference, sample) = (example.reference(), example.sample());
+            let answer = example.problem.answer.to_string();
             for visit in 0..3 {
                 let text = example.demonstration(visit);
-                let verdict = judge(&reference, &sample.answer, &text);
+                let verdict = judge(&reference, &answer, &text);
                 assert!(verdict.all, "{} | {text} | {reference:?}", sample.question);
             }
             varied +=

@@ -84,7 +84,7 @@ impl Hint for TableError {
 /// [`TableError`], for a value that its column cannot hold.
 pub fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, TableError> {
     let unwritable = |source| TableError::Unwritable { table: R::TABLE, source };
-    let schema = schema_of::<R>();
+    let schema = schema_of::<R>(R::is_full(rows));
     let properties = WriterProperties::builder()
         .set_created_by("mstar".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -138,7 +138,7 @@ fn read<R: Row>(bytes: &[u8]) -> Result<Vec<R>, TableError> {
 
 /// The table's own columns in their order, of the right types, without nulls where none may be.
 fn checked<R: Row>(batch: &RecordBatch) -> Result<RecordBatch, TableError> {
-    let schema = schema_of::<R>();
+    let schema = schema_of::<R>(false);
     let mut arrays = Vec::new();
     for (column, field) in R::COLUMNS.iter().zip(schema.fields()) {
         let fault =

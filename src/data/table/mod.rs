@@ -5,8 +5,10 @@
 
 mod choices;
 mod codec;
+mod hidden;
 mod labels;
 mod prompts;
+mod pseudo_answers;
 mod references;
 mod rollouts;
 mod schema;
@@ -17,6 +19,7 @@ mod training;
 pub use choices::Choice;
 pub use codec::{TableError, decode, encode};
 pub use labels::StepLabel;
+pub use pseudo_answers::PseudoAnswer;
 pub use rollouts::{Finish, Rollout};
 pub use schema::{Column, Kind, Row};
 pub use scores::ResponseScores;

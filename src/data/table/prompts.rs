@@ -5,7 +5,9 @@ use super::{
     schema::{Column, Kind, Row, picture_fields},
 };
 use crate::data::{Sample, preview::png};
-use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray, StructArray, UInt64Array};
+use arrow_array::{
+    Array as _, ArrayRef, BinaryArray, RecordBatch, StringArray, StructArray, UInt64Array,
+};
 use image::ImageFormat;
 use std::sync::Arc;
 
@@ -15,10 +17,14 @@ impl Row for Sample {
         Column::new("id", Kind::Id, "unique within the source"),
         Column::new("category", Kind::Text, "what accuracies are broken down by"),
         Column::new("question", Kind::Text, "the question without a template"),
-        Column::new("answer", Kind::Text, "the gold answer"),
+        Column::optional("answer", Kind::Text, "the gold answer; none where it is hidden"),
         Column::new("image", Kind::Picture, "the picture, as PNG"),
     ];
     const ROWS_IN_GROUP: usize = 4096;
+
+    fn is_full(rows: &[Self]) -> bool {
+        rows.iter().all(|sample| sample.answer.is_some())
+    }
 
     fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
         let text = |of: fn(&Self) -> &String| {
@@ -42,28 +48,35 @@ impl Row for Sample {
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|sample| sample.id))),
             text(|sample| &sample.category),
             text(|sample| &sample.question),
-            text(|sample| &sample.answer),
+            Arc::new(rows.iter().map(|sample| sample.answer.as_deref()).collect::<StringArray>()),
             Arc::new(StructArray::new(picture_fields(), parts, None)),
         ])
     }
 
     fn rows(batch: &RecordBatch, first: usize) -> Result<Vec<Self>, TableError> {
         let ids: &UInt64Array = column(batch, 0);
-        let texts = [1, 2, 3].map(|index| column::<StringArray>(batch, index));
+        let [categories, questions, answers] =
+            [1, 2, 3].map(|index| column::<StringArray>(batch, index));
         let pictures: &StructArray = column(batch, 4);
         let pictures: &BinaryArray =
             pictures.column(0).as_any().downcast_ref().expect("`checked` compared the types");
         let sample = |row: usize| {
             let picture = pictures.value(row);
             let image = image::load_from_memory_with_format(picture, ImageFormat::Png);
-            let [category, question, answer] = texts.map(|column| column.value(row).to_owned());
             let image = image.map_err(|error| TableError::Value {
                 table: Self::TABLE,
                 column: "image",
                 row: first + row,
                 reason: error.to_string(),
             })?;
-            Ok(Self { id: ids.value(row), category, question, answer, image: image.into_rgb8() })
+            Ok(Self {
+                id: ids.value(row),
+                category: categories.value(row).to_owned(),
+                question: questions.value(row).to_owned(),
+                prompt: None,
+                answer: answers.is_valid(row).then(|| answers.value(row).to_owned()),
+                image: image.into_rgb8(),
+            })
         };
         (0..batch.num_rows()).map(sample).collect()
     }
@@ -97,6 +110,22 @@ mod tests {
             #[expect(clippy::disallowed_methods, reason = "a test that was asked for the file")]
             std::fs::write(path, bytes).unwrap();
         }
+    }
+
+    #[test]
+    fn hidden_answers_are_nulls_and_cost_full_tables_no_byte() {
+        let mut samples = samples();
+        let full = encode(&samples).unwrap();
+        samples.iter_mut().skip(20).for_each(|sample| sample.answer = None);
+        let partly = encode(&samples).unwrap();
+        assert_eq!(decode::<Sample>(&partly).unwrap(), samples);
+        let required = |bytes: Vec<u8>| {
+            use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder as Reader;
+            let reader = Reader::try_new(bytes::Bytes::from(bytes)).unwrap();
+            !reader.schema().field_with_name("answer").unwrap().is_nullable()
+        };
+        assert!(required(full));
+        assert!(!required(partly));
     }
 
     #[test]

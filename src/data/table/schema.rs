@@ -60,6 +60,11 @@ pub trait Row: Sized {
     /// How many rows are compressed together: few enough to read a part, enough to compress.
     const ROWS_IN_GROUP: usize;
 
+    /// Whether no row lacks a value: then the file declares all its columns to be full.
+    fn is_full(_rows: &[Self]) -> bool {
+        false
+    }
+
     /// One array a column.
     ///
     /// # Errors
@@ -99,11 +104,11 @@ fn data_type(kind: Kind) -> DataType {
     }
 }
 
-/// The Arrow schema of a table.
-pub(super) fn schema_of<R: Row>() -> SchemaRef {
+/// The Arrow schema of a table, in which only a full one declares optional columns to be full.
+pub(super) fn schema_of<R: Row>(is_full: bool) -> SchemaRef {
     let fields: Vec<Field> = R::COLUMNS
         .iter()
-        .map(|column| Field::new(column.name, data_type(column.kind), column.nullable))
+        .map(|column| Field::new(column.name, data_type(column.kind), column.nullable && !is_full))
         .collect();
     let schema = Schema::new(fields);
     let has_picture = R::COLUMNS.iter().any(|column| column.kind == Kind::Picture);

@@ -55,7 +55,7 @@ impl Lowering<'_> {
             verifiers: false,
             dtype: recipe.policy.dtype,
             seed: self.seed(purpose, iteration),
-            hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
+            hooks: self.calls(if ranks { &RANKING } else { &RANKING[..3] }),
         });
         let initial = temperature.value;
         let at = (Branch::Search, iteration);
@@ -134,6 +134,10 @@ impl Lowering<'_> {
         temperature.filter(|_| balanced).map(|chosen| (Port::Temperature, chosen))
     }
 }
+
+/// Moments of a search; all of them where responses are ranked.
+const RANKING: [Moment; 5] =
+    [Moment::Prompt, Moment::Extract, Moment::Correct, Moment::Steps, Moment::Reward];
 
 /// The values of a range, ends included; rounded, so that they are what people would write.
 fn steps(from: f64, to: f64, step: f64) -> Vec<f64> {

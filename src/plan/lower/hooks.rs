@@ -3,9 +3,8 @@
 
 use super::Lowering;
 use crate::base::{Digest, Key};
-use crate::plan::{Branch, Calls, Hooks, Role, Stage};
+use crate::plan::{Branch, Calls, Hooks, Stage};
 use crate::recipe::{Moment, moments_called};
-use std::collections::BTreeMap;
 
 impl Lowering<'_> {
     /// What a stage calls that comes to these moments; none where the script serves none of them.
@@ -19,12 +18,20 @@ impl Lowering<'_> {
         (!functions.is_empty()).then(|| Calls { script: script.name.clone(), functions })
     }
 
+    /// What the selection of an iteration calls.
+    pub(super) fn selection_calls(&self, iteration: u32) -> Option<Calls> {
+        let mut moments = vec![Moment::Reward, Moment::Keep];
+        if self.pseudo_answer(iteration).is_some() {
+            moments.extend([Moment::PseudoAnswer, Moment::Correct]);
+        }
+        self.calls(&moments)
+    }
+
     /// The stage that holds the script.
     pub(super) fn script(&mut self) -> Key {
         let name = self.member.recipe.hooks.script.as_deref().unwrap_or_default();
         let text = self.facts.scripts.get(name).map_or("", |script| &script.text).to_owned();
         let stage = Stage::Hooks(Hooks { digest: Digest::of(text.as_bytes()), text });
-        let role = Role { branch: Branch::Ground, iteration: 0 };
-        self.graph.add_once(&self.member.name, stage, "hooks".into(), role, BTreeMap::new())
+        self.add_once(stage, "hooks".into(), (Branch::Ground, 0))
     }
 }

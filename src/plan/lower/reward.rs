@@ -43,7 +43,12 @@ impl Lowering<'_> {
                     steps: recipe.reward.steps.clone(),
                     dtype: recipe.policy.dtype,
                     seed: self.seed("label", iteration),
-                    hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Steps]),
+                    hooks: self.calls(&[
+                        Moment::Prompt,
+                        Moment::Extract,
+                        Moment::Correct,
+                        Moment::Steps,
+                    ]),
                 });
                 Some(self.add(label, format!("label{after}"), at, &inputs))
             }
@@ -67,7 +72,7 @@ impl Lowering<'_> {
             max_length: recipe.training.max_length,
             dtype: recipe.policy.dtype,
             seed: self.seed("reward", iteration),
-            hooks: self.calls(&[Moment::Steps]),
+            hooks: self.calls(&[Moment::Prompt]),
         });
         Some(self.add(train, format!("train reward{after}"), at, &inputs))
     }
@@ -85,7 +90,7 @@ impl Lowering<'_> {
             (Port::Prompts, prompts),
             (Port::Rollouts, rollouts),
         ];
-        let hooks = self.calls(&[Moment::Steps]);
+        let hooks = self.calls(&[Moment::Prompt, Moment::Steps]);
         let score = Stage::Score(Score { hooks, ..self.scoring() });
         let at = (Branch::Evolution, iteration);
         Some(self.add(score, format!("score {iteration}"), at, &inputs))

@@ -19,6 +19,9 @@ pub struct Explore {
     pub count: u64,
     /// Labelled prompts in all.
     pub labelled: u64,
+    /// The slice of the unlabelled prompts that is explored too; none for labelled ones alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlabelled: Option<Unlabelled>,
     /// Responses for each prompt.
     pub samples: u32,
     /// Temperature of the draw; 0 is greedy.
@@ -45,17 +48,43 @@ pub struct Explore {
     pub hooks: Option<Calls>,
 }
 
+/// A slice of the unlabelled prompts, which come after the labelled ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlabelled {
+    /// Index of the slice's first prompt among the unlabelled ones.
+    pub from: u64,
+    /// Prompts in the slice; it goes on at the beginning when it reaches the end.
+    pub count: u64,
+    /// Unlabelled prompts in all.
+    pub of: u64,
+}
+
 impl Explore {
     /// See [`super::Stage::shards`].
     pub fn shards(&self) -> u64 {
-        self.count.div_ceil(SHARD_PROMPTS).max(1)
+        self.prompts().div_ceil(SHARD_PROMPTS).max(1)
     }
 
-    /// Indices, among the labelled prompts, of those in a shard.
+    /// Prompts that are explored.
+    pub fn prompts(&self) -> u64 {
+        self.count + self.unlabelled.map_or(0, |unlabelled| unlabelled.count)
+    }
+
+    /// Indices, among the training prompts, of those in a shard: labelled ones, then unlabelled ones.
     pub fn shard(&self, shard: u64) -> Vec<u64> {
         let begin = shard * SHARD_PROMPTS;
-        let end = (begin + SHARD_PROMPTS).min(self.count);
-        (begin..end).map(|index| (self.from + index) % self.labelled.max(1)).collect()
+        let end = (begin + SHARD_PROMPTS).min(self.prompts());
+        (begin..end).map(|index| self.prompt(index)).collect()
+    }
+
+    fn prompt(&self, index: u64) -> u64 {
+        match self.unlabelled {
+            Some(unlabelled) if index >= self.count => {
+                let index = unlabelled.from + index - self.count;
+                self.labelled + index % unlabelled.of.max(1)
+            }
+            _ => (self.from + index) % self.labelled.max(1),
+        }
     }
 }
 
@@ -69,6 +98,7 @@ mod tests {
             from: 900,
             count: 1200,
             labelled: 1500,
+            unlabelled: None,
             samples: 1,
             temperature: 1.0,
             top_p: 1.0,
@@ -83,6 +113,13 @@ mod tests {
         };
         let all: Vec<u64> = (0..options.shards()).flat_map(|shard| options.shard(shard)).collect();
         let expected: Vec<u64> = (900..1500).chain(0..600).collect();
+        assert_eq!(all, expected);
+
+        let unlabelled = Some(Unlabelled { from: 90, count: 20, of: 100 });
+        let mixed = Explore { unlabelled, ..options };
+        let all: Vec<u64> = (0..mixed.shards()).flat_map(|shard| mixed.shard(shard)).collect();
+        assert_eq!(all.len() as u64, mixed.prompts());
+        let expected: Vec<u64> = expected.into_iter().chain(1590..1600).chain(1500..1510).collect();
         assert_eq!(all, expected);
     }
 }

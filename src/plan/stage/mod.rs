@@ -3,9 +3,11 @@
 //! A new kind is a file here, a file in `stages` and a variant of [`Stage`]; the compiler lists the
 //! rest.
 
+mod agreement;
 mod balance;
 mod evaluate;
 mod explore;
+mod hide;
 mod hooks;
 mod import;
 mod label;
@@ -20,9 +22,11 @@ mod stop;
 mod train;
 mod train_reward;
 
+pub use agreement::Agreement;
 pub use balance::{Balance, Knobs, Setting};
 pub use evaluate::{Evaluate, Split};
-pub use explore::Explore;
+pub use explore::{Explore, Unlabelled};
+pub use hide::Hide;
 pub use hooks::{Calls, Hooks};
 pub use import::Import;
 pub use label::Label;
@@ -47,6 +51,8 @@ use std::fmt;
 pub enum Port {
     /// Prompts, answers and splits, of `prepare`.
     Prompts,
+    /// Answers of unlabelled prompts, of `hide`: for the oracle and for reports.
+    Hidden,
     /// The script, of `hooks`.
     Hooks,
     /// Weights, configuration and tokenizer, of `import`, `pretrain` or `train`.
@@ -85,6 +91,7 @@ impl Port {
     pub fn name(self) -> &'static str {
         match self {
             Self::Prompts => "prompts",
+            Self::Hidden => "hidden",
             Self::Hooks => "hooks",
             Self::Policy => "policy",
             Self::Optimizer => "optimizer",
@@ -122,6 +129,8 @@ pub enum Stage {
     Pretrain(Pretrain),
     /// Makes prompts and splits.
     Prepare(Prepare),
+    /// Puts the answers of unlabelled prompts apart.
+    Hide(Hide),
     /// Draws rollouts.
     Explore(Explore),
     /// Labels steps by completing them.
@@ -132,6 +141,8 @@ pub enum Stage {
     Score(Score),
     /// Chooses what to train on.
     Select(Select),
+    /// Compares pseudo answers with hidden ones.
+    Agreement(Agreement),
     /// Trains the policy.
     Train(Train),
     /// Measures greedy accuracy.
@@ -152,11 +163,13 @@ impl Stage {
             Self::Hooks(_) => "hooks",
             Self::Pretrain(_) => "pretrain",
             Self::Prepare(_) => "prepare",
+            Self::Hide(_) => "hide",
             Self::Explore(_) => "explore",
             Self::Label(_) => "label",
             Self::TrainReward(_) => "train-reward",
             Self::Score(_) => "score",
             Self::Select(_) => "select",
+            Self::Agreement(_) => "agreement",
             Self::Train(_) => "train",
             Self::Evaluate(_) => "evaluate",
             Self::Monitor(_) => "monitor",
@@ -172,11 +185,13 @@ impl Stage {
             Self::Hooks(_) => hooks::BEHAVIOUR,
             Self::Pretrain(_) => pretrain::BEHAVIOUR,
             Self::Prepare(_) => prepare::BEHAVIOUR,
+            Self::Hide(_) => hide::BEHAVIOUR,
             Self::Explore(_) => explore::BEHAVIOUR,
             Self::Label(_) => label::BEHAVIOUR,
             Self::TrainReward(_) => train_reward::BEHAVIOUR,
             Self::Score(_) => score::BEHAVIOUR,
             Self::Select(_) => select::BEHAVIOUR,
+            Self::Agreement(_) => agreement::BEHAVIOUR,
             Self::Train(_) => train::BEHAVIOUR,
             Self::Evaluate(_) => evaluate::BEHAVIOUR,
             Self::Monitor(_) => monitor::BEHAVIOUR,
@@ -209,6 +224,8 @@ impl Stage {
             Self::TrainReward(options) => options.hooks.as_ref(),
             Self::Score(options) => options.hooks.as_ref(),
             Self::Select(options) => options.hooks.as_ref(),
+            Self::Agreement(options) => options.hooks.as_ref(),
+            Self::Train(options) => options.hooks.as_ref(),
             Self::Evaluate(options) => options.hooks.as_ref(),
             Self::Monitor(options) => options.hooks.as_ref(),
             Self::Balance(options) => options.hooks.as_ref(),
@@ -217,7 +234,7 @@ impl Stage {
             | Self::Hooks(_)
             | Self::Pretrain(_)
             | Self::Prepare(_)
-            | Self::Train(_) => None,
+            | Self::Hide(_) => None,
         }
     }
 
@@ -228,11 +245,13 @@ impl Stage {
             Self::Hooks(options) => serde_json::to_value(options),
             Self::Pretrain(options) => serde_json::to_value(options),
             Self::Prepare(options) => serde_json::to_value(options),
+            Self::Hide(options) => serde_json::to_value(options),
             Self::Explore(options) => serde_json::to_value(options),
             Self::Label(options) => serde_json::to_value(options),
             Self::TrainReward(options) => serde_json::to_value(options),
             Self::Score(options) => serde_json::to_value(options),
             Self::Select(options) => serde_json::to_value(options),
+            Self::Agreement(options) => serde_json::to_value(options),
             Self::Train(options) => serde_json::to_value(options),
             Self::Evaluate(options) => serde_json::to_value(options),
             Self::Monitor(options) => serde_json::to_value(options),

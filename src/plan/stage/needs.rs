@@ -1,6 +1,7 @@
 //! What each kind of stage reads: its input ports, and which kinds may feed them.
 
 use super::{Lesson, Port, Scored, Stage, TrainingSet};
+use crate::recipe::PseudoAnswer;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -59,6 +60,7 @@ impl Port {
             Self::Prompts => &["prepare"],
             Self::Policy => &["import", "pretrain", "train"],
             Self::Rollouts => &["explore"],
+            Self::Hidden => &["hide"],
             Self::Hooks => &["hooks"],
             Self::Labels => &["label"],
             Self::RewardModel => &["train-reward"],
@@ -86,7 +88,7 @@ impl Stage {
         }
         const POLICY_AND_PROMPTS: &[Need] = &[required(Port::Policy), required(Port::Prompts)];
         match self {
-            Self::Import(_) | Self::Hooks(_) | Self::Prepare(_) => &[],
+            Self::Import(_) | Self::Hooks(_) | Self::Prepare(_) | Self::Hide(_) => &[],
             Self::Pretrain(options) => match options.lesson {
                 Lesson::Perception => &[],
                 Lesson::Captions | Lesson::Reasoning { .. } => const { &[required(Port::Policy)] },
@@ -151,16 +153,30 @@ impl Stage {
                     ]
                 }
             }
-            Self::Select(_) => {
-                const {
-                    &[
-                        required(Port::Rollouts),
-                        required(Port::Prompts),
-                        optional(Port::Scores),
-                        optional(Port::Temperature),
-                    ]
+            Self::Select(options) => match options.pseudo_answer {
+                Some(PseudoAnswer::Oracle) => {
+                    const {
+                        &[
+                            required(Port::Rollouts),
+                            required(Port::Prompts),
+                            required(Port::Hidden),
+                            optional(Port::Scores),
+                            optional(Port::Temperature),
+                        ]
+                    }
                 }
-            }
+                _ => {
+                    const {
+                        &[
+                            required(Port::Rollouts),
+                            required(Port::Prompts),
+                            optional(Port::Scores),
+                            optional(Port::Temperature),
+                        ]
+                    }
+                }
+            },
+            Self::Agreement(_) => const { &[required(Port::Selected), required(Port::Hidden)] },
             Self::Train(options) => match options.set {
                 TrainingSet::Selected => {
                     const {
@@ -190,6 +206,12 @@ impl Stage {
         }
     }
 
+    /// Whether the stage may read a port at all.
+    pub fn may_read(&self, port: Port) -> bool {
+        self.needs().iter().any(|need| need.port == port)
+            || (port == Port::Hooks && self.calls().is_some())
+    }
+
     /// Compares what feeds the ports, by kind, with what the stage declares.
     pub(in crate::plan) fn check_inputs(
         &self,
@@ -206,7 +228,7 @@ impl Stage {
             }
         }
         for (&port, &kind) in kinds {
-            if !needs.iter().any(|need| need.port == port) {
+            if !self.may_read(port) {
                 return Err(Mismatch::Unexpected { stage: stage(), port });
             }
             match kind {

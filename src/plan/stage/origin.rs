@@ -20,7 +20,7 @@ pub(in crate::plan) enum Origin {
 /// What else changed; slices of the prompts are computed from what decides how many there are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::plan) struct Beside {
-    /// The stage reads other prompts.
+    /// There are more or fewer prompts.
     pub(in crate::plan) prompts: bool,
     /// The number of labelled prompts is another one.
     pub(in crate::plan) labelled: bool,
@@ -56,6 +56,11 @@ impl Stage {
             (Self::Prepare(_), "source") => value("data.source"),
             (Self::Prepare(_), "seed") => value("data.seed"),
             (Self::Prepare(_), "prompts") => value("data.prompts"),
+            (Self::Prepare(_), "labelled") => labelled(beside),
+            (Self::Hide(_), "source") => value("data.source"),
+            (Self::Hide(_), "seed") => value("data.seed"),
+            (Self::Hide(_), "prompts") => value("data.prompts"),
+            (Self::Hide(_), "labelled") => labelled(beside),
             (Self::Prepare(_), "validation") => value("data.validation"),
             (Self::Prepare(_), "test") => value("data.test"),
             (Self::Prepare(_), "demonstrations") => computed(&["data.source"]),
@@ -193,6 +198,11 @@ fn of_exploration(
         "from" if warms_up => Origin::Place,
         "count" if warms_up => value("warmup.prompts"),
         "from" | "count" => computed(&["training.interval"]),
+        "unlabelled" => computed(&["prompts.mix_at", "prompts.variation"]),
+        "unlabelled.of" => labelled(beside),
+        "unlabelled.from" | "unlabelled.count" if beside.labelled => labelled(beside),
+        "unlabelled.from" => computed(&["prompts.mix_at", "training.interval"]),
+        "unlabelled.count" => computed(&["training.interval"]),
         "samples" if warms_up => value("warmup.samples"),
         "samples" => value("exploration.samples"),
         "temperature" if warms_up => value("warmup.temperature"),

@@ -13,6 +13,10 @@ pub struct Prepare {
     pub seed: u64,
     /// Training prompts.
     pub prompts: u64,
+    /// Training prompts whose answers may be seen, which come first; none for all. Of the others
+    /// neither answer nor reasoning is there: `hide` keeps the answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled: Option<u64>,
     /// Validation prompts.
     pub validation: u64,
     /// Test prompts.

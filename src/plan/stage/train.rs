@@ -1,5 +1,6 @@
 //! `train`: trains the policy on selected responses or on given answers.
 
+use super::Calls;
 use crate::recipe::{Dtype, Optimizer, Part, Schedule, Supervision};
 use serde::{Deserialize, Serialize};
 
@@ -50,4 +51,7 @@ pub struct Train {
     pub dtype: Dtype,
     /// Seed of the order of samples.
     pub seed: u64,
+    /// What it calls of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Calls>,
 }

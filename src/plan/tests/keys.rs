@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::recipe::{
-    Also, ControlData, Maximise, OptimizerKind, Pretraining, RewardModel, Select, Supervision,
-    TemperatureMode, Thresholds,
+    Also, ControlData, Maximise, OptimizerKind, Pretraining, Prompts, PseudoAnswer, RewardModel,
+    Select, Supervision, TemperatureMode, Thresholds, Variation,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -46,10 +46,10 @@ pub(super) fn bases() -> Vec<Recipe> {
     supervised.training.supervision = Supervision::Solution;
     let mut unbuilt = quickstart();
     unbuilt.policy.lora = Some(crate::recipe::Lora::default());
-    unbuilt.prompts.mix_at = Some(0.5);
-    unbuilt.prompts.pseudo_answer = Some(crate::recipe::PseudoAnswer::MajorityVote);
     unbuilt.hooks.script = Some("keep.rhai".into());
-    vec![full, scheduled, supervised, rewarded(), balanced(), knobs(), unbuilt]
+    let mut late = mixed();
+    late.prompts.mix_at = Some(0.75);
+    vec![full, scheduled, supervised, rewarded(), balanced(), knobs(), mixed(), late, unbuilt]
 }
 
 /// With a process reward model.
@@ -86,8 +86,22 @@ fn knobs() -> Recipe {
     knobs
 }
 
+/// With unlabelled prompts that join for the second half.
+pub(super) fn mixed() -> Recipe {
+    let mut mixed = quickstart();
+    mixed.data.labelled = 0.5;
+    mixed.training.iterations = 4;
+    mixed.training.interval = 0.25;
+    mixed.prompts = Prompts {
+        variation: Variation::Mixed,
+        mix_at: Some(0.5),
+        pseudo_answer: Some(PseudoAnswer::MajorityVote),
+    };
+    mixed
+}
+
 /// Keys of a recipe that change no stage, and why.
-pub(super) const WITHOUT_EFFECT: [(&str, &str); 13] = [
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 10] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
@@ -98,9 +112,6 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 13] = [
     ("run.checkpoint_every_secs", "how it is carried out"),
     ("policy.lora", "refused: no stage trains adapters yet"),
     ("data.benchmarks", "refused: no stage evaluates on benchmarks yet"),
-    ("prompts.variation", "refused but for `labelled`: no stage votes yet"),
-    ("prompts.mix_at", "as `prompts.variation`"),
-    ("prompts.pseudo_answer", "as `prompts.variation`"),
 ];
 
 pub(super) fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {

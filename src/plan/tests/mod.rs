@@ -3,6 +3,7 @@
 mod balance;
 mod keys;
 mod methods;
+mod mixed;
 mod origins;
 mod standing;
 mod stop;

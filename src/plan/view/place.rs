@@ -39,6 +39,7 @@ impl Row {
             Stage::Pretrain(_) => (1, "pretrain"),
             Stage::Prepare(options) if options.demonstrations > 0 => (3, "demonstrations"),
             Stage::Prepare(_) => (2, "prepare"),
+            Stage::Hide(_) => (3, "hide"),
             Stage::Explore(_) => (4, "explore"),
             Stage::Label(_) => (5, "label"),
             Stage::TrainReward(_) => (6, "train reward"),
@@ -50,6 +51,7 @@ impl Row {
                 Split::Test => (11, "evaluate test"),
             },
             Stage::Monitor(_) => (12, "monitor"),
+            Stage::Agreement(_) => (14, "agreement"),
             Stage::Balance(_) => (13, "balance"),
             Stage::Stop(_) => (14, "stop"),
         };

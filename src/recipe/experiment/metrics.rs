@@ -1,6 +1,6 @@
 //! Which metrics a recipe will have measured: the names that tables and conditions use.
 
-use crate::recipe::{Recipe, RewardModel};
+use crate::recipe::{Method, Recipe, RewardModel, Variation};
 
 /// Names of the metrics that a run of this recipe has at its end. `<split>.accuracy` is that of the
 /// last policy; `start` that of the policy it began with; `gain` the difference; `control` that of
@@ -27,6 +27,10 @@ pub fn metrics(recipe: &Recipe) -> Vec<String> {
             let verifiers = ["verifier.best_of_n", "verifier.majority", "verifier.weighted"];
             names.extend(verifiers.map(str::to_owned));
         }
+    }
+    let explores = recipe.training.method != Method::Sft && recipe.training.iterations > 0;
+    if recipe.prompts.variation == Variation::Mixed && explores {
+        names.extend(["pseudo.agreement", "pseudo.coverage"].map(str::to_owned));
     }
     names
 }

@@ -20,16 +20,12 @@ pub(super) fn balance_is_complete(check: &mut Checker<'_>) {
             let keys = ["temperature.mode"];
             check.fault("balance-of-nothing", &keys, message.to_owned(), hint.to_owned());
         }
-        Some(Maximise::RewardPass(_))
-            if matches!(recipe.reward.model, RewardModel::Answer | RewardModel::Hook) =>
-        {
-            let model = check.shown("reward.model");
-            let message = format!(
-                "Reward-Pass ranks validation responses by a trained model, not by {model}"
-            );
+        Some(Maximise::RewardPass(_)) if recipe.reward.model == RewardModel::Answer => {
+            let message = "Reward-Pass ranks validation responses by their scores, and \
+                           `reward.model = \"answer\"` gives none";
             let hint = "write `reward.model = \"process\"`, or maximise `{ pass = 16 }`";
             let keys = ["temperature.maximise"];
-            check.fault("balance-without-scores", &keys, message, hint.to_owned());
+            check.fault("balance-without-scores", &keys, message.to_owned(), hint.to_owned());
         }
         Some(_) => {}
     }
