@@ -238,7 +238,7 @@ impl<'a> Pool<'a> {
         if let Ok(words) = words
             && !words.is_empty()
         {
-            failure.hint = failure.hint.or_else(|| way_out(&words));
+            failure.hint = way_out(&words).or(failure.hint);
             failure.reason = format!("{}; its last words: {words}", failure.reason);
         }
         Some(Remains {
@@ -300,20 +300,27 @@ fn remember(stderr: ChildStderr, last_words: &Mutex<VecDeque<String>>) {
     }
 }
 
+/// What CUDA, libtorch, C++, Rust and the threads of the system say when memory ran out.
+const MEMORY_RAN_OUT: [&str; 5] =
+    ["out of memory", "allocate memory", "bad_alloc", "memory allocation of", "spawn thread"];
+
 /// What helps when libtorch or the dynamic linker said this.
 pub(super) fn way_out(words: &str) -> Option<String> {
     let words = words.to_lowercase();
     let hint = if words.contains("error while loading shared libraries") {
         "libtorch is no longer where it was at the build, or memory does not suffice to load it: \
          build again, or free memory"
-    } else if ["out of memory", "allocate memory", "bad_alloc"].iter().any(|it| words.contains(it))
-    {
+    } else if MEMORY_RAN_OUT.iter().any(|it| words.contains(it)) {
         "use fewer workers, a smaller `micro_batch_size` or a shorter `max_length`"
     } else {
         return None;
     };
     Some(hint.to_owned())
 }
+
+/// What helps when a library ended the process and its words say nothing that is known.
+const GAVE_UP: &str = "a library gave up, most often for want of memory: use fewer workers, or a \
+                       smaller `micro_batch_size`";
 
 fn describe(status: ExitStatus) -> Failure {
     let Some(signal) = status.signal() else {
@@ -322,13 +329,13 @@ fn describe(status: ExitStatus) -> Failure {
     };
     let (name, hint) = match signal {
         4 => (" (SIGILL)", Some("this libtorch was built for another processor")),
-        6 => (" (SIGABRT)", None),
+        6 => (" (SIGABRT)", Some(GAVE_UP)),
         7 => (" (SIGBUS)", Some("a mapped file was cut, or the disk is full")),
         9 => (
             " (SIGKILL)",
             Some("when memory ran out: fewer workers, or a smaller `micro_batch_size`"),
         ),
-        11 => (" (SIGSEGV)", None),
+        11 => (" (SIGSEGV)", Some(GAVE_UP)),
         15 => (" (SIGTERM)", None),
         _ => ("", None),
     };
