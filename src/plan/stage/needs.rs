@@ -210,6 +210,7 @@ impl Stage {
     pub fn may_read(&self, port: Port) -> bool {
         self.needs().iter().any(|need| need.port == port)
             || (port == Port::Hooks && self.calls().is_some())
+            || port == Port::Stop
     }
 
     /// Compares what feeds the ports, by kind, with what the stage declares.
