@@ -20,6 +20,7 @@ mod records;
 mod rollouts;
 mod samples;
 mod scripts;
+mod sources;
 
 use arguments::{Arguments, Command};
 use clap::Parser as _;

@@ -2,11 +2,13 @@
 //!
 //! Ground: `import` or `pretrain`, `prepare`, then warm-up (`explore`, `select`, `train`).
 //! Iteration t: `explore` with the policy of t-1, `select`, `train`; what `train` starts from is
-//! the training method (paper, Table 1). After each: `evaluate` and `monitor`. Beside it the
+//! the training method (paper, Table 1). After each: `evaluate`, `monitor` and the benchmarks. Beside it the
 //! control, which reads from the evolution and is never read by it: switching it on recomputes
 //! nothing.
 
+mod benchmarks;
 mod hooks;
+mod rationalise;
 mod reward;
 
 use super::{
@@ -33,6 +35,8 @@ pub struct Facts {
     pub models: BTreeMap<String, Digest>,
     /// Training prompts that each source has when a recipe takes all.
     pub prompts: BTreeMap<String, u64>,
+    /// Prompts of each benchmark.
+    pub benchmarks: BTreeMap<String, u64>,
     /// Worked examples that the base model of each source was trained on.
     pub demonstrations: BTreeMap<String, u64>,
     /// Each script that recipes name.
@@ -54,7 +58,9 @@ pub struct ScriptFacts {
 pub fn lower(members: &[Member], facts: &Facts) -> Graph {
     let mut graph = Graph::default();
     for member in members {
-        Lowering { graph: &mut graph, member, facts, reward: None }.lower();
+        let mut lowering =
+            Lowering { graph: &mut graph, member, facts, reward: None, benchmarks: Vec::new() };
+        lowering.lower();
     }
     graph
 }
@@ -72,13 +78,16 @@ struct Lowering<'a> {
     facts: &'a Facts,
     /// The reward model in use.
     reward: Option<Key>,
+    /// Names and prompts of the benchmarks.
+    benchmarks: Vec<(String, Key)>,
 }
 
 impl Lowering<'_> {
-    fn lower(mut self) {
+    fn lower(&mut self) {
         let recipe = &self.member.recipe;
         let base = self.base();
         let prompts = self.prepare();
+        self.benchmarks = self.prepare_benchmarks();
         if recipe.training.method == Method::Sft {
             self.measure(prompts, base, 0, Branch::Ground);
             self.supervised(prompts, base);
@@ -251,6 +260,7 @@ impl Lowering<'_> {
             inputs.extend(temperature.map(|chosen| (Port::Temperature, chosen)));
             let explore = Stage::Explore(self.exploration(iteration));
             let rollouts = self.add(explore, format!("explore {iteration}"), at, &inputs);
+            let rollouts = self.rationalise(&inputs, rollouts, iteration);
             let scores = self.score(prompts, rollouts, iteration);
             let select = Stage::Select(Select {
                 rule: recipe.reward.select,
@@ -358,6 +368,7 @@ impl Lowering<'_> {
             }
             let stage = Stage::Evaluate(Evaluate {
                 split,
+                benchmark: None,
                 max_new_tokens: recipe.exploration.max_new_tokens,
                 dtype: recipe.policy.dtype,
                 hooks: self.calls(&[Moment::Extract, Moment::Correct, Moment::Metric]),
@@ -365,6 +376,7 @@ impl Lowering<'_> {
             let suffix = if split == Split::Test { " test" } else { "" };
             self.add(stage, format!("evaluate {label}{suffix}"), at, &inputs);
         }
+        self.evaluate_on_benchmarks(policy, &label, at);
         if recipe.evaluation.pass_samples > 0 && recipe.data.validation > 0 {
             let stage = Stage::Monitor(Monitor {
                 samples: recipe.evaluation.pass_samples,

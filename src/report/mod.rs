@@ -6,8 +6,10 @@
 
 mod axes;
 mod chart;
+mod dots;
 mod dynamics;
 mod figures;
+mod findings;
 mod flat;
 mod fold;
 mod html;
@@ -27,6 +29,7 @@ mod sheet;
 mod text;
 mod timeline;
 
+pub use findings::{Judged, Verdict};
 pub use html::{Answer, Extras, RecipeLine, SampleView, page};
 pub use interval::{Estimate, Method, bootstrap};
 pub use json::to_json;

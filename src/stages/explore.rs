@@ -1,5 +1,6 @@
 //! `explore`: draws rollouts for a slice of the labelled prompts, shard by shard, at the temperature
-//! of the recipe or at the one that a balance chose.
+//! of the recipe or at the one that a balance chose. A rationalisation reads rollouts: it draws for
+//! the prompts without a right one among them, numbers its samples after theirs, and keeps both.
 //!
 //! Left out: scores, which `score` adds, and any choice, which `select` makes.
 
@@ -26,7 +27,10 @@ pub(super) fn shard(
 ) -> Result<(), Stop> {
     let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
     let samples = prompts.samples(context.input(Port::Prompts)?, "train")?;
-    let chosen: Vec<&Sample> = options
+    let earlier = earlier(context)?;
+    let solved = solved(&earlier);
+    let is_left = |sample: &&Sample| !solved.get(&sample.id).copied().unwrap_or(false);
+    let mut chosen: Vec<&Sample> = options
         .shard(shard)
         .into_iter()
         .map(|index| {
@@ -36,8 +40,10 @@ pub(super) fn shard(
             })
         })
         .collect::<Result<_, _>>()?;
+    chosen.retain(is_left);
     let draw = Draw {
         samples: options.samples,
+        first_sample: earlier.iter().map(|rollout| rollout.sample + 1).max().unwrap_or(0),
         temperature: temperature(options, context)?,
         top_p: options.top_p,
         top_k: options.top_k,
@@ -62,15 +68,15 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
         })?;
         rollouts.extend(table::decode::<Rollout>(&bytes).map_err(failed)?);
     }
-    let bytes = table::encode(&rollouts).map_err(failed)?;
-    context.results().write("rollouts.parquet", &bytes)?;
-    let mut solved: BTreeMap<u64, bool> = BTreeMap::new();
-    for rollout in &rollouts {
-        *solved.entry(rollout.prompt).or_default() |= rollout.correct;
-    }
+    let solved = solved(&rollouts);
     let right = rollouts.iter().filter(|rollout| rollout.correct).count();
     let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
     let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+    // The measurements are of what was drawn here.
+    let mut all = earlier(context)?;
+    all.extend(rollouts.iter().cloned());
+    let bytes = table::encode(&all).map_err(failed)?;
+    context.results().write("rollouts.parquet", &bytes)?;
     write_metrics(
         context,
         &json!({
@@ -82,6 +88,23 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
             "temperature": temperature(options, context)?,
         }),
     )
+}
+
+/// The rollouts that a rationalisation goes on from; none without the port.
+fn earlier(context: &Context<'_>) -> Result<Vec<Rollout>, Stop> {
+    match context.optional_input(Port::Rollouts) {
+        Some(artifact) => table::decode(&artifact.read("rollouts.parquet")?).map_err(failed),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// By prompt, whether any of its responses is right.
+fn solved(rollouts: &[Rollout]) -> BTreeMap<u64, bool> {
+    let mut solved: BTreeMap<u64, bool> = BTreeMap::new();
+    for rollout in rollouts {
+        *solved.entry(rollout.prompt).or_default() |= rollout.correct;
+    }
+    solved
 }
 
 /// The temperature to draw at.

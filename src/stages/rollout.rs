@@ -19,6 +19,8 @@ const SLOTS: usize = 512;
 /// How to draw.
 pub(super) struct Draw {
     pub(super) samples: u32,
+    /// Number of the first one; its noise depends on it.
+    pub(super) first_sample: u32,
     pub(super) temperature: f64,
     pub(super) top_p: f64,
     pub(super) top_k: u32,
@@ -34,6 +36,7 @@ impl Draw {
     pub(super) fn greedy(max_new_tokens: u32) -> Self {
         Self {
             samples: 1,
+            first_sample: 0,
             temperature: 0.0,
             top_p: 1.0,
             top_k: 0,
@@ -55,7 +58,7 @@ impl Draw {
         };
         Settings {
             samples: self.samples as usize,
-            first_sample: 0,
+            first_sample: self.first_sample.into(),
             sampling,
             seed: self.seed,
             slots: SLOTS,

@@ -6,6 +6,8 @@
 mod bad_input;
 mod bad_recipes;
 mod book;
+#[cfg(feature = "torch")]
+mod carry_over;
 mod command_line;
 #[cfg(feature = "torch")]
 mod determinism;
@@ -22,9 +24,11 @@ mod index;
 mod interruption;
 #[cfg(feature = "torch")]
 mod main_path;
+mod paper;
 #[cfg(feature = "torch")]
 mod parity;
 mod recipe_properties;
+mod recipes;
 mod report_dynamics;
 mod report_forms;
 mod report_page;

@@ -88,7 +88,14 @@ impl Stage {
                 Lesson::Captions | Lesson::Reasoning { .. } => const { &[required(Port::Policy)] },
             },
             Self::Explore(_) => {
-                const { &[required(Port::Policy), required(Port::Prompts), optional(Port::Temperature)] }
+                const {
+                    &[
+                        required(Port::Policy),
+                        required(Port::Prompts),
+                        optional(Port::Temperature),
+                        optional(Port::Rollouts),
+                    ]
+                }
             }
             Self::Evaluate(_) => POLICY_AND_PROMPTS,
             Self::Monitor(_) => {

@@ -38,6 +38,7 @@ pub(super) fn bases() -> Vec<Recipe> {
     full.training.optimizer.kind = OptimizerKind::Muon;
     full.training.optimizer.muon_learning_rate = 5e-3;
     full.reward.select = Select::Top(2);
+    full.data.benchmarks = vec!["mathvista/testmini".into()];
     let mut scheduled = quickstart();
     scheduled.temperature.mode = TemperatureMode::Schedule;
     scheduled.temperature.points = vec![1.0, 0.5];
@@ -70,7 +71,7 @@ fn balanced() -> Recipe {
 }
 
 /// Keys of a recipe that change no stage, and why.
-pub(super) const WITHOUT_EFFECT: [(&str, &str); 12] = [
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 11] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
@@ -79,7 +80,6 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 12] = [
     ("run.timeout_secs", "how it is carried out"),
     ("run.checkpoint_every_secs", "how it is carried out"),
     ("policy.lora", "refused: no stage trains adapters yet"),
-    ("data.benchmarks", "refused: no stage evaluates on benchmarks yet"),
     ("prompts.variation", "refused but for `labelled`: no stage votes yet"),
     ("prompts.mix_at", "as `prompts.variation`"),
     ("prompts.pseudo_answer", "as `prompts.variation`"),
