@@ -61,14 +61,12 @@ fn named<'a>(
 
 fn draw(svg: &mut Svg, metric: &Metric, rows: &[Row<'_>], (left, top): (f64, f64)) {
     let right = WIDTH - 170.0;
-    let (first, last) = scale(rows);
+    let ticks = scale(rows);
+    let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
     let x = |value: f64| left + (right - left) * (value - first) / (last - first);
     svg.text(0.0, top + 16.0, "title", &metric.to_string());
     let bottom = top + HEAD + rows.len() as f64 * ROW;
-    for tick in ticks(last - first, 5).into_iter().map(|tick| first + tick) {
-        if tick > last + (last - first) * 1e-6 {
-            continue;
-        }
+    for tick in ticks {
         let class = if tick == 0.0 { "axis" } else { "grid" };
         svg.line((x(tick), top + HEAD - 8.0), (x(tick), bottom), class);
         let text = metric.written(tick, metric.is_difference());
@@ -93,16 +91,17 @@ fn draw(svg: &mut Svg, metric: &Metric, rows: &[Row<'_>], (left, top): (f64, f64
     }
 }
 
-/// Round ends that hold every interval.
-fn scale(rows: &[Row<'_>]) -> (f64, f64) {
+/// Round ticks whose ends hold every interval.
+fn scale(rows: &[Row<'_>]) -> Vec<f64> {
     let estimates = || rows.iter().filter_map(|row| row.estimate);
     let ends = |it: &Estimate| it.interval.unwrap_or([it.mean; 2]);
     let low = estimates().map(|it| ends(it)[0].min(it.mean)).fold(f64::INFINITY, f64::min);
     let high = estimates().map(|it| ends(it)[1].max(it.mean)).fold(f64::NEG_INFINITY, f64::max);
     if !(low.is_finite() && high.is_finite()) {
-        return (0.0, 1.0);
+        return vec![0.0, 1.0];
     }
     let span = (high - low).max(high.abs() * 1e-3).max(1e-9);
     let step = ticks(span, 5)[1];
-    ((low / step).floor() * step, ((high / step).ceil() * step).max(low + step))
+    let (first, last) = ((low / step).floor() as i64, (high / step).ceil() as i64);
+    (first..=last.max(first + 1)).map(|tick| tick as f64 * step).collect()
 }

@@ -100,18 +100,3 @@ fn methods_differ_in_what_they_inherit() {
     assert!((two.rate - 7e-4 / 3.0).abs() < 1e-9, "{}", two.rate);
     assert_eq!(slices, continuous);
 }
-
-#[test]
-fn supervised_training_begins_with_the_base() {
-    let sandbox = Sandbox::new();
-    let still = ["learning_rate=0", "optimizer.weight_decay=0", "method=sft"];
-    let still = still.map(|value| format!("training.{value}"));
-    let mut arguments = RUN.to_vec();
-    arguments.extend(still.iter().flat_map(|value| ["--set", value.as_str()]));
-    let tiny = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
-    sandbox.write("tiny.toml", tiny.replace("data = \"warmup\"\n", ""));
-    sandbox.mstar(&arguments).exits(0);
-    let weights = |stage| digest(&sandbox, stage, "model.safetensors");
-    assert_eq!(weights("train 1"), weights("import"), "a rate of 0 moves nothing");
-    assert_eq!(json(&sandbox, "train 1", "trainer.json")["step"], 5);
-}

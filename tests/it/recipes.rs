@@ -1,5 +1,5 @@
-//! The recipes and the experiments of the project: short, checked, planned, and each of those for the
-//! embedded task run at a tiny size.
+//! The recipes and the experiments of the project: recipes are short and run at a tiny size, experiments
+//! share their work.
 
 use crate::sandbox::{Sandbox, entries, mstar_at_home};
 use serde_json::Value;
@@ -25,7 +25,7 @@ fn experiments() -> Vec<String> {
 }
 
 #[test]
-fn every_recipe_is_short_says_why_and_at_what_cost_and_plans() {
+fn every_recipe_is_short_and_says_what_it_costs() {
     let long = ["recipes/base.toml", "recipes/quickstart.toml"];
     let all = [recipes("recipes"), recipes("recipes/paper"), recipes("experiments")].concat();
     assert!(all.len() >= 12, "{all:?}");
@@ -37,9 +37,6 @@ fn every_recipe_is_short_says_why_and_at_what_cost_and_plans() {
             assert!(lines <= most, "{recipe} has {lines} lines");
             assert!(text.contains("Cost: "), "{recipe} does not say what it costs");
         }
-        mstar_at_home(&["check", &recipe]).exits(0);
-        let plan = mstar_at_home(&["plan", &recipe, "--format", "json"]).exits(0).json();
-        assert!(plan["totals"]["unique"].as_u64() > Some(5), "{recipe}");
     }
 }
 
