@@ -116,6 +116,71 @@ mod running {
         run(&sandbox, "recipes/b-star.toml", &[&small[..], &smaller].concat());
     }
 
+    /// A base on which the members of an experiment take seconds.
+    const BASE: &str = r#"format = 1
+name = "small"
+[data]
+prompts = 40
+validation = 200
+test = 12
+[warmup]
+prompts = 20
+samples = 2
+[training]
+interval = 0.5
+iterations = 1
+steps_per_iteration = 2
+batch_size = 4
+learning_rate = 7e-4
+[exploration]
+samples = 2
+max_new_tokens = 28
+[evaluation]
+pass_samples = 2
+"#;
+
+    #[test]
+    fn the_command_that_runs_experiments_writes_what_came_of_them() {
+        let python = std::env::var_os("MSTAR_TEST_PYTHON").unwrap_or("python3".into());
+        let sandbox = Sandbox::new();
+        sandbox.write("small.toml", BASE);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/run.py");
+        let experiment = |with: &str| {
+            let mut command = std::process::Command::new(&python);
+            command.arg(&script).arg("final").current_dir(sandbox.path(""));
+            command.args(["--mstar", env!("CARGO_BIN_EXE_mstar"), "--output", "out"]);
+            command.args(["--with", with]).env("OMP_NUM_THREADS", "1");
+            fs::create_dir_all(sandbox.path("out")).unwrap();
+            command.output().unwrap()
+        };
+        let small = "--base small.toml --only warm-up,* --only continuous,*";
+        for _ in 0..2 {
+            let output = experiment(small);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let readme = fs::read_to_string(sandbox.path("out/README.md")).unwrap();
+        // Written twice, told once, below what people wrote.
+        assert_eq!(readme.matches("\n## final\n").count(), 1);
+        assert!(readme.starts_with("# Experiments\n"), "{readme}");
+        for part in [
+            "| continuous | ",
+            "* continuous training beats the warm-up: **",
+            "![final](final/figure.svg)",
+            "Seeds 0, 1, 2; ",
+            "| **all** | 6 | ",
+            " of the ",
+        ] {
+            assert!(readme.contains(part), "{part} is not in {readme}");
+        }
+        let figure = fs::read_to_string(sandbox.path("out/final/figure.svg")).unwrap();
+        assert!(figure.starts_with("<svg "), "{figure}");
+
+        let output = experiment("--base none.toml");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("stopped by exit code 2"), "{said}");
+        assert!(!said.contains("Traceback"), "{said}");
+    }
+
     #[test]
     fn those_that_sample_many_or_cap_run() {
         let sandbox = Sandbox::new();
