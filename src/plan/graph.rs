@@ -2,8 +2,11 @@
 
 use super::{Mismatch, Port, Stage};
 use crate::base::{Key, digest_of_json};
-use indexmap::IndexMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use petgraph::{
+    Direction,
+    graph::{DiGraph, NodeIndex},
+};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,13 +79,49 @@ pub struct Node {
 }
 
 /// Stages by key, every one after those that it reads.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Graph {
-    /// Written as a list, because the order of a JSON object is nobody's promise.
-    #[serde(serialize_with = "write_nodes", deserialize_with = "read_nodes")]
-    nodes: IndexMap<Key, Node>,
+    /// An edge leads from what is read to what reads it. Nodes are only ever added, so that their
+    /// indices count from 0 in an order in which they can run.
+    dag: DiGraph<Node, Port>,
+    places: BTreeMap<Key, NodeIndex>,
     /// Stages that the members would run apart.
     unshared: usize,
+}
+
+/// The graph in a file: a list, because the order of a JSON object is nobody's promise. Edges are
+/// the inputs of its nodes.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    nodes: Vec<Node>,
+    unshared: usize,
+}
+
+impl From<Graph> for Written {
+    fn from(graph: Graph) -> Self {
+        let (nodes, _) = graph.dag.into_nodes_edges();
+        Self {
+            nodes: nodes.into_iter().map(|node| node.weight).collect(),
+            unshared: graph.unshared,
+        }
+    }
+}
+
+impl From<Written> for Graph {
+    fn from(written: Written) -> Self {
+        let mut graph = Self { unshared: written.unshared, ..Self::default() };
+        for node in written.nodes {
+            graph.insert(node);
+        }
+        graph
+    }
+}
+
+impl PartialEq for Graph {
+    fn eq(&self, other: &Self) -> bool {
+        self.unshared == other.unshared && self.nodes().eq(other.nodes())
+    }
 }
 
 impl Graph {
@@ -99,16 +138,25 @@ impl Graph {
         debug_assert_eq!(self.check_inputs(&stage, &name, &inputs), Ok(()));
         let key = key_of(&stage, &inputs);
         self.unshared += 1;
-        let node = self.nodes.entry(key).or_insert_with(|| Node {
-            key,
-            stage,
-            name,
-            role,
-            inputs,
-            members: BTreeSet::new(),
-        });
-        node.members.insert(member.to_owned());
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => self.insert(Node { key, stage, name, role, inputs, members: BTreeSet::new() }),
+        };
+        self.dag[place].members.insert(member.to_owned());
         key
+    }
+
+    /// Adds a node, and an edge for each of its inputs that is there.
+    fn insert(&mut self, node: Node) -> NodeIndex {
+        let (key, inputs) = (node.key, node.inputs.clone());
+        let place = self.dag.add_node(node);
+        for (port, input) in inputs {
+            if let Some(input) = self.places.get(&input) {
+                self.dag.add_edge(*input, place, port);
+            }
+        }
+        self.places.insert(key, place);
+        place
     }
 
     /// Adds a stage that the member may have already; then it is counted no second time.
@@ -121,7 +169,7 @@ impl Graph {
         inputs: BTreeMap<Port, Key>,
     ) -> Key {
         let key = key_of(&stage, &inputs);
-        match self.nodes.get(&key) {
+        match self.get(key) {
             Some(node) if node.members.contains(member) => key,
             _ => self.add(member, stage, name, role, inputs),
         }
@@ -133,9 +181,9 @@ impl Graph {
     /// # Errors
     /// The first input that does not fit.
     pub fn check(&self) -> Result<(), Mismatch> {
-        for (index, node) in self.nodes.values().enumerate() {
+        for (index, node) in self.nodes().enumerate() {
             self.check_inputs(&node.stage, &node.name, &node.inputs)?;
-            let is_before = |key: &Key| self.nodes.get_index_of(key).is_some_and(|at| at < index);
+            let is_before = |key: &Key| self.position(*key).is_some_and(|at| at < index);
             if let Some((port, _)) = node.inputs.iter().find(|(_, key)| !is_before(key)) {
                 return Err(Mismatch::NotBefore { stage: node.name.clone(), port: *port });
             }
@@ -149,35 +197,50 @@ impl Graph {
         name: &str,
         inputs: &BTreeMap<Port, Key>,
     ) -> Result<(), Mismatch> {
-        let kinds = inputs
-            .iter()
-            .map(|(port, key)| (*port, self.nodes.get(key).map(|node| node.stage.kind())));
+        let kinds =
+            inputs.iter().map(|(port, key)| (*port, self.get(*key).map(|node| node.stage.kind())));
         stage.check_inputs(name, &kinds.collect())
     }
 
     /// All stages, each after those that it reads.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
-        self.nodes.values()
+        self.dag.raw_nodes().iter().map(|node| &node.weight)
     }
 
     /// One stage.
     pub fn get(&self, key: Key) -> Option<&Node> {
-        self.nodes.get(&key)
+        self.places.get(&key).map(|place| &self.dag[*place])
     }
 
     /// Position of a stage in the order of [`Graph::nodes`].
     pub fn position(&self, key: Key) -> Option<usize> {
-        self.nodes.get_index_of(&key)
+        self.places.get(&key).map(|place| place.index())
+    }
+
+    /// Positions of the stages that read the stage at a position, each once, in the order of
+    /// [`Graph::nodes`].
+    pub fn consumers(&self, position: usize) -> BTreeSet<usize> {
+        self.neighbours(position, Direction::Outgoing)
+    }
+
+    /// Positions of the stages that the stage at a position reads, each once.
+    pub fn sources(&self, position: usize) -> BTreeSet<usize> {
+        self.neighbours(position, Direction::Incoming)
+    }
+
+    fn neighbours(&self, position: usize, direction: Direction) -> BTreeSet<usize> {
+        let neighbours = self.dag.neighbors_directed(NodeIndex::new(position), direction);
+        neighbours.map(NodeIndex::index).collect()
     }
 
     /// Stages, each counted once.
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.dag.node_count()
     }
 
     /// Whether there is no stage.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.dag.node_count() == 0
     }
 
     /// Stages that the members would run apart.
@@ -200,16 +263,4 @@ fn key_of(stage: &Stage, inputs: &BTreeMap<Port, Key>) -> Key {
     ];
     let ingredients = ingredients.map(|(name, value)| (name.to_owned(), value));
     Key(digest_of_json(&Value::Object(ingredients.into_iter().collect())))
-}
-
-fn write_nodes<S: Serializer>(
-    nodes: &IndexMap<Key, Node>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(nodes.values())
-}
-
-fn read_nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IndexMap<Key, Node>, D::Error> {
-    let nodes = Vec::<Node>::deserialize(deserializer)?;
-    Ok(nodes.into_iter().map(|node| (node.key, node)).collect())
 }

@@ -4,10 +4,7 @@ use crate::{
     base::Key,
     plan::{Graph, Node},
 };
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Reverse, collections::BTreeSet};
 
 /// Where a stage stands in this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +58,8 @@ struct Entry {
 /// All stages of a graph, numbered in its order.
 #[derive(Debug)]
 pub(super) struct Board<'a> {
+    graph: &'a Graph,
     nodes: Vec<&'a Node>,
-    numbers: BTreeMap<Key, usize>,
     entries: Vec<Entry>,
     ready: BTreeSet<(Reverse<Urgency>, usize)>,
     /// Stages that are needed and not yet decided.
@@ -76,20 +73,15 @@ impl<'a> Board<'a> {
     /// in the store when it is done, also a policy that only evaluations read.
     pub(super) fn new(graph: &'a Graph, stored: &BTreeSet<Key>) -> Self {
         let nodes: Vec<&Node> = graph.nodes().collect();
-        let numbers: BTreeMap<Key, usize> =
-            nodes.iter().enumerate().map(|(number, node)| (node.key, number)).collect();
         let mut entries: Vec<Entry> = Vec::with_capacity(nodes.len());
         for (number, node) in nodes.iter().enumerate() {
-            let inputs: BTreeSet<usize> = node.inputs.values().map(|key| numbers[key]).collect();
-            for input in &inputs {
-                entries[*input].consumers.push(number);
-            }
+            let inputs = graph.sources(number);
             let available = stored.contains(&node.key);
             let missing =
                 inputs.iter().filter(|input| entries[**input].state != State::Available).count();
             entries.push(Entry {
                 inputs: inputs.into_iter().collect(),
-                consumers: Vec::new(),
+                consumers: graph.consumers(number).into_iter().collect(),
                 state: if available { State::Available } else { State::Unneeded },
                 missing,
                 urgency: Urgency { members: 0, chain: 1 },
@@ -108,7 +100,7 @@ impl<'a> Board<'a> {
         let members: BTreeSet<&String> = nodes.iter().flat_map(|node| &node.members).collect();
         let members = members.len();
         let ready = BTreeSet::new();
-        let mut board = Self { nodes, numbers, entries, ready, undecided: 0, members };
+        let mut board = Self { graph, nodes, entries, ready, undecided: 0, members };
         for number in 0..board.entries.len() {
             board.require(number);
         }
@@ -125,7 +117,7 @@ impl<'a> Board<'a> {
     }
 
     pub(super) fn number(&self, key: Key) -> Option<usize> {
-        self.numbers.get(&key).copied()
+        self.graph.position(key)
     }
 
     pub(super) fn state(&self, number: usize) -> State {

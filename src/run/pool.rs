@@ -238,6 +238,7 @@ impl<'a> Pool<'a> {
         if let Ok(words) = words
             && !words.is_empty()
         {
+            failure.hint = failure.hint.or_else(|| way_out(&words));
             failure.reason = format!("{}; its last words: {words}", failure.reason);
         }
         Some(Remains {
@@ -297,6 +298,21 @@ fn remember(stderr: ChildStderr, last_words: &Mutex<VecDeque<String>>) {
             }
         }
     }
+}
+
+/// What helps when libtorch or the dynamic linker said this.
+pub(super) fn way_out(words: &str) -> Option<String> {
+    let words = words.to_lowercase();
+    let hint = if words.contains("error while loading shared libraries") {
+        "libtorch is no longer where it was at the build, or memory does not suffice to load it: \
+         build again, or free memory"
+    } else if ["out of memory", "allocate memory", "bad_alloc"].iter().any(|it| words.contains(it))
+    {
+        "use fewer workers, a smaller `micro_batch_size` or a shorter `max_length`"
+    } else {
+        return None;
+    };
+    Some(hint.to_owned())
 }
 
 fn describe(status: ExitStatus) -> Failure {

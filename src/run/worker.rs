@@ -6,6 +6,7 @@
 use super::{
     Context, Part, Performer, Settings, Stop, Task,
     message::{Order, PROTOCOL, Reply},
+    pool::way_out,
     shard,
 };
 use crate::{
@@ -181,11 +182,7 @@ fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Ended> {
     drop(std::panic::take_hook());
     outcome.map_err(|_| {
         let reason = said.lock().map(|text| text.clone()).unwrap_or_default();
-        let lower = reason.to_lowercase();
-        let full = lower.contains("out of memory") || lower.contains("allocate memory");
-        let hint = full.then(|| {
-            "use fewer workers, a smaller `micro_batch_size` or a shorter `max_length`".to_owned()
-        });
+        let hint = way_out(&reason);
         Ended::Panicked(Failure { reason, hint })
     })
 }

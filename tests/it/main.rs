@@ -23,6 +23,8 @@ mod index;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]
+mod limits;
+#[cfg(feature = "torch")]
 mod main_path;
 mod paper;
 #[cfg(feature = "torch")]

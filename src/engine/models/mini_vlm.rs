@@ -19,9 +19,9 @@ use super::Part;
 use crate::base::Seed;
 use crate::engine::{
     nn::{
-        Attend, GatedMlp, Heads, LayerNorm, Linear, Mlp, PatchEmbedding, Projector, RmsNorm,
-        Rotary, attention::attention, linear::side_by_side, mlp::Activation, norm::standardise,
-        rotary::Angles,
+        Attend, GatedMlp, Heads, LayerNorm, LearnedPositions, Linear, Mlp, PatchEmbedding,
+        Projector, RmsNorm, Rotary, attention::attention, linear::side_by_side, mlp::Activation,
+        norm::standardise, rotary::Angles,
     },
     pack::Inputs,
     weights::{Init, Path, normal, orthogonal},
@@ -406,8 +406,8 @@ impl DecoderBlock {
 pub struct MiniVlm {
     config: Config,
     patch: PatchEmbedding,
-    row_embed: Tensor,
-    col_embed: Tensor,
+    row_embed: LearnedPositions,
+    col_embed: LearnedPositions,
     vision: Vec<VisionBlock>,
     projector: Projector,
     embed_tokens: Tensor,
@@ -420,7 +420,7 @@ impl MiniVlm {
     /// Walks `w`; the configuration has been checked.
     pub fn new(w: &Path<'_>, config: Config) -> Self {
         let (vision, width) = (&config.vision_config, config.hidden_size);
-        let place = [vision.grid(), vision.hidden_size];
+        let places = (vision.grid(), vision.hidden_size);
         let embedding = Init::Normal((width as f64).powf(-0.5));
         let embed_tokens =
             (w / "embed_tokens").leaf("weight", &[config.vocab_size, width], embedding);
@@ -438,8 +438,8 @@ impl MiniVlm {
                 vision.stem_size,
                 vision.hidden_size,
             ),
-            row_embed: w.leaf("row_embed", &place, Init::Normal(PLACE_DEVIATION)),
-            col_embed: w.leaf("col_embed", &place, Init::Normal(PLACE_DEVIATION)),
+            row_embed: LearnedPositions::new(w, "row_embed", places, PLACE_DEVIATION),
+            col_embed: LearnedPositions::new(w, "col_embed", places, PLACE_DEVIATION),
             vision: (0..vision.num_hidden_layers as usize)
                 .map(|layer| VisionBlock::new(&(w / "vision" / layer), vision))
                 .collect(),
@@ -482,8 +482,8 @@ impl MiniVlm {
 
     /// Image features as the decoder reads them: `[N, side, side, 3]` to `[N, patches, D]`.
     pub fn image_features(&self, pixels: &Tensor) -> Tensor {
-        let places = self.row_embed.unsqueeze(1) + self.col_embed.unsqueeze(0);
-        let mut xs = self.patch_features(pixels) + places.flatten(0, 1);
+        let places = LearnedPositions::grid(&self.row_embed, &self.col_embed);
+        let mut xs = self.patch_features(pixels) + places;
         for block in &self.vision {
             xs = block.forward(&xs);
         }

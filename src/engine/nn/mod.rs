@@ -10,6 +10,7 @@ pub mod mlp;
 pub mod norm;
 pub mod patch;
 pub mod pixel_shuffle;
+pub mod positions;
 pub mod projector;
 pub mod rotary;
 
@@ -20,5 +21,6 @@ pub use mlp::{GatedMlp, Mlp};
 pub use norm::{LayerNorm, RmsNorm};
 pub use patch::PatchEmbedding;
 pub use pixel_shuffle::pixel_shuffle;
+pub use positions::LearnedPositions;
 pub use projector::Projector;
 pub use rotary::Rotary;
