@@ -153,7 +153,9 @@ pub fn assumptions(graph: &Graph, measured: &Measured) -> Vec<String> {
     let solved = match measured.solve_rate {
         _ if !selects => None,
         None => Some(format!("{} of the prompts are solved", percent(ASSUMED_SOLVE_RATE))),
-        Some(rate) => Some(format!("{} of the prompts are solved, as in earlier runs", percent(rate))),
+        Some(rate) => {
+            Some(format!("{} of the prompts are solved, as in earlier runs", percent(rate)))
+        }
     };
     let sources: BTreeSet<&str> = graph
         .nodes()
@@ -211,7 +213,8 @@ impl Estimator<'_> {
                 (Some(amounts.samples), Some(amounts.steps))
             }
         };
-        let tokens = self.tokens_of_one(node).zip(samples).map(|(one, count)| (one * count as f64) as u64);
+        let tokens =
+            self.tokens_of_one(node).zip(samples).map(|(one, count)| (one * count as f64) as u64);
         let (seconds, bytes) = self.cost(node, samples);
         self.amounts.insert(node.key, amounts);
         Estimate { samples, tokens, steps, seconds, bytes }

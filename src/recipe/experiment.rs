@@ -24,8 +24,8 @@ use crate::{
     base::{Place, Source},
     recipe::tree::Tree,
 };
-use std::{ops::Range, sync::Arc};
 use finding::WrittenFinding;
+use std::{ops::Range, sync::Arc};
 use table::WrittenTable;
 
 /// Members that a grid may span at most.

@@ -815,7 +815,14 @@ impl Default for Schedule {
 
 impl Default for Exploration {
     fn default() -> Self {
-        Self { samples: 16, max_new_tokens: 1024, top_p: 1.0, top_k: 0, min_p: 0.0, rationalise: false }
+        Self {
+            samples: 16,
+            max_new_tokens: 1024,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            rationalise: false,
+        }
     }
 }
 

@@ -31,7 +31,8 @@ struct Row<'a> {
 
 /// The drawing.
 pub(super) fn svg(pivot: &Pivot, title: &str) -> String {
-    let groups: Vec<(String, &Group)> = pivot.groups().take(ROWS).map(|it| named(pivot, it)).collect();
+    let groups: Vec<(String, &Group)> =
+        pivot.groups().take(ROWS).map(|it| named(pivot, it)).collect();
     let longest = groups.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
     let left = (longest as f64 * 7.5 + 16.0).clamp(90.0, 330.0);
     let panel = HEAD + groups.len() as f64 * ROW + FOOT;

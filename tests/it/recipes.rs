@@ -52,7 +52,8 @@ fn every_experiment_plans_and_together_they_share_most_of_their_work() {
         for stage in plan["stages"].as_array().unwrap() {
             // What a response costs does not depend on who draws it.
             let Some(drawn) = stage["estimate"]["samples"].as_u64() else { continue };
-            if !["explore", "monitor", "evaluate", "label"].contains(&stage["kind"].as_str().unwrap())
+            if !["explore", "monitor", "evaluate", "label"]
+                .contains(&stage["kind"].as_str().unwrap())
             {
                 continue;
             }

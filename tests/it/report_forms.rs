@@ -100,7 +100,8 @@ fn what_was_to_be_shown_is_judged_by_its_differences_in_every_form() {
         test["accuracy"].as_f64().unwrap()
     };
     let own = |seed| last(format!("{},seed={seed}", row("continuous", "0.25")));
-    let mean = (1..=3).map(|seed| own(seed) - last(format!("{sft},seed={seed}"))).sum::<f64>() / 3.0;
+    let mean =
+        (1..=3).map(|seed| own(seed) - last(format!("{sft},seed={seed}"))).sum::<f64>() / 3.0;
     assert!((judged[0]["difference"]["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
     assert_eq!(judged[4]["than_metric"], "test.start");
     assert_eq!(judged[3]["difference"], Value::Null);

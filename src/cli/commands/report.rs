@@ -9,7 +9,9 @@ use crate::cli::printer::Printer;
 use crate::cli::recorded::{self, RecordedValue};
 use crate::cli::samples::samples;
 use crate::recipe::{Finding, TableSpec};
-use crate::report::{Extras, Judged, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json};
+use crate::report::{
+    Extras, Judged, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json,
+};
 use crate::store::{Run, Store};
 use std::path::{Path, PathBuf};
 
