@@ -1,7 +1,7 @@
 //! The recipes and the experiments of the project: recipes are short and run at a tiny size, experiments
 //! share their work.
 
-use crate::sandbox::{Sandbox, entries, mstar_at_home};
+use crate::sandbox::{entries, mstar_at_home};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,6 +68,7 @@ fn every_experiment_plans_and_together_they_share_most_of_their_work() {
 #[cfg(feature = "torch")]
 mod running {
     use super::*;
+    use crate::sandbox::Sandbox;
     use mstar::data::table::{self, Choice, Rollout, TrainingExample};
 
     /// Sizes at which any recipe for the embedded task takes seconds.
