@@ -3,7 +3,7 @@ SHELL := /bin/bash -eu -o pipefail
 BUILD = libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch cargo build --release --locked
 MSTAR = LIBTORCH=$$(.ci/libtorch) cargo run --release --locked --quiet --
 
-.PHONY: quickstart test bench base clean
+.PHONY: quickstart test bench experiments base clean
 
 quickstart: ## build in release, evolve the embedded model, print where the report is
 	@$(BUILD)
@@ -21,6 +21,11 @@ bench: ## print the ratios of the book's performance page
 	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch \
 	  cargo bench --locked --bench expanding --bench generation --bench packing \
 	  --bench planning --bench report --bench scheduling
+
+experiments: ## run all experiments into one store, write experiments/README.md and its figures
+	@$(BUILD)
+	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch python3 experiments/run.py \
+	  --mstar "cargo run --release --locked --quiet --"
 
 base: ## train the shipped base checkpoint again (recipes/base.toml)
 	@$(BUILD)

@@ -400,6 +400,8 @@ pub(crate) enum ReportFormat {
     Markdown,
     /// The table of members, for LaTeX with booktabs.
     Latex,
+    /// The table of members as a drawing: dots with their intervals.
+    Svg,
     /// The table of members, for spreadsheets.
     Csv,
     /// The table of members, for data frames.

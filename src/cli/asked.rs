@@ -5,10 +5,11 @@ use super::exit::Trouble;
 use super::files;
 use super::planning;
 use super::scripts;
+use super::sources;
 use crate::base::{Fault, Faults, Key, Place, Source};
 use crate::plan::{self, Facts, Graph, Member, MemberSummary, ScriptFacts};
 use crate::recipe::{
-    self, Expanded, Experiment, Layers, Origin, Resolved, Stack, TableSpec, is_experiment,
+    self, Expanded, Experiment, Finding, Layers, Origin, Resolved, Stack, TableSpec, is_experiment,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) summaries: Vec<MemberSummary>,
     /// How the report lays them out.
     pub(crate) table: Option<TableSpec>,
+    /// What it is to show.
+    pub(crate) findings: Vec<Finding>,
     /// What is worth knowing and no fault.
     pub(crate) notes: Vec<Fault>,
     /// The recipe; of an experiment what its members have in common.
@@ -54,6 +57,7 @@ impl Asked {
                 members: vec![member],
                 name,
                 table: None,
+                findings: Vec::new(),
                 notes: Vec::new(),
                 resolved,
                 file,
@@ -103,6 +107,7 @@ impl Asked {
             name: experiment.name.clone(),
             summaries: summaries.collect(),
             table: expanded.table.clone(),
+            findings: expanded.findings.clone(),
             notes: std::mem::take(&mut expanded.notes),
             resolved: expanded.base.clone(),
             file,
@@ -174,12 +179,28 @@ impl Asked {
         }
     }
 
+    /// What can be planned and not run yet, each once.
+    pub(crate) fn planned_only(&self) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = Vec::new();
+        for member in &self.members {
+            let place = |key: &str| self.place(&member.name, key);
+            for fault in recipe::planned_only(&member.recipe, &place) {
+                if faults.iter().all(|told| told.message != fault.message) {
+                    faults.push(fault);
+                }
+            }
+        }
+        faults
+    }
+
     /// The graph of all members.
     ///
     /// # Errors
-    /// When two members of an experiment would do exactly the same.
+    /// For data that nothing has the name of, and when two members of an experiment would do exactly
+    /// the same.
     pub(crate) fn graph(&self) -> Result<Graph, Faults> {
         let facts = Facts { scripts: self.scripts.clone(), ..planning::facts() };
+        sources::check(&self.members, &facts, &|member, key| self.place(member, key))?;
         let graph = plan::lower(&self.members, &facts);
         if let Some((experiment, expanded)) = &self.experiment {
             refuse_same(&graph, experiment, expanded)?;
@@ -191,6 +212,10 @@ impl Asked {
     pub(crate) fn origin(&self, member: &str, key: &str) -> Option<String> {
         let origin = self.origin_of(member, key)?;
         origin.place().is_some().then(|| origin.to_string())
+    }
+
+    fn place(&self, member: &str, key: &str) -> Option<Place> {
+        self.origin_of(member, key).and_then(|origin| origin.place().cloned())
     }
 
     fn origin_of(&self, member: &str, key: &str) -> Option<Origin> {

@@ -22,6 +22,7 @@ mod rollouts;
 mod samples;
 mod scripts;
 mod sharing;
+mod sources;
 
 use arguments::{Arguments, Command};
 use clap::Parser as _;

@@ -4,12 +4,11 @@ use super::asked::Asked;
 use super::exit::{Exit, Trouble};
 use super::files;
 use super::frozen::FrozenRecipes;
+use super::sources;
 use crate::base::{Hint, Key};
-use crate::data::{checkpoint, source::Source};
+use crate::data::checkpoint;
 use crate::event::{Event, Outcome, Record};
-use crate::plan::{
-    Branch, EarlierStage, Facts, Graph, Known, Measured, MemberSummary, Node, SourceFacts,
-};
+use crate::plan::{Branch, EarlierStage, Facts, Graph, Known, Measured, MemberSummary, Node};
 use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
@@ -18,8 +17,6 @@ use std::path::Path;
 
 /// Runs whose logs and graphs are looked at; older ones say little about this machine.
 const RUNS_LOOKED_AT: usize = 3;
-/// Question and separator of the embedded task, in tokens; pictures come on top.
-const QUESTION_TOKENS: f64 = 7.0;
 
 /// The variables of the environment that are text.
 pub(crate) fn environment() -> Vec<(String, String)> {
@@ -43,9 +40,7 @@ pub(crate) fn facts() -> Facts {
     if let Some(shipped) = checkpoint::shipped(name) {
         facts.models.insert(name.into(), shipped.digest());
     }
-    let source = "builtin:mini-vista".to_owned();
-    facts.prompts.insert(source.clone(), checkpoint::DEFAULT_PROMPTS);
-    facts.demonstrations.insert(source, checkpoint::DEMONSTRATIONS);
+    sources::add_sizes(&mut facts);
     facts
 }
 
@@ -63,6 +58,9 @@ pub(crate) struct PlannedGraph {
     /// The table that the experiment declares; none for a recipe on its own.
     #[serde(default)]
     pub(crate) table: Option<TableSpec>,
+    /// What the experiment is to show.
+    #[serde(default)]
+    pub(crate) findings: Vec<recipe::Finding>,
     /// What is asked for, by name.
     #[serde(default)]
     pub(crate) name: String,
@@ -88,6 +86,7 @@ impl PlannedGraph {
             stages,
             members: asked.summaries.clone(),
             table: asked.table.clone(),
+            findings: asked.findings.clone(),
             name: asked.name.clone(),
             file: asked.file_name().to_owned(),
             settings: asked.resolved.recipe.run.clone(),
@@ -123,13 +122,7 @@ pub(crate) fn look_back(
     graph: &Graph,
 ) -> Result<(Known, Measured), Trouble> {
     let mut known = Known::default();
-    let mut measured = Measured::default();
-    if let Ok(source) = Source::named("builtin:mini-vista") {
-        let prompt_tokens = f64::from(source.image_tokens.unwrap_or(0)) + QUESTION_TOKENS;
-        let response_tokens = source.response_tokens.unwrap_or(0.0);
-        let facts = SourceFacts { prompt_tokens, response_tokens };
-        measured.sources.insert(source.name.to_owned(), facts);
-    }
+    let mut measured = Measured { sources: sources::lengths(), ..Measured::default() };
     let Some(store) = store else { return Ok((known, measured)) };
     let runs = store.runs().map_err(of_store)?;
     let mut solved = (0.0, 0.0);

@@ -7,7 +7,7 @@ use super::{Graph, Lesson, Node, Port, Stage, TrainingSet};
 use crate::base::Key;
 use crate::recipe;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps of a response that are completed, as long as none was measured.
 const ASSUMED_STEPS: u64 = 4;
@@ -157,8 +157,24 @@ pub fn assumptions(graph: &Graph, measured: &Measured) -> Vec<String> {
             Some(format!("{} of the prompts are solved, as in earlier runs", percent(rate)))
         }
     };
+    let sources: BTreeSet<&str> = graph
+        .nodes()
+        .filter_map(|node| match &node.stage {
+            Stage::Prepare(options) => Some(options.source.as_str()),
+            _ => None,
+        })
+        .filter(|source| !measured.sources.contains_key(*source))
+        .collect();
+    let bounded = (!sources.is_empty()).then(|| {
+        let sources: Vec<String> = sources.iter().map(|source| format!("`{source}`")).collect();
+        format!(
+            "responses and sequences are as long as they may be, since lengths are not known of {}",
+            sources.join(", ")
+        )
+    });
     let stops = graph.nodes().any(|node| matches!(node.stage, Stage::Stop(_)));
-    solved.into_iter().chain(stops.then(|| "nothing stops early".to_owned())).collect()
+    let stops = stops.then(|| "nothing stops early".to_owned());
+    solved.into_iter().chain(bounded).chain(stops).collect()
 }
 
 /// What later stages need to know about an earlier one.
@@ -182,20 +198,20 @@ struct Estimator<'a> {
 impl Estimator<'_> {
     fn estimate(&mut self, node: &Node) -> Estimate {
         let amounts = self.amounts(node);
-        let lengths = self.lengths(node);
         let (samples, steps) = match &node.stage {
             Stage::Import(_) | Stage::Hooks(_) => (None, None),
             Stage::Prepare(_) | Stage::Hide(_) => (Some(amounts.samples), None),
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Balance(_) | Stage::Stop(_) | Stage::Agreement(_) => (None, None),
-            // What a search drew in the same way is not drawn again.
+            // What came along is not drawn, and what a search drew in the same way not again.
             Stage::Explore(options) => {
                 let search = self.input(node, Port::Search).unwrap_or_default();
                 let of_one = search.samples.checked_div(options.searched.len() as u64).unwrap_or(0);
                 let each = of_one.checked_div(search.prompts).unwrap_or(0);
                 let taken_over = search.prompts * each.min(u64::from(options.samples));
-                (Some(amounts.samples.saturating_sub(taken_over)), None)
+                let before = self.input(node, Port::Rollouts).map_or(0, |before| before.samples);
+                (Some((amounts.samples - before).saturating_sub(taken_over)), None)
             }
             Stage::Evaluate(_) | Stage::Monitor(_) | Stage::Label(_) => {
                 (Some(amounts.samples), None)
@@ -204,26 +220,8 @@ impl Estimator<'_> {
                 (Some(amounts.samples), Some(amounts.steps))
             }
         };
-        let tokens_of_one = lengths.and_then(|lengths| match &node.stage {
-            Stage::Explore(_) | Stage::Evaluate(_) | Stage::Monitor(_) => {
-                Some(lengths.response_tokens)
-            }
-            // A completion begins, on average, half way.
-            Stage::Label(_) => Some(lengths.response_tokens / 2.0),
-            Stage::Train(_) | Stage::TrainReward(_) | Stage::Score(_) => {
-                Some(lengths.prompt_tokens + lengths.response_tokens)
-            }
-            Stage::Import(_)
-            | Stage::Hooks(_)
-            | Stage::Pretrain(_)
-            | Stage::Prepare(_)
-            | Stage::Hide(_)
-            | Stage::Select(_)
-            | Stage::Agreement(_)
-            | Stage::Balance(_)
-            | Stage::Stop(_) => None,
-        });
-        let tokens = tokens_of_one.zip(samples).map(|(one, count)| (one * count as f64) as u64);
+        let tokens =
+            self.tokens_of_one(node).zip(samples).map(|(one, count)| (one * count as f64) as u64);
         let (seconds, bytes) = self.cost(node, samples);
         self.amounts.insert(node.key, amounts);
         Estimate { samples, tokens, steps, seconds, bytes }
@@ -252,7 +250,12 @@ impl Estimator<'_> {
                 Amounts { steps, ..of(0, samples) }
             }
             Stage::Explore(options) => {
-                of(options.prompts(), options.prompts() * u64::from(options.samples))
+                // A rationalisation draws for the prompts that are not solved, and keeps both.
+                let earlier = self.input(node, Port::Rollouts);
+                let left = earlier.map_or(1.0, |_| 1.0 - self.solve_rate);
+                let drawn = (options.prompts() as f64 * left).round() as u64;
+                let before = earlier.map_or(0, |earlier| earlier.samples);
+                of(options.prompts(), before + drawn * u64::from(options.samples))
             }
             Stage::Select(options) => {
                 let read = self.input(node, Port::Rollouts).unwrap_or_default();
@@ -323,17 +326,18 @@ impl Estimator<'_> {
             TrainingSet::Given(_) => options.labelled,
             TrainingSet::Demonstrations => 0,
         };
-        let seen = one_pass * u64::from(options.epochs);
+        // What does not fill a batch is left to the next pass.
+        let steps_a_pass = if one_pass == 0 { 0 } else { (one_pass / batch).max(1) };
         let wanted = match (self.input(node, Port::StepsOf), options.steps) {
             (Some(evolution), _) => evolution.steps,
-            (None, 0) => seen.div_ceil(batch),
+            (None, 0) => steps_a_pass * u64::from(options.epochs),
             (None, steps) => steps,
         };
         let before = self.input(node, Port::After).map_or(0, |before| before.steps_so_far);
         let left = if options.steps_cap == 0 { u64::MAX } else { options.steps_cap };
         let steps = wanted.min(left.saturating_sub(before));
-        let whole_passes = seen.div_ceil(batch) == steps;
-        let samples = if whole_passes { seen } else { steps * batch };
+        let of_a_step = if one_pass == 0 { batch } else { batch.min(one_pass) };
+        let samples = steps * of_a_step;
         Amounts { prompts: 0, samples, steps, steps_so_far: before + steps }
     }
 
@@ -346,6 +350,33 @@ impl Estimator<'_> {
 
     fn lengths(&self, node: &Node) -> Option<SourceFacts> {
         self.measured.sources.get(&self.prepared(node)?.source).copied()
+    }
+
+    /// Tokens generated, or trained on, for one sample; where lengths are not known, the most that
+    /// the options allow.
+    fn tokens_of_one(&self, node: &Node) -> Option<f64> {
+        let known = self.lengths(node);
+        let response = |most: u32| known.map_or(f64::from(most), |it| it.response_tokens);
+        let sequence = known.map(|it| it.prompt_tokens + it.response_tokens);
+        match &node.stage {
+            Stage::Explore(options) => Some(response(options.max_new_tokens)),
+            Stage::Evaluate(options) => Some(response(options.max_new_tokens)),
+            Stage::Monitor(options) => Some(response(options.max_new_tokens)),
+            // A completion begins, on average, half way.
+            Stage::Label(options) => Some(response(options.max_new_tokens) / 2.0),
+            Stage::Train(options) => Some(sequence.unwrap_or(f64::from(options.max_length))),
+            Stage::TrainReward(options) => Some(sequence.unwrap_or(f64::from(options.max_length))),
+            Stage::Score(_) => sequence,
+            Stage::Import(_)
+            | Stage::Hooks(_)
+            | Stage::Pretrain(_)
+            | Stage::Prepare(_)
+            | Stage::Hide(_)
+            | Stage::Select(_)
+            | Stage::Agreement(_)
+            | Stage::Balance(_)
+            | Stage::Stop(_) => None,
+        }
     }
 
     fn cost(&self, node: &Node, samples: Option<u64>) -> (Option<f64>, Option<u64>) {

@@ -2,13 +2,15 @@
 //!
 //! Ground: `import` or `pretrain`, `prepare`, then warm-up (`explore`, `select`, `train`).
 //! Iteration t: `explore` with the policy of t-1, `select`, `train`; what `train` starts from is
-//! the training method (paper, Table 1). After each: `evaluate` and `monitor`. Beside it the
+//! the training method (paper, Table 1). After each: `evaluate`, `monitor` and the benchmarks. Beside it the
 //! control, which reads from the evolution and is never read by it: switching it on recomputes
 //! nothing.
 
 mod balance;
+mod benchmarks;
 mod hooks;
 mod prompts;
+mod rationalise;
 mod reward;
 mod stop;
 
@@ -39,6 +41,8 @@ pub struct Facts {
     pub models: BTreeMap<String, Digest>,
     /// Training prompts that each source has when a recipe takes all.
     pub prompts: BTreeMap<String, u64>,
+    /// Prompts of each benchmark.
+    pub benchmarks: BTreeMap<String, u64>,
     /// Worked examples that the base model of each source was trained on.
     pub demonstrations: BTreeMap<String, u64>,
     /// Each script that recipes name.
@@ -60,8 +64,8 @@ pub struct ScriptFacts {
 pub fn lower(members: &[Member], facts: &Facts) -> Graph {
     let mut graph = Graph::default();
     for member in members {
-        let (reward, watch) = (None, Watch::default());
-        Lowering { graph: &mut graph, member, facts, reward, watch }.lower();
+        let (reward, watch, benchmarks) = (None, Watch::default(), Vec::new());
+        Lowering { graph: &mut graph, member, facts, reward, watch, benchmarks }.lower();
     }
     graph
 }
@@ -79,6 +83,8 @@ struct Lowering<'a> {
     facts: &'a Facts,
     /// The reward model in use.
     reward: Option<Key>,
+    /// Names and prompts of the benchmarks.
+    benchmarks: Vec<(String, Key)>,
     /// What says whether the evolution has ended.
     watch: Watch,
 }
@@ -98,6 +104,7 @@ impl Lowering<'_> {
         }
         let base = self.base();
         let prompts = self.prepare();
+        self.benchmarks = self.prepare_benchmarks();
         if recipe.training.method == Method::Sft {
             self.measure(prompts, base, 0, Branch::Ground);
             self.supervised(prompts, base);
@@ -295,6 +302,7 @@ impl Lowering<'_> {
             let searched = balanced.searched;
             let explore = Stage::Explore(Explore { searched, ..self.exploration(iteration) });
             let rollouts = self.add(explore, format!("explore {iteration}"), at, &inputs);
+            let rollouts = self.rationalise(&inputs, rollouts, iteration);
             let scores = self.score(prompts, rollouts, iteration);
             let select = Stage::Select(Select {
                 rule: recipe.reward.select,
@@ -416,6 +424,7 @@ impl Lowering<'_> {
             }
             let stage = Stage::Evaluate(Evaluate {
                 split,
+                benchmark: None,
                 max_new_tokens: recipe.exploration.max_new_tokens,
                 dtype: recipe.policy.dtype,
                 hooks: self.calls(&[
@@ -431,6 +440,7 @@ impl Lowering<'_> {
                 measures.validation = Some(key);
             }
         }
+        self.evaluate_on_benchmarks(policy, &label, at);
         if recipe.evaluation.pass_samples > 0 && recipe.data.validation > 0 {
             let scores = match recipe.reward.model {
                 RewardModel::Hook => iteration > 0 || recipe.training.iterations > 0,

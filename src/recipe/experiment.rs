@@ -5,6 +5,7 @@
 //! `[[skip]]` leaves out. A member that sets a key of an axis itself is not crossed with that axis.
 
 mod expand;
+mod finding;
 mod metrics;
 mod name;
 mod read;
@@ -13,6 +14,7 @@ mod table;
 mod value;
 
 pub use expand::{Expanded, MemberRecipe};
+pub use finding::Finding;
 pub use metrics::metrics;
 pub use name::axis_labels;
 pub use schema::experiment_schema;
@@ -22,6 +24,7 @@ use crate::{
     base::{Place, Source},
     recipe::tree::Tree,
 };
+use finding::WrittenFinding;
 use std::{ops::Range, sync::Arc};
 use table::WrittenTable;
 
@@ -44,6 +47,7 @@ pub struct Experiment {
     members: Vec<Explicit>,
     skips: Vec<Skip>,
     table: WrittenTable,
+    findings: Vec<WrittenFinding>,
 }
 
 /// A key of the recipe and the value that a member gives it.

@@ -385,6 +385,9 @@ pub struct Exploration {
     /// Draw from tokens at least this share as probable as the most probable; 0 for all.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_p: f64,
+    /// Draw again, with the gold answer as a hint, for prompts none of whose responses was right
+    /// (rationalisation, as in STaR). What is kept of that is trained on without the hint.
+    pub rationalise: bool,
 }
 
 /// Axis 2: rewards and selection.
@@ -916,7 +919,14 @@ impl Default for Schedule {
 
 impl Default for Exploration {
     fn default() -> Self {
-        Self { samples: 16, max_new_tokens: 1024, top_p: 1.0, top_k: 0, min_p: 0.0 }
+        Self {
+            samples: 16,
+            max_new_tokens: 1024,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            rationalise: false,
+        }
     }
 }
 

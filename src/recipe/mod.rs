@@ -21,7 +21,7 @@ mod without_effect;
 pub use crate::hooks::Moment;
 pub use assignment::misspelt_variables;
 pub use experiment::{
-    Expanded, Experiment, MEMBER, MemberRecipe, TableSpec, axis_labels, experiment_schema,
+    Expanded, Experiment, Finding, MEMBER, MemberRecipe, TableSpec, axis_labels, experiment_schema,
     is_experiment, metrics,
 };
 pub use hooks::{check_script, moments_called};
@@ -31,3 +31,4 @@ pub use mixing::first_mixed;
 pub use resolved::Resolved;
 pub use schema::{KeyDoc, explain, nearest_key, schema};
 pub use tree::{Entry, LARGEST_FILE_BYTES, Node, Tree, parse};
+pub use unbuilt::planned_only;

@@ -45,6 +45,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     script_is_inside,
     prompts::mixing_has_prompts_and_answers,
     prompts::mixing_happens,
+    prompts::hints_have_answers,
     prompts::vote_has_scores,
     dynamics::balance_is_complete,
     dynamics::balance_fits_its_search,
@@ -478,6 +479,13 @@ mod tests {
             ("hooks.script = 'a/../../keep.rhai'", &["script-outside"]),
             (&format!("{mixed}prompts.pseudo_answer = 'majority-vote'"), &["nothing-unlabelled"]),
             (&format!("{mixed}data.labelled = 0.5"), &["mixed-without-answers"]),
+            (
+                &format!(
+                    "{mixed}data.labelled = 0.5\nprompts.pseudo_answer = 'majority-vote'\n\
+                     exploration.rationalise = true"
+                ),
+                &["hint-without-answer"],
+            ),
             (
                 &format!("{mixed}data.labelled = 0.5\nprompts.pseudo_answer = 'weighted-vote'"),
                 &["vote-without-scores"],

@@ -137,6 +137,12 @@ const INERT: &[Inert] = &[
         hint: "leave it out: `sft` learns from all labelled prompts",
     },
     Inert {
+        keys: &["exploration.rationalise"],
+        decider: "training.method",
+        when: |recipe| recipe.training.method == Method::Sft,
+        hint: "leave it out: `sft` explores nothing",
+    },
+    Inert {
         keys: &["reward.model"],
         decider: "training.method",
         when: |recipe| {

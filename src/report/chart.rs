@@ -24,6 +24,16 @@ impl Svg {
         svg
     }
 
+    /// Opens a drawing that stands alone, with a style sheet of its own.
+    pub(super) fn alone(width: f64, height: f64, label: &str, style: &str) -> Self {
+        let mut svg = Self::default();
+        let label = escape(label);
+        svg.add(format_args!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0} {height:.0}" width="{width:.0}" height="{height:.0}" role="img" aria-label="{label}"><style>{style}</style>"#
+        ));
+        svg
+    }
+
     pub(super) fn add(&mut self, markup: Arguments<'_>) {
         self.0.write_fmt(markup).expect("a string takes everything");
     }

@@ -1,6 +1,7 @@
 //! `report --format json`: a contract that scripts rely on; keys are only ever added.
 
 use super::dynamics::greedy;
+use super::findings::Judged;
 use super::interval::Estimate;
 use super::metrics::{
     Agreed, AtTemperature, BalanceCandidate, Balanced, Evaluated, Monitored, Rewarded,
@@ -82,6 +83,20 @@ fn table(study: &Study, pivot: &Pivot) -> Value {
         "baseline": pivot.baseline,
         "interval": methods.into_iter().collect::<Vec<_>>().join("; "),
         "cells": cells.collect::<Vec<_>>(),
+        "findings": pivot.findings.iter().map(|it| finding(pivot, it)).collect::<Vec<_>>(),
+    })
+}
+
+fn finding(pivot: &Pivot, judged: &Judged) -> Value {
+    let finding = &judged.finding;
+    json!({
+        "says": finding.says,
+        "metric": finding.metric,
+        "higher": { "row": finding.higher, "value": estimate(pivot, judged.higher.as_ref()) },
+        "than_metric": finding.than_metric.as_ref().unwrap_or(&finding.metric),
+        "than": { "row": finding.than, "value": estimate(pivot, judged.than.as_ref()) },
+        "difference": estimate(pivot, judged.difference.as_ref()),
+        "verdict": judged.verdict.words(),
     })
 }
 

@@ -28,6 +28,14 @@ pub(super) fn markdown(sheet: &Sheet, title: &str) -> String {
     lines.push(String::new());
     let notes = sheet.notes.iter().chain(&sheet.troubles);
     lines.extend(notes.map(|note| format!("* {}", escape(note))));
+    if !sheet.findings.is_empty() {
+        lines.push(String::new());
+    }
+    let findings = sheet.findings.iter();
+    lines.extend(findings.map(|it| {
+        let (says, numbers) = (escape(&it.says), escape(&it.numbers));
+        format!("* {says}: **{}**; {numbers}.", it.verdict)
+    }));
     lines.join("\n") + "\n"
 }
 

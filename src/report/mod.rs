@@ -6,8 +6,10 @@
 
 mod axes;
 mod chart;
+mod dots;
 mod dynamics;
 mod figures;
+mod findings;
 mod flat;
 mod fold;
 mod html;
@@ -29,6 +31,7 @@ mod text;
 mod timeline;
 mod verifiers;
 
+pub use findings::{Judged, Verdict};
 pub use html::{Answer, Extras, RecipeLine, SampleView, page};
 pub use interval::{Estimate, Method, bootstrap};
 pub use json::to_json;

@@ -3,6 +3,7 @@
 //!
 //! A member without its last result is counted and named in its row, and takes part in no mean.
 
+use super::findings::Judged;
 use super::interval::{Estimate, Method, bootstrap, student};
 use super::metric::{Metric, UnknownMetric};
 use super::model::{At, Member, Study};
@@ -84,6 +85,7 @@ pub struct Pivot {
     /// Values of the columns' axes; one empty list where there are no columns.
     pub(super) heads: Vec<Vec<Value>>,
     pub(super) lines: Vec<Line>,
+    pub(super) findings: Vec<Judged>,
 }
 
 /// A row.
@@ -165,6 +167,7 @@ impl Pivot {
             baseline: spec.baseline.clone(),
             heads: Vec::new(),
             lines: Vec::new(),
+            findings: Vec::new(),
         };
         pivot.group(study, &axes);
         let reading = Reading { study, outcomes, over: &pivot.over };
@@ -173,6 +176,12 @@ impl Pivot {
         }
         pivot.compare(study, outcomes)?;
         Ok(pivot)
+    }
+
+    /// The same with what the experiment was to show, which every form tells below the table.
+    #[must_use]
+    pub fn with_findings(self, findings: Vec<Judged>) -> Self {
+        Self { findings, ..self }
     }
 
     /// The table that is shown when none is declared, from the log alone.
@@ -189,6 +198,11 @@ impl Pivot {
     /// As a table of Markdown.
     pub fn to_markdown(&self, title: &str) -> String {
         super::markdown::markdown(&Sheet::of(self), title)
+    }
+
+    /// As a drawing that stands alone: a dot with its interval for each group and metric.
+    pub fn to_svg(&self, title: &str) -> String {
+        super::dots::svg(self, title)
     }
 
     /// As a LaTeX table in the style of booktabs.
@@ -293,7 +307,8 @@ impl Pivot {
                     continue;
                 }
                 for (metric, cell) in self.values.iter().zip(&mut group.cells) {
-                    cell.difference = reading.difference(metric, &group.members, base);
+                    cell.difference =
+                        reading.difference((metric, &group.members), (metric, &base.members));
                 }
             }
         }
@@ -306,6 +321,18 @@ impl Pivot {
             let groups = line.groups.iter().enumerate();
             groups.filter_map(move |(head, group)| Some((line, head, group.as_ref()?)))
         })
+    }
+
+    /// One metric of a group less another of another, over members that share what is averaged over.
+    pub(super) fn between(
+        &self,
+        (metric, group): (&Metric, &Group),
+        (base_metric, base): (&Metric, &Group),
+        study: &Study,
+        outcomes: Outcomes<'_>,
+    ) -> Option<Estimate> {
+        let reading = Reading { study, outcomes, over: &self.over };
+        reading.difference((metric, &group.members), (base_metric, &base.members))
     }
 
     /// Whether differences are shown.
@@ -358,17 +385,22 @@ impl Reading<'_> {
     }
 
     /// The difference of a group from another, over members that share what is averaged over.
-    fn difference(&self, metric: &Metric, group: &[usize], base: &Group) -> Option<Estimate> {
-        let of = |index: &usize| {
+    fn difference(
+        &self,
+        (metric, members): (&Metric, &[usize]),
+        (base_metric, base): (&Metric, &[usize]),
+    ) -> Option<Estimate> {
+        let of = |metric: &Metric, index: &usize| {
             let member = &self.study.members[*index];
             Some((member, metric.of(member)?))
         };
         let key = |member: &Member| -> Vec<Option<Value>> {
             self.over.iter().map(|key| member.values.get(key).cloned()).collect()
         };
-        let others: Vec<(&Member, Estimate)> = base.members.iter().filter_map(of).collect();
+        let others: Vec<(&Member, Estimate)> =
+            base.iter().filter_map(|index| of(base_metric, index)).collect();
         let mut pairs = Vec::new();
-        for (member, own) in group.iter().filter_map(of) {
+        for (member, own) in members.iter().filter_map(|index| of(metric, index)) {
             if let Some((other, base)) = others.iter().find(|(other, _)| key(other) == key(member))
             {
                 pairs.push(((member, own), (*other, base)));
@@ -378,7 +410,8 @@ impl Reading<'_> {
         let estimate = match pairs.as_slice() {
             [] => None,
             [((member, own), (other, base))] => {
-                Some(self.paired(metric, member, other).unwrap_or_else(|| unpaired(own, base)))
+                let paired = self.paired((metric, member), (base_metric, other));
+                Some(paired.unwrap_or_else(|| unpaired(own, base)))
             }
             several => {
                 let differences = several.iter().map(|((_, own), (_, base))| own.mean - base.mean);
@@ -389,13 +422,19 @@ impl Reading<'_> {
     }
 
     /// The difference of two members over the prompts that both answered.
-    fn paired(&self, metric: &Metric, member: &Member, other: &Member) -> Option<Estimate> {
-        let (own, base) = (self.by_prompt(metric, member)?, self.by_prompt(metric, other)?);
+    fn paired(
+        &self,
+        (metric, member): (&Metric, &Member),
+        (base_metric, other): (&Metric, &Member),
+    ) -> Option<Estimate> {
+        // Prompts of different splits may have the same number.
+        let is_shared = metric.terms(member)?.0 == base_metric.terms(other)?.0;
+        let (own, base) = (self.by_prompt(metric, member)?, self.by_prompt(base_metric, other)?);
         let shared = own.iter().filter_map(|(prompt, value)| Some(value - base.get(prompt)?));
         let values: Vec<i32> = shared.collect();
         // Means over fewer prompts than the values beside it would not be their difference.
         let whole = values.len() == own.len() && values.len() == base.len();
-        whole.then(|| bootstrap(&values, seed(metric, &[member, other])))?
+        (whole && is_shared).then(|| bootstrap(&values, seed(metric, &[member, other])))?
     }
 
     /// Every prompt's share in a metric.

@@ -29,6 +29,16 @@ pub(super) struct Sheet {
     pub(super) notes: Vec<String>,
     /// What kept members from their place in the means, a sentence each.
     pub(super) troubles: Vec<String>,
+    /// What the experiment was to show, and what the numbers say of it.
+    pub(super) findings: Vec<Told>,
+}
+
+/// A finding in words.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Told {
+    pub(super) says: String,
+    pub(super) verdict: &'static str,
+    pub(super) numbers: String,
 }
 
 /// A cell.
@@ -99,6 +109,12 @@ impl Sheet {
         }
         sheet.notes = notes(pivot, counts);
         sheet.troubles = troubles(pivot);
+        let told = |it: &super::findings::Judged| Told {
+            says: it.finding.says.clone(),
+            verdict: it.verdict.words(),
+            numbers: it.numbers(),
+        };
+        sheet.findings = pivot.findings.iter().map(told).collect();
         sheet
     }
 }
@@ -154,7 +170,7 @@ fn difference(metric: &Metric, cell: &Cell, group: &Group) -> Word {
     }
 }
 
-fn estimated(metric: &Metric, estimate: &Estimate, signed: bool) -> Word {
+pub(super) fn estimated(metric: &Metric, estimate: &Estimate, signed: bool) -> Word {
     let mut text = metric.written(estimate.mean, signed);
     if let Some([low, high]) = estimate.interval {
         let [low, high] = [low, high].map(|end| metric.written(end, signed || end < 0.0));

@@ -124,6 +124,12 @@ fn sheet(text: &mut Text, sheet: &Sheet) {
     for note in sheet.notes.iter().chain(&sheet.troubles) {
         text.wrapped(note);
     }
+    if !sheet.findings.is_empty() {
+        text.section("findings");
+    }
+    for it in &sheet.findings {
+        text.wrapped(&format!("{}: {}; {}.", it.says, it.verdict, it.numbers));
+    }
 }
 
 /// The columns by parts no wider than the terminal. Columns that are read together stay so, and

@@ -2,6 +2,9 @@
 //! by shard, as the recipe says or as a balance chose. What a search drew on the same prompts in the
 //! same way is taken over.
 //!
+//! A rationalisation reads rollouts: it draws for the prompts without a right one among them, numbers
+//! its samples after theirs, and keeps both.
+//!
 //! Left out: scores, which `score` adds, and any choice, which `select` makes.
 
 use super::balance;
@@ -16,7 +19,7 @@ use crate::engine::Device;
 use crate::plan::{Drawn, Explore, Port, Setting};
 use crate::run::{Context, Stop};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Draws one shard.
 pub(super) fn shard(
@@ -27,7 +30,10 @@ pub(super) fn shard(
 ) -> Result<(), Stop> {
     let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
     let samples = prompts.samples(context, "train")?;
-    let chosen: Vec<&Sample> = options
+    let earlier = earlier(context)?;
+    let solved = solved(&earlier);
+    let is_left = |sample: &&Sample| !solved.get(&sample.id).copied().unwrap_or(false);
+    let mut chosen: Vec<&Sample> = options
         .shard(shard)
         .into_iter()
         .map(|index| {
@@ -37,10 +43,11 @@ pub(super) fn shard(
             })
         })
         .collect::<Result<_, _>>()?;
+    chosen.retain(is_left);
     let Setting { drawn, samples: each, .. } = setting(options, context)?;
     let draw = Draw {
         samples: each,
-        first_sample: 0,
+        first_sample: earlier.iter().map(|rollout| rollout.sample + 1).max().unwrap_or(0),
         temperature: drawn.temperature,
         top_p: drawn.top_p,
         top_k: drawn.top_k,
@@ -68,24 +75,23 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
         })?;
         rollouts.extend(table::decode::<Rollout>(&bytes).map_err(failed)?);
     }
-    let bytes = table::encode(&rollouts).map_err(failed)?;
+    let mut all = earlier(context)?;
+    all.extend(rollouts.iter().cloned());
+    let bytes = table::encode(&all).map_err(failed)?;
     context.results().write("rollouts.parquet", &bytes)?;
-    let mut solved: BTreeMap<u64, bool> = BTreeMap::new();
-    // Whether others are right is not known before `select`.
-    let judged = || rollouts.iter().filter(|rollout| rollout.gold.is_some());
-    for rollout in judged() {
-        *solved.entry(rollout.prompt).or_default() |= rollout.correct;
-    }
-    let right = judged().filter(|rollout| rollout.correct).count();
+    // The measurements are of what was drawn here.
+    let solved = solved(&rollouts);
+    let right = judged(&rollouts).filter(|rollout| rollout.correct).count();
     let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
     let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
     let drawn = setting(options, context)?.drawn;
+    let prompts: BTreeSet<u64> = rollouts.iter().map(|rollout| rollout.prompt).collect();
     let mut metrics = json!({
-        "prompts": options.prompts(),
+        "prompts": prompts.len(),
         "samples": rollouts.len(),
         "tokens": tokens,
         "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
-        "mean_correct": share(right, judged().count()),
+        "mean_correct": share(right, judged(&rollouts).count()),
         "temperature": drawn.temperature,
     });
     if let Some(searched) = taken_over(options, drawn, context)? {
@@ -96,6 +102,28 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
         metrics["taken_over"] = json!(rollouts.iter().filter(is_of_it).count());
     }
     write_metrics(context, &metrics)
+}
+
+/// The rollouts that a rationalisation goes on from; none without the port.
+fn earlier(context: &Context<'_>) -> Result<Vec<Rollout>, Stop> {
+    match context.optional_input(Port::Rollouts) {
+        Some(artifact) => table::decode(&artifact.read("rollouts.parquet")?).map_err(failed),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Responses whose answers can be compared already; those of unlabelled prompts are by `select`.
+fn judged(rollouts: &[Rollout]) -> impl Iterator<Item = &Rollout> {
+    rollouts.iter().filter(|rollout| rollout.gold.is_some())
+}
+
+/// By labelled prompt, whether any of its responses is right.
+fn solved(rollouts: &[Rollout]) -> BTreeMap<u64, bool> {
+    let mut solved: BTreeMap<u64, bool> = BTreeMap::new();
+    for rollout in judged(rollouts) {
+        *solved.entry(rollout.prompt).or_default() |= rollout.correct;
+    }
+    solved
 }
 
 /// Responses of the search that were drawn as the exploration draws, by prompt; `None` where it takes

@@ -19,7 +19,7 @@ const SLOTS: usize = 512;
 /// How to draw.
 pub(super) struct Draw {
     pub(super) samples: u32,
-    /// Number of the first of them.
+    /// Number of the first one; its noise depends on it.
     pub(super) first_sample: u32,
     pub(super) temperature: f64,
     pub(super) top_p: f64,

@@ -6,7 +6,8 @@ use std::path::Path;
 
 #[test]
 fn shipped_recipes_are_good_and_plan_as_told() {
-    let recipes = entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes"));
+    let mut recipes = entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes"));
+    recipes.retain(|path| path.extension().is_some_and(|it| it == "toml"));
     assert!(recipes.len() >= 2);
     for path in recipes {
         let stem = path.file_stem().unwrap().to_str().unwrap();

@@ -7,6 +7,8 @@ mod bad_input;
 mod bad_recipes;
 mod book;
 mod bundles;
+#[cfg(feature = "torch")]
+mod carry_over;
 mod command_line;
 #[cfg(feature = "torch")]
 mod determinism;
@@ -26,11 +28,13 @@ mod limits;
 mod locks;
 #[cfg(feature = "torch")]
 mod main_path;
+mod paper;
 #[cfg(feature = "torch")]
 mod parity;
 #[cfg(feature = "torch")]
 mod prompts;
 mod recipe_properties;
+mod recipes;
 mod report_dynamics;
 mod report_forms;
 mod report_page;

@@ -6,8 +6,13 @@ use mstar::store::{RunFiles, Store};
 use serde_json::{Value, json};
 use std::fs;
 
-/// Writes down a run as an experiment's, with the table it declares.
+/// Writes down a run as an experiment's, with the table it declares and no finding.
 fn record(sandbox: &Sandbox, grid: &Grid<'_>, table: &Value) {
+    record_with(sandbox, grid, table, &json!([]));
+}
+
+/// The same with what it was to show.
+fn record_with(sandbox: &Sandbox, grid: &Grid<'_>, table: &Value, findings: &Value) {
     let store = Store::open(&sandbox.store()).unwrap();
     let members: Vec<Value> = grid
         .names()
@@ -16,6 +21,7 @@ fn record(sandbox: &Sandbox, grid: &Grid<'_>, table: &Value) {
         .collect();
     let graph = json!({
         "graph": mstar::plan::Graph::default(), "stages": [], "members": members, "table": table,
+        "findings": findings,
     });
     let files = RunFiles { recipe: "", resolved: "", graph: &graph.to_string(), keys: &[] };
     drop(store.create_run("training-methods", &files).unwrap());
@@ -50,6 +56,80 @@ fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     record(&sandbox, &grid(), &table());
     sandbox
+}
+
+#[test]
+fn what_was_to_be_shown_is_judged_by_its_differences_in_every_form() {
+    let sandbox = Sandbox::new();
+    let row = |method: &str, interval: &str| format!("method={method},interval={interval}");
+    let (sft, failed) = (row("sft", "1"), row("rest-em", "1"));
+    let accuracy = "test.accuracy";
+    let findings = json!([
+        { "says": "going on beats supervision", "metric": accuracy,
+          "higher": row("continuous", "0.25"), "than": sft },
+        { "says": "supervision beats going on", "metric": accuracy,
+          "higher": sft, "than": row("continuous", "0.25") },
+        { "says": "going on at once beats restarting", "metric": accuracy,
+          "higher": row("continuous", "1"), "than": row("rest-em", "0.25") },
+        { "says": "restarting beats supervision", "metric": accuracy,
+          "higher": failed, "than": sft },
+        { "says": "training helps", "metric": accuracy, "higher": sft, "than": sft,
+          "than_metric": "test.start" },
+    ]);
+    let failing = ["1", "2", "3"].map(|seed| format!("{failed},seed={seed}"));
+    let failing = failing.each_ref().map(String::as_str);
+    let grid = Grid { seeds: 3, failing: &failing, ..grid() };
+    record_with(&sandbox, &grid, &table(), &findings);
+    let text = sandbox.mstar(&["report"]).exits(0).stdout;
+    let at = text.find("\nfindings\n").expect("they are told below the table");
+    assert_told("findings", text[at..].split("\n\n").next().unwrap());
+
+    let json = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
+    let judged = json["table"]["findings"].as_array().unwrap();
+    let verdicts: Vec<&str> = judged.iter().map(|it| it["verdict"].as_str().unwrap()).collect();
+    assert_eq!(
+        verdicts,
+        ["shows", "the opposite shows", "does not separate", "not measured", "shows"]
+    );
+    // The difference is that of the members, paired by seed.
+    let last = |name: String| {
+        let members = json["members"].as_array().unwrap();
+        let member = members.iter().find(|it| it["name"] == name).unwrap();
+        let evaluations = member["evaluations"].as_array().unwrap();
+        let test = evaluations.iter().rfind(|it| it["split"] == "test").unwrap();
+        test["accuracy"].as_f64().unwrap()
+    };
+    let own = |seed| last(format!("{},seed={seed}", row("continuous", "0.25")));
+    let mean =
+        (1..=3).map(|seed| own(seed) - last(format!("{sft},seed={seed}"))).sum::<f64>() / 3.0;
+    assert!((judged[0]["difference"]["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert_eq!(judged[4]["than_metric"], "test.start");
+    assert_eq!(judged[3]["difference"], Value::Null);
+
+    let markdown = sandbox.mstar(&["report", "--format", "markdown"]).exits(0).stdout;
+    assert!(markdown.contains("* going on beats supervision: **shows**; `test.accuracy` of"));
+    sandbox.mstar(&["report", "--format", "html", "--output", "page.html"]).exits(0);
+    let page = fs::read_to_string(sandbox.path("page.html")).unwrap();
+    assert!(page.contains("supervision beats going on: <strong>the opposite shows</strong>"));
+}
+
+#[test]
+fn the_table_is_drawn_as_dots_with_their_intervals() {
+    let sandbox = sandbox();
+    let svg = sandbox.mstar(&["report", "--format", "svg"]).exits(0).stdout;
+    assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" "), "{svg}");
+    // Six cells, one of which has no result.
+    assert_eq!(svg.matches("<circle ").count(), 5);
+    assert_eq!(svg.matches("class=\"whisker\"").count(), 5);
+    assert_eq!(svg.matches("no result").count(), 1);
+    let x = |text: &str| -> f64 { text[..text.find('"').unwrap()].parse().unwrap() };
+    let whiskers = svg.split("<line x1=\"").skip(1).filter(|it| it.contains("class=\"whisker\""));
+    let dots = svg.split("<circle cx=\"").skip(1).map(x);
+    for (line, dot) in whiskers.zip(dots) {
+        let to = x(line.split("x2=\"").nth(1).unwrap());
+        assert!(x(line) <= dot && dot <= to && to <= 760.0, "{line}");
+    }
+    assert!(svg.contains(">sft, 0.25</text>"), "{svg}");
 }
 
 #[test]

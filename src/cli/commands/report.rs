@@ -9,8 +9,10 @@ use crate::cli::printer::Printer;
 use crate::cli::recorded::{self, RecordedValue};
 use crate::cli::samples::samples;
 use crate::cli::sharing::Tables;
-use crate::recipe::TableSpec;
-use crate::report::{Extras, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json};
+use crate::recipe::{Finding, TableSpec};
+use crate::report::{
+    Extras, Judged, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json,
+};
 use crate::store::{Run, Store};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,8 @@ struct Told {
     planned: Option<PlannedGraph>,
     /// The table that the first of them declares.
     spec: Option<TableSpec>,
+    /// What the only one of them was to show.
+    findings: Vec<Finding>,
 }
 
 pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
@@ -38,6 +42,7 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
         ReportFormat::Text => summary(&told.study, Some(&table), None).into(),
         ReportFormat::Markdown => table.to_markdown(title).into(),
         ReportFormat::Latex => table.to_latex(title).into(),
+        ReportFormat::Svg => table.to_svg(title).into(),
         ReportFormat::Csv => table.to_csv().into(),
         ReportFormat::Json => format!("{}\n", to_json(&told.study, Some(&table))).into(),
         ReportFormat::Parquet => parquet(&table, arguments.output.is_none(), printer)?,
@@ -118,12 +123,25 @@ impl Told {
         }
         let spec = graphs.iter().flatten().find_map(|planned| planned.table.clone());
         let study = Study::joined(studies);
-        Ok(Self { study, planned: graphs.pop().flatten().filter(|_| runs.len() == 1), spec })
+        let planned = graphs.pop().flatten().filter(|_| runs.len() == 1);
+        let findings = planned.as_ref().map_or_else(Vec::new, |it| it.findings.clone());
+        Ok(Self { study, planned, spec, findings })
+    }
+
+    /// The table with what the experiment was to show.
+    fn table(&self, store: &Store, said: &Table, printer: Printer) -> Result<Pivot, Trouble> {
+        let table = self.laid_out(store, said, printer)?;
+        let outcomes = Outcomes::new(store, &self.study);
+        let findings =
+            Judged::all(&self.study, self.spec.as_ref(), &self.findings, &|member, split, at| {
+                outcomes.get(member, split, at)
+            });
+        Ok(table.with_findings(findings))
     }
 
     /// The table: as declared, with what the command line says otherwise. What is declared and
     /// cannot be made is told, and the default is shown.
-    fn table(&self, store: &Store, said: &Table, printer: Printer) -> Result<Pivot, Trouble> {
+    fn laid_out(&self, store: &Store, said: &Table, printer: Printer) -> Result<Pivot, Trouble> {
         let outcomes = Outcomes::new(store, &self.study);
         let table = self.table_of(&outcomes, said, printer);
         outcomes.tell_unreadable(printer);

@@ -1,6 +1,7 @@
 //! `mstar run`: carries out what is missing, shows how far it is, and ends with the report.
 
 use super::report;
+use crate::base::Faults;
 use crate::cli::arguments::Run;
 use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
@@ -126,6 +127,10 @@ impl Job {
     fn asked(arguments: &Run, printer: Printer) -> Result<Self, Trouble> {
         let file = arguments.file.as_deref().unwrap_or(Path::new(""));
         let asked = Asked::read(file, &arguments.over)?;
+        let missing = asked.planned_only();
+        if !missing.is_empty() {
+            return Err(Faults(missing).into());
+        }
         let planned = PlannedGraph::of(&asked, asked.graph()?);
         printer.notes(&asked.notes);
         let (text, resolved) = (asked.text().to_owned(), asked.to_toml());

@@ -21,6 +21,9 @@ pub enum Split {
 pub struct Evaluate {
     /// The prompts.
     pub split: Split,
+    /// The benchmark that the test prompts are those of; none for the split of the recipe's data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub benchmark: Option<String>,
     /// Longest response in tokens.
     pub max_new_tokens: u32,
     /// Type of the weights.

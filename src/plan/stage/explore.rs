@@ -1,4 +1,5 @@
-//! `explore`: draws rollouts from a policy for a slice of the prompts.
+//! `explore`: draws rollouts from a policy for a slice of the prompts. With the port `rollouts` only
+//! for those prompts of the slice that have no right response there; those rollouts come along.
 
 use super::{Calls, Drawn};
 use crate::recipe::Dtype;

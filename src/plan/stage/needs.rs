@@ -100,6 +100,7 @@ impl Stage {
                         required(Port::Prompts),
                         optional(Port::Temperature),
                         optional(Port::Search),
+                        optional(Port::Rollouts),
                     ]
                 }
             }

@@ -3,7 +3,7 @@
 //! The other direction of `lower.rs`, kept beside the options. A test walks every option of every
 //! kind, so that one without an origin is found.
 
-use super::{Explore, Lesson, Pretrain, Stage};
+use super::{Lesson, Pretrain, Stage};
 use crate::plan::Branch;
 
 /// Where the value of an option comes from.
@@ -72,8 +72,8 @@ impl Stage {
             (Self::Explore(_), _) if branch == Branch::Reward => {
                 return of_reward_exploration(option, beside);
             }
-            (Self::Explore(options), _) => {
-                return of_exploration(options, warms_up, option, beside);
+            (Self::Explore(_), _) => {
+                return of_exploration(warms_up, option, beside);
             }
             (Self::Label(_) | Self::TrainReward(_) | Self::Score(_), _) => {
                 return of_reward(option);
@@ -101,6 +101,7 @@ impl Stage {
             (Self::Select(_), "pseudo_answer") => value("prompts.pseudo_answer"),
             (Self::Train(_), _) => return of_training(branch, option, beside),
             (Self::Evaluate(_), "split") => Origin::Place,
+            (Self::Evaluate(_), "benchmark") => computed(&["data.benchmarks"]),
             (Self::Monitor(_), "samples" | "prompts") if branch == Branch::Search => {
                 value(&format!("temperature.{option}"))
             }
@@ -185,12 +186,7 @@ fn of_knobs(option: &str) -> Option<Origin> {
     })
 }
 
-fn of_exploration(
-    options: &Explore,
-    warms_up: bool,
-    option: &str,
-    beside: Beside,
-) -> Option<Origin> {
+fn of_exploration(warms_up: bool, option: &str, beside: Beside) -> Option<Origin> {
     Some(match option {
         "searched" => return of_knobs("also.draws"),
         "labelled" => labelled(beside),
@@ -209,8 +205,8 @@ fn of_exploration(
         "temperature" => {
             Origin::Value(vec!["temperature.points".to_owned(), "temperature.value".to_owned()])
         }
-        "hint" if warms_up || options.hint => value("warmup.hint"),
-        "hint" => Origin::Place,
+        "hint" if warms_up => value("warmup.hint"),
+        "hint" => value("exploration.rationalise"),
         "top_p" | "top_k" | "min_p" | "max_new_tokens" => value(&format!("exploration.{option}")),
         _ => return None,
     })

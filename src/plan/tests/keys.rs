@@ -38,6 +38,7 @@ pub(super) fn bases() -> Vec<Recipe> {
     full.training.optimizer.kind = OptimizerKind::Muon;
     full.training.optimizer.muon_learning_rate = 5e-3;
     full.reward.select = Select::Top(2);
+    full.data.benchmarks = vec!["mathvista/testmini".into()];
     let mut scheduled = quickstart();
     scheduled.temperature.mode = TemperatureMode::Schedule;
     scheduled.temperature.points = vec![1.0, 0.5];
@@ -101,7 +102,7 @@ pub(super) fn mixed() -> Recipe {
 }
 
 /// Keys of a recipe that change no stage, and why.
-pub(super) const WITHOUT_EFFECT: [(&str, &str); 10] = [
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 9] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
@@ -111,7 +112,6 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 10] = [
     ("run.timeout_secs", "how it is carried out"),
     ("run.checkpoint_every_secs", "how it is carried out"),
     ("policy.lora", "refused: no stage trains adapters yet"),
-    ("data.benchmarks", "refused: no stage evaluates on benchmarks yet"),
 ];
 
 pub(super) fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {

@@ -40,7 +40,9 @@ fn every_option_of_every_kind_comes_from_a_key_or_from_its_place() {
 
 /// Keys that change which stages there are and how they are connected, and one that says which of
 /// two other keys has an effect.
-const OF_THE_GRAPH: [&str; 10] = [
+const OF_THE_GRAPH: [&str; 12] = [
+    "data.benchmarks",
+    "exploration.rationalise",
     "temperature.mode",
     "temperature.every",
     "reward.training.from",

@@ -1,6 +1,8 @@
 //! From an experiment and its base to the members: every combination, resolved and checked.
 
-use super::{Assignment, Dimension, Experiment, Explicit, MEMBER, TableSpec, metrics, name, table};
+use super::{
+    Assignment, Dimension, Experiment, Explicit, Finding, MEMBER, TableSpec, metrics, name, table,
+};
 use crate::{
     base::{Fault, Faults, Place},
     hooks::{Expression, ExpressionError},
@@ -38,6 +40,8 @@ pub struct Expanded {
     pub base: Resolved,
     /// How the report lays them out.
     pub table: Option<TableSpec>,
+    /// What it is to show.
+    pub findings: Vec<Finding>,
     /// What is worth knowing and no fault.
     pub notes: Vec<Fault>,
 }
@@ -356,11 +360,16 @@ impl<'e> Expansion<'e> {
         faults.extend(self.unused());
         let axes = experiment.axes();
         let table = experiment.table.complete(&axes);
-        let rows = match &table {
-            Some(table) if experiment.table.baseline.is_some() => self.rows(table),
-            _ => BTreeSet::new(),
+        let names_rows = experiment.table.baseline.is_some() || !experiment.findings.is_empty();
+        let over_seeds = || TableSpec { over: vec!["seed".to_owned()], ..TableSpec::default() };
+        let rows = match names_rows {
+            true => self.rows(&table.clone().unwrap_or_else(over_seeds)),
+            false => BTreeSet::new(),
         };
         faults.extend(experiment.table.check(experiment, &self.measured, &rows));
+        for finding in &experiment.findings {
+            faults.extend(finding.check(experiment, &self.measured, &rows));
+        }
         if !faults.is_empty() {
             return Err(Faults(faults));
         }
@@ -372,7 +381,8 @@ impl<'e> Expansion<'e> {
             place: Some(experiment.source.place(condition.span.clone())),
         });
         let notes = notes.collect();
-        Ok(Expanded { members: std::mem::take(&mut self.members), base, table, notes })
+        let findings = experiment.findings.iter().map(|finding| finding.finding()).collect();
+        Ok(Expanded { members: std::mem::take(&mut self.members), base, table, findings, notes })
     }
 
     /// Keys of the experiment without effect in any member.

@@ -2,6 +2,7 @@
 
 use super::{
     Assignment, Dimension, Experiment, Explicit, MOST_MEMBERS, Skip,
+    finding::{NEEDED, THAN_METRIC, WrittenFinding},
     table::{self, WrittenTable},
     value,
 };
@@ -21,7 +22,8 @@ use std::{
 };
 
 /// Keys that an experiment has and a recipe has not.
-pub(super) const OWN_KEYS: [&str; 7] = ["base", "set", "axis", "zip", "member", "skip", "table"];
+pub(super) const OWN_KEYS: [&str; 8] =
+    ["base", "set", "axis", "zip", "member", "skip", "table", "finding"];
 const SHARED_KEYS: [&str; 3] = ["format", "name", "description"];
 
 /// Why a key can neither vary nor be set by an experiment; `None` when it can.
@@ -100,6 +102,7 @@ impl Reader<'_> {
             members: self.members(entries),
             skips: self.skips(entries),
             table: self.table(entries),
+            findings: self.findings(entries),
         };
         self.check_together(&experiment);
         experiment
@@ -440,6 +443,37 @@ impl Reader<'_> {
             }
         }
         written
+    }
+
+    fn findings(&mut self, entries: &Entries) -> Vec<WrittenFinding> {
+        let hint = "write `says`, `metric`, and the rows `higher` and `than`";
+        let mut findings = Vec::new();
+        for (inner, span) in self.tables_at(entries, "finding") {
+            let is_known = |name: &str| name == THAN_METRIC || NEEDED.contains(&name);
+            for (name, entry) in inner.iter().filter(|(name, _)| !is_known(name)) {
+                let message = format!("`finding` has no key `{}`", quoted(name));
+                self.fault("unknown-key", &entry.key_span, message, hint);
+            }
+            let missing = NEEDED.iter().find(|key| !inner.contains_key(**key));
+            if let Some(missing) = missing {
+                self.fault("bad-finding", &span, format!("a finding without `{missing}`"), hint);
+                continue;
+            }
+            let [says, metric, higher, than] = NEEDED.map(|key| self.text(inner, key));
+            let (Some(says), Some(metric), Some(higher), Some(than)) = (says, metric, higher, than)
+            else {
+                continue;
+            };
+            let than_metric = self.text(inner, THAN_METRIC);
+            if higher.0 == than.0 && than_metric.as_ref().is_none_or(|it| it.0 == metric.0) {
+                let message = format!("a finding compares `{}` with itself", quoted(&than.0));
+                let hint = "name two rows, or two metrics of one with `than_metric`";
+                self.fault("bad-finding", &than.1, message, hint);
+                continue;
+            }
+            findings.push(WrittenFinding { says, metric, higher, than, than_metric });
+        }
+        findings
     }
 
     /// Keys that are given twice, members that tear a zip apart, and grids that are too large.

@@ -78,6 +78,30 @@ pub fn experiment_schema() -> Value {
                     },
                 },
             },
+            "finding": {
+                "description": "Claims that the report compares with the numbers.",
+                "type": "array",
+                "items": {
+                    "type": "object", "additionalProperties": false,
+                    "required": ["says", "metric", "higher", "than"],
+                    "properties": {
+                        "says": { "description": "The claim in words.", "type": "string" },
+                        "metric": { "description": "Such as `test.accuracy`.", "type": "string" },
+                        "higher": {
+                            "description": "The row that is said to be higher.",
+                            "type": "string",
+                        },
+                        "than": {
+                            "description": "The row that it is compared with.",
+                            "type": "string",
+                        },
+                        "than_metric": {
+                            "description": "The metric of that row, where it is another.",
+                            "type": "string",
+                        },
+                    },
+                },
+            },
         },
         "$defs": defs,
     })

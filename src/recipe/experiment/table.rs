@@ -30,7 +30,7 @@ pub struct TableSpec {
 }
 
 /// A word and where it is written.
-type Word = (String, Range<usize>);
+pub(super) type Word = (String, Range<usize>);
 
 /// The same with places.
 #[derive(Debug, Default)]
@@ -97,42 +97,58 @@ impl WrittenTable {
                 fault("no-axis", span, format!("`{key}` stands here twice"), hint);
             }
         }
-        let measured: Vec<String> = measured.iter().cloned().collect();
-        for (name, span) in &self.values {
-            if !metrics::is_among(name, &measured) {
-                let hint = match did_you_mean(name, measured.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!(
-                        "they have {}",
-                        listed(measured.iter().map(|name| format!("`{name}`")), "and")
-                    ),
-                };
-                fault(
-                    "no-metric",
-                    span,
-                    format!("no member will have the metric `{}`", quoted(name)),
-                    hint,
-                );
-            }
-        }
-        if let Some((name, span)) = &self.baseline
-            && !rows.contains(name)
-        {
-            let near = did_you_mean(name, rows.iter().map(String::as_str));
-            let shown = || rows.iter().take(8).map(|row| format!("`{row}`"));
-            let hint = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if rows.len() > 8 => format!(
-                    "rows are {} and {} more",
-                    shown().collect::<Vec<_>>().join(", "),
-                    rows.len() - 8
-                ),
-                None => format!("the rows are {}", listed(shown(), "and")),
-            };
-            fault("no-baseline", span, format!("no row is called `{}`", quoted(name)), hint);
-        }
+        faults.extend(self.values.iter().filter_map(|it| metric_fault(experiment, it, measured)));
+        let baseline = self.baseline.as_ref();
+        faults.extend(baseline.and_then(|it| row_fault(experiment, "no-baseline", it, rows)));
         faults
     }
+}
+
+/// The fault of a metric that no member has.
+pub(super) fn metric_fault(
+    experiment: &Experiment,
+    (name, span): &Word,
+    measured: &BTreeSet<String>,
+) -> Option<Fault> {
+    let measured: Vec<String> = measured.iter().cloned().collect();
+    if metrics::is_among(name, &measured) {
+        return None;
+    }
+    let hint = match did_you_mean(name, measured.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            let names = measured.iter().map(|name| format!("`{name}`"));
+            format!("they have {}", listed(names, "and"))
+        }
+    };
+    let message = format!("no member will have the metric `{}`", quoted(name));
+    let place = Some(experiment.source.place(span.clone()));
+    Some(Fault { code: "no-metric", message, hint: Some(hint), place })
+}
+
+/// The fault of a name that no row has.
+pub(super) fn row_fault(
+    experiment: &Experiment,
+    code: &'static str,
+    (name, span): &Word,
+    rows: &BTreeSet<String>,
+) -> Option<Fault> {
+    if rows.contains(name) {
+        return None;
+    }
+    let near = did_you_mean(name, rows.iter().map(String::as_str));
+    let shown = || rows.iter().take(8).map(|row| format!("`{row}`"));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if rows.len() > 8 => {
+            let shown: Vec<_> = shown().collect();
+            format!("rows are {} and {} more", shown.join(", "), rows.len() - 8)
+        }
+        None => format!("the rows are {}", listed(shown(), "and")),
+    };
+    let message = format!("no row is called `{}`", quoted(name));
+    let place = Some(experiment.source.place(span.clone()));
+    Some(Fault { code, message, hint: Some(hint), place })
 }
 
 /// Whether an axis takes part in the name of a row.

@@ -22,6 +22,17 @@ pub(super) fn mixing_has_prompts_and_answers(check: &mut Checker<'_>) {
     }
 }
 
+pub(super) fn hints_have_answers(check: &mut Checker<'_>) {
+    let mixed = check.recipe.prompts.variation == Variation::Mixed;
+    if mixed && check.recipe.exploration.rationalise {
+        let message = "rationalisation shows the gold answer, which unlabelled prompts do not have";
+        let hint =
+            "leave `exploration.rationalise` out, or write `prompts.variation = \"labelled\"`";
+        let keys = ["exploration.rationalise", "prompts.variation"];
+        check.fault("hint-without-answer", &keys, message.to_owned(), hint.to_owned());
+    }
+}
+
 pub(super) fn vote_has_scores(check: &mut Checker<'_>) {
     let weighted = check.recipe.prompts.pseudo_answer == Some(PseudoAnswer::WeightedVote);
     let mixed = check.recipe.prompts.variation == Variation::Mixed;

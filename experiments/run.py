@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Runs the experiments into one store and writes what came of them.
+
+    python3 experiments/run.py                    # all of them, as `make experiments` does
+    python3 experiments/run.py final selection    # some
+    python3 experiments/run.py final --with "--base my.toml --only *,seed=0" --output /tmp/out
+
+For each experiment it writes `NAME/figure.svg`, and into README.md, below the line that says so, the
+table, the findings and the cost. Numbers and verdicts are those of `mstar report`; nothing is judged
+here.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+NAMES = ["training-methods", "selection", "prompts", "dynamics", "balancing", "verifiers", "final"]
+MARK = "<!-- What follows is written by `make experiments`. -->"
+
+
+def said(command, **options):
+    """The standard output of a command; what it says besides goes on to the terminal."""
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+
+
+def machine():
+    """Processor, cores and memory, in words."""
+    about = pathlib.Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", about.read_text()) if about.exists() else []
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0))
+    return f"{names[0] if names else platform.machine()}, {cores} cores, {memory:.0f} GiB"
+
+
+def minutes(seconds):
+    """Such as 12.3 min."""
+    return f"{seconds / 60:.1f} min"
+
+
+def described(text, key):
+    """The value of a key at the top of an experiment file."""
+    found = re.search(rf'^{key} = "(.*)"$', text, re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+class Experiments:
+    def __init__(self, arguments):
+        self.mstar = shlex.split(arguments.mstar) + ["--store", arguments.store]
+        self.over = shlex.split(arguments.over)
+        self.output = pathlib.Path(arguments.output)
+        self.names = arguments.names or NAMES
+
+    def path(self, name):
+        return os.path.relpath(HERE / name / "experiment.toml")
+
+    def plan(self, name):
+        plan = said([*self.mstar, "plan", self.path(name), "--format", "json", *self.over])
+        return json.loads(plan)
+
+    def section(self, name):
+        """Runs an experiment and tells of it."""
+        begin = time.time()
+        subprocess.run(
+            [*self.mstar, "run", self.path(name), *self.over],
+            check=True, stdout=subprocess.DEVNULL,
+        )
+        took = time.time() - begin
+        report = json.loads(said([*self.mstar, "report", "--format", "json"]))
+        table = said([*self.mstar, "report", "--format", "markdown"])
+        folder = self.output / name
+        folder.mkdir(parents=True, exist_ok=True)
+        figure = said([*self.mstar, "report", "--format", "svg"])
+        (folder / "figure.svg").write_text(figure)
+        text = (HERE / name / "experiment.toml").read_text()
+        seeds = sorted({str(it["values"].get("seed", "")) for it in report["members"]} - {""})
+        claims = [it["says"] for it in report["table"]["findings"]]
+        lines = [
+            f"## {name}",
+            f"{described(text, 'description')}. [The experiment]({name}/experiment.toml); what the "
+            f"paper found: {'; '.join(claims)}.",
+            "```sh\nmstar run experiments/" + name + "/experiment.toml\n```",
+            f"Seeds {', '.join(seeds)}; {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}; "
+            f"{minutes(took)} on top of what was in the store.",
+            table.strip(),
+            f"![{name}]({name}/figure.svg)",
+        ]
+        return "\n\n".join(lines)
+
+    def cost(self, plans):
+        """What the members would cost apart, and what they cost in one store."""
+        rows = ["| experiment | members | stages apart | new stages | apart | new |",
+                "| --- | ---: | ---: | ---: | ---: | ---: |"]
+        known, totals = set(), [0, 0, 0, 0.0, 0.0]
+        for name, plan in plans.items():
+            stages = plan["stages"]
+            new = [stage for stage in stages if stage["key"] not in known]
+            known |= {stage["key"] for stage in stages}
+            seconds = lambda stage: stage["estimate"]["seconds"] or 0.0
+            row = [
+                len(plan["members"]), sum(len(stage["members"]) for stage in stages), len(new),
+                sum(seconds(stage) * len(stage["members"]) for stage in stages),
+                sum(seconds(stage) for stage in new),
+            ]
+            totals = [total + part for total, part in zip(totals, row)]
+            rows.append(self.row(name, row))
+        rows.append(self.row("**all**", totals))
+        share = totals[4] / totals[3] if totals[3] else 0.0
+        return "\n\n".join([
+            "## What sharing saves",
+            "\n".join(rows),
+            f"Work of one core, by the rates that the plan takes from these runs. In one store all of it "
+            f"costs {minutes(totals[4])}, {share:.0%} of the {minutes(totals[3])} that the members would "
+            "cost apart.",
+        ])
+
+    @staticmethod
+    def row(name, row):
+        members, apart, new, seconds_apart, seconds = row
+        return f"| {name} | {members} | {apart} | {new} | {minutes(seconds_apart)} | {minutes(seconds)} |"
+
+    def write(self):
+        version = said([*self.mstar, "--version"]).strip()
+        sections = [self.section(name) for name in self.names]
+        plans = {name: self.plan(name) for name in self.names}
+        head = "\n\n".join([
+            "## Results",
+            f"{version}; {machine()}. Means over the seeds with 95 % intervals. A finding *shows* when the "
+            "interval of the paired difference lies above zero, *the opposite shows* when it lies below, "
+            "and else it *does not separate*.",
+        ])
+        readme = self.output / "README.md"
+        if not readme.exists():
+            shutil.copy(HERE / "README.md", readme)
+        kept = readme.read_text().split(MARK)[0].rstrip()
+        parts = [kept, MARK, head, *sections, self.cost(plans)]
+        readme.write_text("\n\n".join(parts) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments; all by default")
+    parser.add_argument("--mstar", default="mstar", help="how mstar is called")
+    parser.add_argument("--store", default=".mstar", help="the one store")
+    parser.add_argument("--with", dest="over", default="", help="options for every plan and run")
+    parser.add_argument("--output", default=str(HERE), help="the folder that is written to")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(NAMES)
+    if unknown:
+        parser.error(f"no experiment is called {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}")
+    try:
+        Experiments(arguments).write()
+    except subprocess.CalledProcessError as failed:
+        # mstar has said why.
+        sys.exit(f"stopped by exit code {failed.returncode}: {shlex.join(failed.cmd)}")
+
+
+if __name__ == "__main__":
+    main()

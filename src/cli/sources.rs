@@ -1,0 +1,75 @@
+//! The data that recipes name: what planning must know of it, and names that nothing has.
+
+use crate::base::{Fault, Faults, Hint, Place, did_you_mean};
+use crate::data::checkpoint;
+use crate::data::source::{SOURCES, Size, Source};
+use crate::plan::{Facts, Member, SourceFacts};
+use std::collections::BTreeMap;
+
+/// Question and separator of the embedded task, in tokens; pictures come on top.
+const QUESTION_TOKENS: f64 = 7.0;
+
+/// Adds the sizes of all sources: the training prompts of each, and the prompts of each benchmark.
+pub(super) fn add_sizes(facts: &mut Facts) {
+    for source in SOURCES {
+        for split in source.splits {
+            let (Size::Exact(count) | Size::About(count)) = split.size else { continue };
+            if split.name == "train" {
+                facts.prompts.insert(source.name.to_owned(), count);
+            } else {
+                facts.benchmarks.insert(format!("{}/{}", source.name, split.name), count);
+            }
+        }
+    }
+    let embedded = "builtin:mini-vista".to_owned();
+    facts.prompts.insert(embedded.clone(), checkpoint::DEFAULT_PROMPTS);
+    facts.demonstrations.insert(embedded, checkpoint::DEMONSTRATIONS);
+}
+
+/// Lengths by source, where they are known.
+pub(super) fn lengths() -> BTreeMap<String, SourceFacts> {
+    let known = SOURCES.iter().filter_map(|source| {
+        let prompt_tokens = f64::from(source.image_tokens?) + QUESTION_TOKENS;
+        let facts = SourceFacts { prompt_tokens, response_tokens: source.response_tokens? };
+        Some((source.name.to_owned(), facts))
+    });
+    known.collect()
+}
+
+/// Refuses names of data that there is not. `place` says where a member's key is written.
+pub(super) fn check(
+    members: &[Member],
+    facts: &Facts,
+    place: &dyn Fn(&str, &str) -> Option<Place>,
+) -> Result<(), Faults> {
+    let mut faults: Vec<Fault> = Vec::new();
+    for Member { name, recipe } in members {
+        let mut tell = |key: &str, message: String, hint: Option<String>| {
+            if faults.iter().all(|fault| fault.message != message) {
+                let place = place(name, key);
+                faults.push(Fault { code: "unknown-source", message, hint, place });
+            }
+        };
+        let source = &recipe.data.source;
+        if let Err(error) = Source::named(source) {
+            tell("data.source", error.to_string(), error.hint());
+        } else if recipe.data.prompts == 0 && !facts.prompts.contains_key(source) {
+            let message = format!("the data source `{source}` has no training prompts");
+            let hint = "it is a benchmark: name it in `data.benchmarks`".to_owned();
+            tell("data.source", message, Some(hint));
+        }
+        for benchmark in &recipe.data.benchmarks {
+            if facts.benchmarks.contains_key(benchmark) {
+                continue;
+            }
+            let message = format!("there is no benchmark `{benchmark}`");
+            let known: Vec<&str> = facts.benchmarks.keys().map(String::as_str).collect();
+            let hint = match did_you_mean(benchmark, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are `{}`", known.join("`, `")),
+            };
+            tell("data.benchmarks", message, Some(hint));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+}
