@@ -521,6 +521,7 @@ impl Lowering<'_> {
             epochs: training.epochs,
             steps: training.steps_per_iteration,
             steps_cap: training.steps,
+            allow_empty: training.allow_empty,
             batch_size: training.batch_size,
             micro_batch_size: training.micro_batch_size,
             learning_rate: training.learning_rate,

@@ -234,6 +234,9 @@ pub struct Training {
     /// pass (times `epochs`).
     #[schemars(range(max = 1000000000000u64))]
     pub steps_per_iteration: u64,
+    /// Whether the evolution goes on when a round selects nothing: the policy then stays as it is.
+    /// Otherwise training fails and says how many were sampled, right and kept.
+    pub allow_empty: bool,
     /// Passes over what an iteration selected.
     #[schemars(range(min = 1, max = 1000))]
     pub epochs: u32,
@@ -881,6 +884,7 @@ impl Default for Training {
             steps: 0,
             stop: EarlyStop::default(),
             steps_per_iteration: 0,
+            allow_empty: false,
             epochs: 1,
             batch_size: 128,
             micro_batch_size: 0,

@@ -125,6 +125,12 @@ const INERT: &[Inert] = &[
         hint: "leave it out: the other methods learn from responses of their own",
     },
     Inert {
+        keys: &["training.allow_empty"],
+        decider: "training.method",
+        when: |recipe| recipe.training.method == Method::Sft,
+        hint: "leave it out: `sft` selects nothing",
+    },
+    Inert {
         keys: &["training.iterations"],
         decider: "training.method",
         when: |recipe| recipe.training.method == Method::Sft && recipe.training.iterations > 1,

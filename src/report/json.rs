@@ -203,6 +203,7 @@ fn evaluation(measured: &Measured<Evaluated>) -> Value {
         "count": it.count,
         "categories": categories,
         "wrong_steps_share": it.wrong_steps_share,
+        "unanswered": it.unanswered,
     })
 }
 

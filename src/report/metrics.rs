@@ -32,12 +32,9 @@ pub struct Evaluated {
     /// Of all answers, the share that is right with right steps.
     #[serde(default)]
     pub steps_right: Option<f64>,
-    /// Mean length of a response in tokens.
+    /// Responses in which no answer was found; they count as wrong.
     #[serde(default)]
-    pub mean_tokens: Option<f64>,
-    /// Responses cut at the longest length allowed.
-    #[serde(default)]
-    pub truncated: Option<f64>,
+    pub unanswered: Option<u64>,
 }
 
 /// Accuracy on the prompts of one category.

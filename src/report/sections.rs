@@ -92,9 +92,13 @@ pub(super) fn headline(member: &Member) -> Vec<Headline> {
             None => format!("{} %", percent(last.accuracy)),
         },
         detail: format!(
-            "95 % interval {}, {} prompts, {} optimizer steps{stopped}",
+            "95 % interval {}, {} prompts{}, {} optimizer steps{stopped}",
             range(last.interval),
             count(last.count),
+            match last.unanswered {
+                None | Some(0) => String::new(),
+                Some(unanswered) => format!(" ({} without an answer)", count(unanswered)),
+            },
             count(last.step)
         ),
     }];

@@ -9,6 +9,7 @@
 
 use super::balance;
 use super::failure::{failed, failure};
+use super::measure::unanswered;
 use super::policy::{Policy, Resident, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, respond};
@@ -92,6 +93,7 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
         "tokens": tokens,
         "solved": share(solved.values().filter(|solved| **solved).count(), solved.len()),
         "mean_correct": share(right, judged(&rollouts).count()),
+        "unanswered": unanswered(&rollouts),
         "temperature": drawn.temperature,
     });
     if let Some(searched) = taken_over(options, drawn, context)? {

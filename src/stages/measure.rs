@@ -5,7 +5,7 @@ use crate::rewards::wilson;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// `count`, `correct`, `accuracy`, `interval` and `categories` of greedy responses.
+/// `count`, `correct`, `accuracy`, `interval`, `unanswered` and `categories` of greedy responses.
 pub(super) fn accuracy(rollouts: &[Rollout]) -> Map<String, Value> {
     let mut categories: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for rollout in rollouts {
@@ -20,7 +20,13 @@ pub(super) fn accuracy(rollouts: &[Rollout]) -> Map<String, Value> {
         .map(|(name, counts)| (name.to_owned(), Value::Object(share(counts))))
         .collect();
     metrics.insert("categories".into(), Value::Object(categories));
+    metrics.insert("unanswered".into(), json!(unanswered(rollouts)));
     metrics
+}
+
+/// Responses in which no answer was found; they count as wrong.
+pub(super) fn unanswered(rollouts: &[Rollout]) -> usize {
+    rollouts.iter().filter(|rollout| rollout.extracted.is_none()).count()
 }
 
 fn share((correct, count): (u64, u64)) -> Map<String, Value> {

@@ -178,6 +178,9 @@ fn total_steps(
     context: &Context<'_>,
 ) -> Result<u64, Stop> {
     if examples == 0 {
+        if !options.allow_empty {
+            return Err(nothing_to_train_on(context)?);
+        }
         context.note("there is nothing to train on: the policy stays as it is");
         return Ok(0);
     }
@@ -197,6 +200,31 @@ fn total_steps(
         ));
     }
     Ok(total.min(left))
+}
+
+/// How it came that there is nothing, and what may be changed.
+fn nothing_to_train_on(context: &Context<'_>) -> Result<Stop, Stop> {
+    let Some(selected) = context.optional_input(Port::Selected) else {
+        return Ok(failure(
+            "there is nothing to train on",
+            "take more prompts (`data.prompts`, `data.labelled`) or longer ones \
+             (`training.max_length`)",
+        ));
+    };
+    let metrics: serde_json::Value = serde_json::from_slice(&selected.read("metrics.json")?)
+        .map_err(|error| failure(format!("`metrics.json`: {error}"), "run again"))?;
+    let count = |name: &str| metrics[name].as_u64().unwrap_or(0);
+    Ok(failure(
+        format!(
+            "there is nothing to train on: of {} responses {} were right, {} were kept",
+            count("rollouts"),
+            count("correct"),
+            count("kept"),
+        ),
+        "draw more (`exploration.samples`, `warmup.samples`), loosen `reward.select`, allow longer \
+         sequences (`training.max_length`), or let the policy stay as it is with \
+         `training.allow_empty = true`",
+    ))
 }
 
 /// Steps of the iterations before this one.

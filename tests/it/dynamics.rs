@@ -266,6 +266,7 @@ name = "falling"
 iterations = 3
 steps_per_iteration = 2
 learning_rate = 1e-2
+allow_empty = true
 
 [evaluation]
 pass_samples = 0
@@ -319,6 +320,7 @@ fn a_script_chooses_the_temperature_and_when_to_stop() {
     let sandbox = Sandbox::with_only(GROUND);
     let recipe = BALANCED.replace("maximise = { pass = 2 }", "maximise = \"hook\"");
     let recipe = recipe.replace("every = 2", "every = 1");
+    let recipe = recipe.replace("[training]\n", "[training]\nallow_empty = true\n");
     sandbox.write("hooked.toml", format!("{recipe}\n[hooks]\nscript = \"by-entropy.rhai\"\n"));
     // The first search is told of the candidates, the second of the first and of what it chose.
     sandbox.write(

@@ -17,6 +17,8 @@ mod diff;
 mod disk;
 #[cfg(feature = "torch")]
 mod dynamics;
+#[cfg(feature = "torch")]
+mod empty_rounds;
 mod experiments;
 mod grid_log;
 mod hooks;

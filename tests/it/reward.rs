@@ -119,13 +119,15 @@ fn steps_are_labelled_learned_scored_and_selected_by() {
     let scores: Vec<ResponseScores> = rows(sandbox, "score 1", "scores.parquet");
     let rollouts: Vec<Rollout> = rows(sandbox, "explore 1", "rollouts.parquet");
     let choices: Vec<Choice> = rows(sandbox, "select 1", "choices.parquet");
-    assert_eq!(scores.len(), rollouts.len());
+    let right: Vec<&Rollout> = rollouts.iter().filter(|rollout| rollout.correct).collect();
+    assert_eq!(scores.len(), right.len());
+    assert!(right.len() < rollouts.len(), "wrong ones are not scored");
     let mut best: BTreeMap<u64, (f32, u32)> = BTreeMap::new();
-    for (rollout, scored) in rollouts.iter().zip(&scores) {
+    for (rollout, scored) in right.into_iter().zip(&scores) {
         assert_eq!((rollout.prompt, rollout.sample), (scored.prompt, scored.sample));
         assert!(scored.steps.iter().all(|score| *score > 0.0 && *score < 1.0), "{scored:?}");
         assert_eq!(scored.score, scored.steps.iter().copied().fold(1.0, f32::min));
-        if rollout.correct && best.get(&rollout.prompt).is_none_or(|it| scored.score > it.0) {
+        if best.get(&rollout.prompt).is_none_or(|it| scored.score > it.0) {
             best.insert(rollout.prompt, (scored.score, rollout.sample));
         }
     }
@@ -141,13 +143,20 @@ fn rollouts_are_shown_with_the_scores_of_their_steps() {
     let asked = ["rollouts", "--stage", "explore 1", "--format", "json"];
     let walk = sandbox.mstar(&asked).exits(0).json();
     let scores: Vec<ResponseScores> = rows(sandbox, "score 1", "scores.parquet");
-    let first = &walk["prompts"][0]["responses"][0];
-    let shown = first["steps"].as_array().unwrap();
-    let scored = &scores[0].steps;
-    assert_eq!(shown.len() + 1, scored.len(), "{first}");
-    for (step, score) in shown.iter().zip(scored) {
-        assert_eq!(step["score"].as_f64(), Some(f64::from(*score)), "{first}");
+    let prompts = walk["prompts"].as_array().unwrap();
+    let responses = prompts.iter().flat_map(|it| it["responses"].as_array().unwrap());
+    let (right, wrong): (Vec<&Value>, Vec<&Value>) =
+        responses.partition(|response| response["correct"] == true);
+    assert!(right.len() > 3);
+    for (response, scored) in right.into_iter().zip(&scores) {
+        let shown = response["steps"].as_array().unwrap();
+        assert_eq!(shown.len() + 1, scored.steps.len(), "{response}");
+        for (step, score) in shown.iter().zip(&scored.steps) {
+            assert_eq!(step["score"].as_f64(), Some(f64::from(*score)), "{response}");
+        }
     }
+    let unscored = |response: &&Value| response["steps"][0]["score"].is_null();
+    assert!(wrong.iter().all(unscored));
 }
 
 #[test]
@@ -189,7 +198,10 @@ fn an_outcome_model_reads_the_end_and_a_threshold_selects() {
     sandbox.mstar(RUN).exits(0);
     let scores: Vec<ResponseScores> = rows(&sandbox, "score 1", "scores.parquet");
     let choices: Vec<Choice> = rows(&sandbox, "select 1", "choices.parquet");
-    for (choice, scored) in choices.iter().zip(&scores) {
+    let choice_of: BTreeMap<(u64, u32), &Choice> =
+        choices.iter().map(|choice| ((choice.prompt, choice.sample), choice)).collect();
+    for scored in &scores {
+        let choice = choice_of[&(scored.prompt, scored.sample)];
         assert_eq!(scored.steps, [scored.score]);
         assert!(choice.verdict != "kept" || scored.score > 0.2, "{choice:?} {scored:?}");
         assert!(choice.verdict != "low-score" || scored.score <= 0.2, "{choice:?} {scored:?}");
@@ -219,7 +231,9 @@ fn a_refreshed_model_learns_from_the_current_policy_and_scores_what_follows() {
     let model =
         |stage: &str| fs::read(sandbox.artifact_of(stage).join("reward_head.safetensors")).unwrap();
     assert_ne!(model("train reward"), model("train reward 2"));
-    assert_eq!(rows::<ResponseScores>(&sandbox, "score 2", "scores.parquet").len(), 52 * 4);
+    let rollouts = rows::<Rollout>(&sandbox, "explore 2", "rollouts.parquet");
+    let right = rollouts.iter().filter(|rollout| rollout.correct).count();
+    assert_eq!(rows::<ResponseScores>(&sandbox, "score 2", "scores.parquet").len(), right);
     let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).json();
     let models = report["members"][0]["reward_models"].as_array().unwrap();
     assert_eq!(models.iter().map(|it| &it["iteration"]).collect::<Vec<_>>(), [0, 2]);

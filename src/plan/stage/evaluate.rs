@@ -4,7 +4,7 @@ use super::Calls;
 use crate::recipe::Dtype;
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 1;
+pub(super) const BEHAVIOUR: u32 = 2;
 
 /// Held-out prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

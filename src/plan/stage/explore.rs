@@ -5,7 +5,7 @@ use super::{Calls, Drawn};
 use crate::recipe::Dtype;
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 1;
+pub(super) const BEHAVIOUR: u32 = 2;
 
 /// Prompts in a shard: enough to fill a batch with their samples, few enough that a killed run
 /// loses little.

@@ -253,9 +253,11 @@ fn of_training(branch: Branch, option: &str, beside: Beside) -> Option<Origin> {
         (Branch::Evolution, "steps_cap") => value("training.steps"),
         (_, "steps" | "steps_cap") => Origin::Place,
         (_, "parts") => value("policy.train"),
-        (_, "epochs" | "batch_size" | "micro_batch_size" | "learning_rate" | "max_length") => {
-            value(&format!("training.{option}"))
-        }
+        (
+            _,
+            "epochs" | "allow_empty" | "batch_size" | "micro_batch_size" | "learning_rate"
+            | "max_length",
+        ) => value(&format!("training.{option}")),
         _ if option.starts_with("optimizer.") || option.starts_with("schedule.") => {
             value(&format!("training.{option}"))
         }

@@ -4,7 +4,7 @@ use super::Calls;
 use crate::recipe::{Aggregate, Dtype, Steps};
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 1;
+pub(super) const BEHAVIOUR: u32 = 2;
 
 /// Options of `score`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

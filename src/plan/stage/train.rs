@@ -33,6 +33,9 @@ pub struct Train {
     pub steps: u64,
     /// Cap on the steps of all iterations so far, which the port `after` counts; 0 for none.
     pub steps_cap: u64,
+    /// Whether nothing to train on is no failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_empty: bool,
     /// Samples in an optimizer step.
     pub batch_size: u32,
     /// Samples computed at once; 0 for the whole batch.

@@ -15,14 +15,14 @@ fn keys_are_pinned() {
     let pinned = [
         ("import", "aadf3ecd5258"),
         ("prepare", "980ebc95b10a"),
-        ("warm-up explore", "d8804d8f8eda"),
-        ("warm-up select", "b6944eab572c"),
-        ("warm-up train", "a0e6053d8e9f"),
-        ("explore 2", "256843b6439a"),
-        ("train 2", "5bbbd6f7a526"),
-        ("control 2", "430e039af310"),
-        ("evaluate 2 test", "4d32d47dbb57"),
-        ("monitor 2", "420fb9f41b7b"),
+        ("warm-up explore", "5b24a86dfdc1"),
+        ("warm-up select", "70b18c62f1a5"),
+        ("warm-up train", "335271b887b8"),
+        ("explore 2", "9fab7ae7ca86"),
+        ("train 2", "986430286292"),
+        ("control 2", "06b4fed16f08"),
+        ("evaluate 2 test", "f03c940beee5"),
+        ("monitor 2", "5df9d1e0470d"),
     ];
     let found = pinned.map(|(name, _)| (name, node(&graph, name).key.short()));
     let found: Vec<(&str, &str)> = found.iter().map(|(name, key)| (*name, key.as_str())).collect();

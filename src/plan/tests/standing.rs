@@ -103,7 +103,7 @@ fn a_new_behaviour_makes_stale() {
     known.stored.remove(&node(&graph, "explore 1").key);
     known.stored.insert(old);
     let (state, why) = standing(&quickstart(), &known, "explore 1");
-    assert_eq!((state, why.as_str()), (State::Stale, "behaviour version 0 -> 1"));
+    assert_eq!((state, why.as_str()), (State::Stale, "behaviour version 0 -> 2"));
 }
 
 #[test]
