@@ -12,6 +12,7 @@ pub mod data;
 pub mod engine;
 pub mod event;
 pub mod hooks;
+pub mod judging;
 pub mod plan;
 pub mod recipe;
 pub mod report;

@@ -5,6 +5,9 @@
 
 use crate::base::Hint;
 
+/// The source that comes with the program.
+pub const EMBEDDED: &str = "builtin:mini-vista";
+
 /// How many samples a split has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
@@ -66,7 +69,7 @@ const UNKNOWN: Source = Source {
 /// Every source that has a name.
 pub const SOURCES: &[Source] = &[
     Source {
-        name: "builtin:mini-vista",
+        name: EMBEDDED,
         about: "the embedded task: 32 x 32 pictures, exact reasoning, drawn on demand",
         splits: &[
             Split { name: "train", size: Size::AsAsked },

@@ -1,19 +1,13 @@
-//! `hooks`: puts the script into the store; and the script as the stages that call it see it.
-//!
-//! Functions are given plain maps, whose fields the book lists. What one gives is looked at before
-//! it is used; whatever goes wrong fails the stage with the script, the line and the sample.
+//! `hooks`: puts the script into the store; and which of its functions a stage calls.
 
-use super::failure::{failed, failure};
+use super::failure::failed;
 use super::policy::write_metrics;
-use crate::base::Hint as _;
-use crate::data::{Sample, table::Finish, table::Rollout};
-use crate::hooks::{HookError, Script};
+use crate::hooks::Script;
+pub(super) use crate::judging::Hooks;
+use crate::judging::JudgingError;
 use crate::plan;
-use crate::recipe::Moment;
-use crate::rewards::{Candidate, Cuts, CutsError, Selection, Verdict};
 use crate::run::{Context, Stop};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use serde_json::json;
 
 /// The file of the artifact.
 const FILE: &str = "script.rhai";
@@ -24,294 +18,19 @@ pub(super) fn run(options: &plan::Hooks, context: &Context<'_>) -> Result<(), St
     write_metrics(context, &json!({ "functions": script.moments() }))
 }
 
-/// The functions that a stage calls.
-pub(super) struct Hooks {
-    script: Option<Script>,
-    functions: Vec<Moment>,
-}
-
 impl Hooks {
     /// Those of the stage that is carried out; often there are none.
     pub(super) fn of(context: &Context<'_>) -> Result<Self, Stop> {
-        let Some(calls) = context.stage().calls() else {
-            return Ok(Self { script: None, functions: Vec::new() });
-        };
+        let Some(calls) = context.stage().calls() else { return Ok(Self::default()) };
         let bytes = context.input(plan::Port::Hooks)?.read(FILE)?;
         let text = String::from_utf8_lossy(&bytes);
         let script = Script::compile(&calls.script, &text).map_err(failed)?;
-        Ok(Self { script: Some(script), functions: calls.functions.clone() })
-    }
-
-    /// Whether the stage calls this function.
-    pub(super) fn calls(&self, moment: Moment) -> bool {
-        self.functions.contains(&moment)
-    }
-
-    /// Calls a function about something.
-    fn call(&self, moment: Moment, arguments: &[Value], about: &str) -> Result<Value, Stop> {
-        let script = self.script.as_ref().expect("a stage calls only what its script has");
-        script.call(moment, arguments).map_err(|error| told(moment, &error, about))
-    }
-
-    /// The answer of a response, and whether it is right, by the functions that there are.
-    pub(super) fn judge(&self, sample: &Sample, rollout: &mut Rollout) -> Result<(), Stop> {
-        let about = about(rollout.prompt, rollout.sample);
-        let (extracts, compares) = (self.calls(Moment::Extract), self.calls(Moment::Correct));
-        if extracts {
-            let mut response = response(rollout, Some(sample));
-            for later in ["answer", "gold", "correct"] {
-                response.remove(later);
-            }
-            let answer = self.call(Moment::Extract, &[Value::Object(response)], &about)?;
-            rollout.extracted = answer.as_str().filter(|it| !it.is_empty()).map(str::to_owned);
-        }
-        if extracts || compares {
-            rollout.correct = self.agrees(rollout)?;
-        }
-        Ok(())
-    }
-
-    /// Whether the answer of a response agrees with what it is compared with.
-    pub(super) fn agrees(&self, rollout: &Rollout) -> Result<bool, Stop> {
-        match (&rollout.extracted, &rollout.gold) {
-            (Some(answer), Some(gold)) => {
-                self.compare(answer, gold, &about(rollout.prompt, rollout.sample))
-            }
-            _ => Ok(false),
-        }
-    }
-
-    /// Whether an answer agrees with the gold one.
-    pub(super) fn compare(&self, answer: &str, gold: &str, about: &str) -> Result<bool, Stop> {
-        if !self.calls(Moment::Correct) {
-            return Ok(crate::rewards::matches(answer, gold));
-        }
-        let arguments = [json!(answer), json!(gold)];
-        Ok(self.call(Moment::Correct, &arguments, about)? == Value::Bool(true))
-    }
-
-    /// Samples with what the script asks about them.
-    pub(super) fn asked(&self, samples: &[Sample]) -> Result<Vec<Sample>, Stop> {
-        let asked = |sample: &Sample| {
-            let about = format!("prompt {}", sample.id);
-            let given = json!({
-                "id": sample.id,
-                "category": sample.category,
-                "question": sample.question,
-            });
-            let prompt = self.call(Moment::Prompt, &[given], &about)?;
-            Ok(Sample { prompt: prompt.as_str().map(str::to_owned), ..sample.clone() })
-        };
-        samples.iter().map(asked).collect()
-    }
-
-    /// Where the script cuts a response into steps; nothing said of its answer is known to it.
-    pub(super) fn steps(&self, rollout: &Rollout, sample: &Sample) -> Result<Cuts, Stop> {
-        let mut response = response(rollout, Some(sample));
-        for later in ["gold", "correct"] {
-            response.remove(later);
-        }
-        let about = about(rollout.prompt, rollout.sample);
-        let given = self.call(Moment::Steps, &[Value::Object(response)], &about)?;
-        let items = given.as_array().map(Vec::as_slice).unwrap_or_default();
-        let offsets: Option<Vec<u64>> = items.iter().map(Value::as_u64).collect();
-        Ok(offsets.map_or_else(
-            || Cuts::Texts(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
-            Cuts::Offsets,
-        ))
-    }
-
-    /// A failure of what [`Hooks::steps`] gave.
-    pub(super) fn bad_steps(&self, rollout: &Rollout, error: &CutsError) -> Stop {
-        let script = self.script.as_ref().map_or("", Script::name);
-        let about = about(rollout.prompt, rollout.sample);
-        let reason = format!("`{}` of {about}: {script}: {error}", Moment::Steps.name());
-        failure(reason, error.hint().unwrap_or_default())
-    }
-
-    /// The script's answer of an unlabelled prompt, from its responses with their scores.
-    pub(super) fn pseudo_answer(
-        &self,
-        sample: Option<&Sample>,
-        responses: &[(&Rollout, Option<f64>)],
-    ) -> Result<Option<String>, Stop> {
-        let candidate = |(rollout, score): &(&Rollout, Option<f64>)| {
-            let mut map = response(rollout, sample);
-            for hidden in ["gold", "correct"] {
-                map.remove(hidden);
-            }
-            map.insert("score".into(), json!(score));
-            Value::Object(map)
-        };
-        let candidates: Vec<Value> = responses.iter().map(candidate).collect();
-        let prompt = responses.first().map_or(0, |(rollout, _)| rollout.prompt);
-        let about = format!("prompt {prompt}");
-        let answer = self.call(Moment::PseudoAnswer, &[Value::Array(candidates)], &about)?;
-        Ok(answer.as_str().filter(|it| !it.is_empty()).map(str::to_owned))
-    }
-
-    /// The script's score of a response; none where it gives none.
-    pub(super) fn reward(
-        &self,
-        rollout: &Rollout,
-        sample: Option<&Sample>,
-    ) -> Result<Option<f64>, Stop> {
-        if !self.calls(Moment::Reward) {
-            return Ok(None);
-        }
-        let about = about(rollout.prompt, rollout.sample);
-        let response = Value::Object(response(rollout, sample));
-        Ok(self.call(Moment::Reward, &[response], &about)?.as_f64())
-    }
-
-    /// The score of every response, as if nobody knew which are right; `None` where the script has no
-    /// say.
-    pub(super) fn ranks(
-        &self,
-        rollouts: &[Rollout],
-        samples: &[Sample],
-    ) -> Result<Option<Vec<f64>>, Stop> {
-        if !self.calls(Moment::Reward) {
-            return Ok(None);
-        }
-        let samples = by_id(samples);
-        let score = |rollout: &Rollout| {
-            let blind = Rollout { gold: None, correct: false, ..rollout.clone() };
-            let score = self.reward(&blind, samples.get(&rollout.prompt).copied())?;
-            Ok(score.unwrap_or_default())
-        };
-        rollouts.iter().map(score).collect::<Result<_, _>>().map(Some)
-    }
-
-    /// The score of each right response.
-    pub(super) fn score(
-        &self,
-        rollouts: &[Rollout],
-        samples: &[Sample],
-        candidates: &mut [Candidate<'_>],
-    ) -> Result<(), Stop> {
-        if !self.calls(Moment::Reward) {
-            return Ok(());
-        }
-        let samples = by_id(samples);
-        for (rollout, candidate) in rollouts.iter().zip(candidates) {
-            if rollout.correct {
-                let sample = samples.get(&rollout.prompt).copied();
-                candidate.score = self.reward(rollout, sample)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Leaves out of a selection what the script does not keep.
-    pub(super) fn keep(
-        &self,
-        rollouts: &[Rollout],
-        samples: &[Sample],
-        candidates: &[Candidate<'_>],
-        selection: &mut Selection,
-    ) -> Result<(), Stop> {
-        if !self.calls(Moment::Keep) {
-            return Ok(());
-        }
-        let samples = by_id(samples);
-        let mut solved: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
-        for rollout in rollouts {
-            let (right, count) = solved.entry(rollout.prompt).or_default();
-            (*right, *count) = (*right + u32::from(rollout.correct), *count + 1);
-        }
-        let (mut of_prompt, mut of_category) = (BTreeMap::<u64, u64>::new(), BTreeMap::new());
-        let mut kept = Vec::new();
-        for &place in &selection.kept {
-            let rollout = &rollouts[place];
-            let (right, count) = solved[&rollout.prompt];
-            let in_prompt = of_prompt.entry(rollout.prompt).or_default();
-            let in_category = of_category.entry(rollout.category.as_str()).or_insert(0_u64);
-            let mut map = response(rollout, samples.get(&rollout.prompt).copied());
-            map.insert("score".into(), json!(candidates[place].score));
-            map.insert("solve_rate".into(), json!(f64::from(right) / f64::from(count)));
-            map.insert("kept".into(), json!(kept.len()));
-            map.insert("kept_of_prompt".into(), json!(in_prompt));
-            map.insert("kept_of_category".into(), json!(in_category));
-            let about = about(rollout.prompt, rollout.sample);
-            if self.call(Moment::Keep, &[Value::Object(map)], &about)? == Value::Bool(true) {
-                (*in_prompt, *in_category) = (*in_prompt + 1, *in_category + 1);
-                kept.push(place);
-            } else {
-                selection.verdicts[place] = Verdict::Hook;
-            }
-        }
-        selection.kept = kept;
-        Ok(())
-    }
-
-    /// The temperature that the script chooses.
-    pub(super) fn temperature(&self, history: &[Value]) -> Result<f64, Stop> {
-        let about = format!("search {}", history.len());
-        let history = [Value::Array(history.to_vec())];
-        let chosen = self.call(Moment::Temperature, &history, &about)?;
-        Ok(chosen.as_f64().unwrap_or(f64::NAN))
-    }
-
-    /// Whether the script ends the evolution after an iteration; never before the first.
-    pub(super) fn stops(&self, history: &[Value], iteration: u32) -> Result<bool, Stop> {
-        if iteration == 0 || !self.calls(Moment::Stop) {
-            return Ok(false);
-        }
-        let about = format!("iteration {iteration}");
-        let history = [Value::Array(history.to_vec())];
-        Ok(self.call(Moment::Stop, &history, &about)? == Value::Bool(true))
-    }
-
-    /// The numbers that the script makes of an evaluation.
-    pub(super) fn metrics(
-        &self,
-        rollouts: &[Rollout],
-        samples: &[Sample],
-        split: &str,
-    ) -> Result<Option<Value>, Stop> {
-        if !self.calls(Moment::Metric) {
-            return Ok(None);
-        }
-        let samples = by_id(samples);
-        let of = |rollout: &Rollout| response(rollout, samples.get(&rollout.prompt).copied());
-        let responses: Vec<Value> = rollouts.iter().map(|it| Value::Object(of(it))).collect();
-        let about = format!("the {split} split");
-        self.call(Moment::Metric, &[Value::Array(responses)], &about).map(Some)
+        Ok(Self::new(Some(script), calls.functions.iter().copied().collect()))
     }
 }
 
-pub(super) fn by_id(samples: &[Sample]) -> BTreeMap<u64, &Sample> {
-    samples.iter().map(|sample| (sample.id, sample)).collect()
-}
-
-fn about(prompt: u64, sample: u32) -> String {
-    format!("sample {sample} of prompt {prompt}")
-}
-
-fn told(moment: Moment, error: &HookError, about: &str) -> Stop {
-    let reason = format!("`{}` of {about}: {error}", moment.name());
-    let hint = error.hint();
-    failure(reason, hint.unwrap_or_else(|| "try it by hand: `mstar hook FILE --on JSON`".into()))
-}
-
-/// A response as functions see it.
-fn response(rollout: &Rollout, sample: Option<&Sample>) -> Map<String, Value> {
-    let map = json!({
-        "prompt": rollout.prompt,
-        "sample": rollout.sample,
-        "category": rollout.category,
-        "question": sample.map(|sample| &sample.question),
-        "text": rollout.response,
-        "tokens": rollout.tokens.len(),
-        "finished": rollout.finish == Finish::Stop,
-        "temperature": rollout.temperature,
-        "answer": rollout.extracted,
-        "gold": rollout.gold,
-        "correct": rollout.correct,
-    });
-    match map {
-        Value::Object(map) => map,
-        _ => Map::new(),
+impl From<JudgingError> for Stop {
+    fn from(error: JudgingError) -> Self {
+        failed(error)
     }
 }

@@ -1,6 +1,6 @@
 //! What happens between inputs and outputs: one file a kind.
 //!
-//! May import: base, event, plan, recipe, hooks, data, engine, rewards, store, run.
+//! May import: base, event, plan, recipe, hooks, data, engine, rewards, judging, store, run.
 //! Owns: the files inside artifacts and the metrics that stages report. Never: decides what runs
 //! when, commits an artifact, draws progress, or keeps anything that is not in a file, except models
 //! and prompts that the next stage would only load again.

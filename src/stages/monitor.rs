@@ -127,7 +127,7 @@ fn scores(
 ) -> Result<Option<Vec<f64>>, Stop> {
     let (Some(score), Some(artifact)) = (&options.score, context.optional_input(Port::RewardModel))
     else {
-        return Hooks::of(context)?.ranks(rollouts, samples);
+        return Ok(Hooks::of(context)?.ranks(rollouts, samples)?);
     };
     let verifier = Verifier::load(artifact, options.dtype, device)?;
     let scores = verifier.score(rollouts, samples, score, context)?;

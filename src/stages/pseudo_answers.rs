@@ -88,7 +88,8 @@ impl<'a> Finder<'a> {
                 for rollout in responses {
                     candidates.push((*rollout, self.score(rollout)?));
                 }
-                self.hooks.pseudo_answer(self.samples.get(&prompt).copied(), &candidates)
+                let sample = self.samples.get(&prompt).copied();
+                Ok(self.hooks.pseudo_answer(sample, &candidates)?)
             }
         }
     }
@@ -111,7 +112,10 @@ impl<'a> Finder<'a> {
     fn score(&self, rollout: &Rollout) -> Result<Option<f64>, Stop> {
         match self.scores.get(&(rollout.prompt, rollout.sample)) {
             Some(score) => Ok(Some(*score)),
-            None => self.hooks.reward(rollout, self.samples.get(&rollout.prompt).copied()),
+            None => {
+                let sample = self.samples.get(&rollout.prompt).copied();
+                Ok(self.hooks.reward(rollout, sample)?)
+            }
         }
     }
 }

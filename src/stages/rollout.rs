@@ -8,7 +8,8 @@ use crate::data::Sample;
 use crate::data::table::{Finish, Rollout};
 use crate::engine::{self, Sampling, Settings, generate};
 use crate::event::Unit;
-use crate::rewards::{Extraction, matches};
+use crate::judging::first_judgement;
+use crate::rewards::Extraction;
 use crate::run::{Context, Stop};
 use std::collections::BTreeMap;
 
@@ -133,8 +134,8 @@ pub(super) fn judge(
         engine::Finish::Stop => Finish::Stop,
         engine::Finish::Length => Finish::Length,
     };
-    let extracted = Extraction::AnswerWord.answer(&text, finish == Finish::Stop);
-    let correct = is_right(extracted.as_deref(), sample);
+    let gold = sample.answer.as_deref();
+    let (extracted, correct) = first_judgement(Extraction::AnswerWord, &text, finish, gold);
     Ok(Rollout {
         prompt: sample.id,
         sample: response.sample as u32,
@@ -148,9 +149,4 @@ pub(super) fn judge(
         temperature: temperature as f32,
         kept: None,
     })
-}
-
-/// Whether a response that a policy ended has the right answer; never where that is hidden.
-fn is_right(extracted: Option<&str>, sample: &Sample) -> bool {
-    extracted.zip(sample.answer.as_deref()).is_some_and(|(answer, gold)| matches(answer, gold))
 }

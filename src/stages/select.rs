@@ -11,9 +11,9 @@ use super::prompts::Prompts;
 use super::pseudo_answers::{Finder, Scores};
 use crate::base::Seed;
 use crate::data::table::{self, Choice, PseudoAnswer, ResponseScores, Rollout, TrainingExample};
+use crate::judging::{self, Terms};
 use crate::plan::{Port, Select};
-use crate::recipe;
-use crate::rewards::{Candidate, Rule, Selection, Verdict, mean, select};
+use crate::rewards::{Rule, Selection, Verdict, mean};
 use crate::run::{Context, Stop};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -39,21 +39,19 @@ pub(super) fn run(
         }
         None => None,
     };
-    let mut candidates: Vec<Candidate<'_>> =
-        rollouts.iter().map(|rollout| candidate(rollout, &scores)).collect();
-    hooks.score(&rollouts, &samples, &mut candidates)?;
-    let seed = Seed(options.seed);
-    let cap = (options.keep_per_prompt > 0).then_some(options.keep_per_prompt);
+    let mut candidates = judging::candidates(&rollouts, &scores);
     let threshold = match context.optional_input(Port::Temperature) {
         Some(balance) => balance::threshold(balance)?,
         None => None,
     };
-    let rule = threshold.map_or_else(|| rule(options.rule), Rule::Above);
-    let mut selection = select(&candidates, rule, options.distinct, cap, seed).map_err(failed)?;
-    hooks.keep(&rollouts, &samples, &candidates, &mut selection)?;
-    if options.keep > 0 {
-        selection.cut(options.keep as usize, seed.named("keep"));
-    }
+    let terms = Terms {
+        rule: threshold.map_or_else(|| judging::rule(options.rule), Rule::Above),
+        distinct: options.distinct,
+        keep_per_prompt: options.keep_per_prompt,
+        keep: options.keep,
+        seed: Seed(options.seed),
+    };
+    let selection = hooks.select(&rollouts, &samples, &mut candidates, terms)?;
     let Selection { kept, mut verdicts } = selection;
     for (rollout, verdict) in rollouts.iter().zip(&mut verdicts) {
         if rollout.gold.is_none() {
@@ -132,16 +130,6 @@ fn scores(context: &Context<'_>) -> Result<Scores, Stop> {
     Ok(scores.into_iter().map(|it| ((it.prompt, it.sample), f64::from(it.score))).collect())
 }
 
-fn candidate<'a>(rollout: &'a Rollout, scores: &Scores) -> Candidate<'a> {
-    Candidate {
-        prompt: rollout.prompt,
-        sample: rollout.sample,
-        response: &rollout.response,
-        correct: rollout.correct,
-        score: scores.get(&(rollout.prompt, rollout.sample)).copied(),
-    }
-}
-
 fn choice((rollout, verdict): (&Rollout, Verdict)) -> Choice {
     let Rollout { prompt, sample, .. } = *rollout;
     Choice { prompt, sample, verdict: verdict.name().to_owned() }
@@ -153,14 +141,5 @@ fn example(id: u64, rollout: &Rollout) -> TrainingExample {
         prompt: rollout.prompt,
         response: rollout.response.clone(),
         tokens: rollout.tokens.clone(),
-    }
-}
-
-fn rule(rule: recipe::Select) -> Rule {
-    match rule {
-        recipe::Select::All => Rule::All,
-        recipe::Select::Top(count) => Rule::Top(count),
-        recipe::Select::Random(count) => Rule::Random(count),
-        recipe::Select::Above(threshold) => Rule::Above(threshold),
     }
 }

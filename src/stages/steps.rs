@@ -39,7 +39,8 @@ impl Cutter {
             Self::Rule(rule) => Ok(step_ends(&pieces, rule)),
             Self::Script(hooks) => {
                 let cuts = hooks.steps(rollout, sample)?;
-                step_ends_at(&pieces, &cuts).map_err(|error| hooks.bad_steps(rollout, &error))
+                let ends = step_ends_at(&pieces, &cuts);
+                Ok(ends.map_err(|error| hooks.bad_steps(rollout, &error))?)
             }
         }
     }
