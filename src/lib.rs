@@ -21,3 +21,4 @@ pub mod run;
 #[cfg(feature = "torch")]
 pub mod stages;
 pub mod store;
+pub mod trial;

@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Check recipes: every fault at once, with its place and a way out.
     Check(Check),
+    /// Try the tests that recipes hold, without a model.
+    Test(Test),
     /// Show what a run would do, why, and what it would cost.
     Plan(Plan),
     /// Carry out a recipe; what is already stored is not computed again.
@@ -107,6 +109,23 @@ pub(crate) struct Check {
     /// Check experiments on this recipe, whatever base they name.
     #[arg(long, value_name = "FILE")]
     pub(crate) base: Option<PathBuf>,
+}
+
+/// Arguments of `test`.
+#[derive(Args, Debug)]
+pub(crate) struct Test {
+    /// The recipes.
+    #[arg(required = true, value_name = "RECIPE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only tests with this in their names.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Set a key first.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) format: TextOrJson,
 }
 
 /// Arguments of `plan`.

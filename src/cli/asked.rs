@@ -151,6 +151,11 @@ impl Asked {
         }
     }
 
+    /// Whether it is an experiment, and no recipe on its own.
+    pub(crate) fn is_experiment(&self) -> bool {
+        self.experiment.is_some()
+    }
+
     /// The file, as it was given.
     pub(crate) fn file_name(&self) -> &str {
         &self.file.name

@@ -83,23 +83,41 @@ pub(crate) fn read_script_beside(
     folder: &Path,
     place: Option<Place>,
 ) -> Result<Source, Fault> {
+    beside(path, folder, place, ("script-outside", "script", LARGEST_SCRIPT_BYTES))
+}
+
+/// Reads a file that a test of a recipe names, if it lies inside the recipe's folder.
+pub(crate) fn read_beside(path: &str, folder: &Path, place: Place) -> Result<Source, Fault> {
+    beside(path, folder, Some(place), ("file-outside", "file", LONGEST_RECIPE))
+}
+
+fn beside(
+    path: &str,
+    folder: &Path,
+    place: Option<Place>,
+    (outside, what, most): (&'static str, &str, u64),
+) -> Result<Source, Fault> {
     let fault = |code, (message, hint): (String, String)| Fault {
         code,
         message: format!("`{path}` {message}"),
         hint: Some(hint),
         place: place.clone(),
     };
-    let file = folder.join(path);
-    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if let (Ok(real), Ok(here)) = (fs::canonicalize(&file), fs::canonicalize(here))
-        && !real.starts_with(&here)
-    {
+    if is_outside(path, folder) {
         let message = "is a link that leaves the folder of the recipe".to_owned();
-        let hint = "put the script itself beside the recipe".to_owned();
-        return Err(fault("script-outside", (message, hint)));
+        return Err(fault(outside, (message, format!("put the {what} itself beside the recipe"))));
     }
     let hint = "the path is taken from the folder of the file that names it";
-    read_within(&file, LARGEST_SCRIPT_BYTES, hint).map_err(|told| fault("unreadable-file", told))
+    read_within(&folder.join(path), most, hint).map_err(|told| fault("unreadable-file", told))
+}
+
+/// Whether a file that is there lies, links followed, outside a folder.
+fn is_outside(path: &str, folder: &Path) -> bool {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match (fs::canonicalize(folder.join(path)), fs::canonicalize(here)) {
+        (Ok(real), Ok(here)) => !real.starts_with(here),
+        _ => false,
+    }
 }
 
 /// Reads a file of JSON that a command names.

@@ -1,6 +1,6 @@
 //! Arguments, printer, progress, diagnostics, exit codes: what a person meets.
 //!
-//! May import: base, bundle, event, store, recipe, plan, hooks, data, run, stages, report.
+//! May import: base, bundle, event, store, recipe, plan, hooks, data, judging, trial, run, stages, report.
 //! Owns: standard output and standard error, and the exit code. Never: computes a result; whatever
 //! it shows was decided in another room.
 
@@ -23,6 +23,7 @@ mod samples;
 mod scripts;
 mod sharing;
 mod sources;
+mod trials;
 
 use arguments::{Arguments, Command};
 use clap::Parser as _;
@@ -88,6 +89,7 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Schema(schema) => commands::schema(schema, printer),
         Command::Explain(explain) => commands::explain(explain, printer),
         Command::Hook(hook) => commands::hook(hook, printer),
+        Command::Test(test) => commands::test(test, printer),
         Command::Doctor => commands::doctor(store, printer),
         Command::Sample(_) | Command::Worker(_) | Command::CudaDevices => commands::hand_over(),
     }

@@ -14,4 +14,4 @@ mod selection;
 pub use error::JudgingError;
 pub use hooks::Hooks;
 pub use responses::{extraction, first_judgement};
-pub use selection::{Terms, candidates, rule};
+pub use selection::{Terms, candidates, is_drawn, rule};

@@ -4,7 +4,7 @@ use super::{Hooks, JudgingError};
 use crate::base::Seed;
 use crate::data::{Sample, table::Rollout};
 use crate::recipe;
-use crate::rewards::{Candidate, Rule, Selection, select};
+use crate::rewards::{Candidate, Rule, Selection, Verdict, select};
 use std::collections::BTreeMap;
 
 /// How responses are chosen.
@@ -68,4 +68,14 @@ impl Hooks {
         }
         Ok(selection)
     }
+}
+
+/// Whether some of what was left out was left out by chance.
+pub fn is_drawn(rule: Rule, selection: &Selection) -> bool {
+    let by_chance = matches!(rule, Rule::All | Rule::Random(_));
+    selection.verdicts.iter().any(|verdict| match verdict {
+        Verdict::NotDrawn | Verdict::OverCap => true,
+        Verdict::OverPromptCap => by_chance,
+        _ => false,
+    })
 }

@@ -7,7 +7,7 @@ use crate::{
     base::{Fault, Source, did_you_mean},
     recipe::{
         check::quoted,
-        schema::{EXTENDS, Shape, key_at, shape},
+        schema::{Shape, is_of_file, key_at, shape},
         tree::{Entry, Node, Tree, parse_value},
     },
 };
@@ -55,7 +55,7 @@ pub(super) fn set(text: &str) -> Result<(Source, Tree), Fault> {
 pub(super) fn variable(name: &str, content: &str) -> Option<Result<(Source, Tree), Fault>> {
     let path = name.strip_prefix(PREFIX)?;
     let key = path.to_ascii_lowercase();
-    let top_level = key != EXTENDS && shape().contains_key(&key);
+    let top_level = !is_of_file(&key) && shape().contains_key(&key);
     if !top_level && !name.contains("__") {
         return None;
     }
@@ -82,7 +82,7 @@ pub(super) fn variable(name: &str, content: &str) -> Option<Result<(Source, Tree
 /// Variables that nobody reads and that are spelt much like one of a top-level key: a slip there would
 /// change nothing and say nothing.
 pub fn misspelt_variables(environment: &[(String, String)]) -> Vec<Fault> {
-    let keys = || shape().keys().filter(|key| *key != EXTENDS).map(String::as_str);
+    let keys = || shape().keys().filter(|key| !is_of_file(key)).map(String::as_str);
     let misspelt = environment.iter().filter_map(|(name, _)| {
         let key = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
         let is_read = key.contains("__") || shape().contains_key(&key);

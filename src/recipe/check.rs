@@ -3,7 +3,7 @@
 use crate::{
     base::{Fault, Source, did_you_mean},
     recipe::{
-        schema::{EXTENDS, Form, Key, Range, Shape, key_at, listed, shape},
+        schema::{Form, Key, Range, Shape, key_at, listed, shape, values},
         tree::{Entry, Node, Tree},
     },
 };
@@ -47,6 +47,16 @@ impl Checker<'_> {
     fn value(&mut self, path: &str, key: &Key, tree: &Tree) {
         match (&key.shape, &tree.node) {
             (Shape::Table(keys), Node::Table(entries)) => self.table(path, keys, entries),
+            (Shape::List { item, .. }, Node::List(items)) if item.keys().is_some() => {
+                for inner in items {
+                    match (&**item, &inner.node) {
+                        (Shape::Table(keys), Node::Table(entries)) => {
+                            self.table(path, keys, entries);
+                        }
+                        (shape, _) => self.leaf(path, path, shape, inner),
+                    }
+                }
+            }
             (shape, _) => self.leaf(path, path, shape, tree),
         }
     }
@@ -192,11 +202,14 @@ impl Checker<'_> {
                 "put it in brackets, as in `[0.5, 1.0]`".to_owned()
             }
             (Shape::Text, Node::Integer(number)) => format!("put it in quotes: `\"{number}\"`"),
+            (Shape::List { item, .. }, Node::Table(_)) if item.keys().is_some() => {
+                format!("there may be several: write `[[{path}]]` with double brackets")
+            }
             (Shape::Table(_), Node::List(_)) => {
                 format!("there is one of it: write `[{path}]` with single brackets")
             }
             (Shape::Table(keys), _) => {
-                format!("write `[{path}]` and below it its keys: {}", key_names(keys))
+                format!("write `[{path}]` and below it its keys: {}", key_names(keys, path))
             }
             _ => takes(path, shape),
         };
@@ -246,9 +259,9 @@ fn unknown_key(path: &str, name: &str, keys: &IndexMap<String, Key>) -> (String,
     } else if let Some(home) = homes(name).first() {
         format!("did you mean `{home}`?")
     } else if path.is_empty() {
-        format!("the keys of a recipe are {}", key_names(keys))
+        format!("the keys of a recipe are {}", key_names(keys, path))
     } else {
-        format!("the keys of `{path}` are {}", key_names(keys))
+        format!("the keys of `{path}` are {}", key_names(keys, path))
     };
     (message, hint)
 }
@@ -272,8 +285,8 @@ fn homes(name: &str) -> Vec<String> {
     found
 }
 
-fn key_names(keys: &IndexMap<String, Key>) -> String {
-    listed(keys.keys().filter(|name| *name != EXTENDS).map(|name| format!("`{name}`")), "and")
+fn key_names(keys: &IndexMap<String, Key>, path: &str) -> String {
+    listed(values(keys, path).map(|(name, _)| format!("`{name}`")), "and")
 }
 
 /// A stranger's word, made short and harmless for a message.

@@ -7,12 +7,12 @@
 use crate::{
     base::{Fault, Faults, Place, Source},
     recipe::{
-        Recipe, Resolved, assignment,
+        Recipe, Resolved, WrittenTrial, assignment,
         check::{check, join},
         rules,
-        schema::{EXTENDS, Key, Shape, shape},
+        schema::{EXTENDS, Key, Shape, TEST, shape, values},
         tree::{self, Entry, Node, Tree},
-        unbuilt,
+        trial, unbuilt,
     },
 };
 use figment::{
@@ -117,6 +117,8 @@ pub fn resolve(
 pub struct Stack {
     file: Source,
     layers: Vec<Arc<Layer>>,
+    /// The tests that the file holds.
+    trials: Arc<[WrittenTrial]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,7 +161,8 @@ impl Stack {
             reader.assigned(Kind::Set, assignment::set(text));
         }
         if reader.faults.is_empty() {
-            Ok(Self { file: layers.file.clone(), layers: reader.layers })
+            let trials = reader.trials.into();
+            Ok(Self { file: layers.file.clone(), layers: reader.layers, trials })
         } else {
             Err(Faults(reader.faults))
         }
@@ -225,7 +228,8 @@ impl Stack {
                 tables.entry(key.clone()).or_insert_with(place);
             }
         }
-        Ok(Resolved::new(recipe, origins, tables, self.file.clone()))
+        let file = (self.file.clone(), Arc::clone(&self.trials));
+        Ok(Resolved::new(recipe, origins, tables, file))
     }
 
     fn origin(&self, figment: &Figment, tag: Tag, span: Range<usize>) -> Origin {
@@ -252,7 +256,7 @@ impl Stack {
     fn defaults(&self) -> Dict {
         fn visit(keys: &IndexMap<String, Key>, path: &str, stack: &Stack) -> Dict {
             let mut dict = Dict::new();
-            for (name, key) in keys.iter().filter(|(name, _)| *name != EXTENDS) {
+            for (name, key) in values(keys, path) {
                 let path = join(path, name);
                 let is_there = || stack.layers.iter().any(|layer| layer.tables.contains_key(&path));
                 let value = match &key.shape {
@@ -289,6 +293,7 @@ pub(super) fn examine(resolved: &Resolved) -> Vec<Fault> {
 #[derive(Default)]
 struct Reader {
     layers: Vec<Arc<Layer>>,
+    trials: Vec<WrittenTrial>,
     faults: Vec<Fault>,
 }
 
@@ -302,7 +307,7 @@ impl Reader {
             Ok(tree) => tree,
             Err(faults) => return self.faults.extend(faults.0),
         };
-        if let Some(entry) = take_extends(&mut tree) {
+        if let Some(entry) = take(&mut tree, EXTENDS) {
             let place = source.place(entry.value.span.clone());
             match entry.value.node {
                 Node::Text(path) => match load_extends(&path, &place) {
@@ -325,7 +330,7 @@ impl Reader {
             Ok(tree) => tree,
             Err(faults) => return self.faults.extend(faults.0),
         };
-        if let Some(entry) = take_extends(&mut tree) {
+        if let Some(entry) = take(&mut tree, EXTENDS) {
             self.faults.push(Fault {
                 code: "extends-twice",
                 message: "a recipe that is extended may not extend another".to_owned(),
@@ -339,13 +344,19 @@ impl Reader {
     fn assigned(&mut self, kind: Kind, assigned: Result<(Source, Tree), Fault>) {
         match assigned {
             Ok((source, mut tree)) => {
-                if let Some(entry) = take_extends(&mut tree) {
-                    self.faults.push(Fault {
-                        code: "misplaced-extends",
-                        message: format!("`{EXTENDS}` stands in a file only"),
-                        hint: Some(format!("write `{EXTENDS} = \"base.toml\"` in the recipe")),
-                        place: Some(source.place(entry.key_span)),
-                    });
+                let way_out = [
+                    (EXTENDS, "misplaced-extends", "write `extends = \"base.toml\"` in the recipe"),
+                    (TEST, "misplaced-test", "write `[[test]]` in the recipe"),
+                ];
+                for (key, code, hint) in way_out {
+                    if let Some(entry) = take(&mut tree, key) {
+                        self.faults.push(Fault {
+                            code,
+                            message: format!("`{key}` stands in a file only"),
+                            hint: Some(hint.to_owned()),
+                            place: Some(source.place(entry.key_span)),
+                        });
+                    }
                 }
                 self.layer(kind, &source, &tree);
             }
@@ -361,6 +372,9 @@ impl Reader {
         {
             let mut tables = BTreeMap::new();
             let values = encode(entries, shape(), "", &mut tables);
+            if kind == Kind::File {
+                self.trials = entries.get(TEST).map_or_else(Vec::new, |it| trial::read(it, source));
+            }
             self.layers.push(Arc::new(Layer { kind, source: source.clone(), values, tables }));
         }
         let start = |fault: &Fault| fault.place.as_ref().map(|place| place.span.start);
@@ -369,9 +383,9 @@ impl Reader {
     }
 }
 
-fn take_extends(tree: &mut Tree) -> Option<Entry> {
+fn take(tree: &mut Tree, key: &str) -> Option<Entry> {
     match &mut tree.node {
-        Node::Table(entries) => entries.remove(EXTENDS),
+        Node::Table(entries) => entries.remove(key),
         _ => None,
     }
 }
@@ -409,7 +423,7 @@ fn encode(
     tables: &mut BTreeMap<String, Range<usize>>,
 ) -> Dict {
     let mut dict = Dict::new();
-    for (name, entry) in entries {
+    for (name, entry) in entries.iter().filter(|(name, _)| !path.is_empty() || *name != TEST) {
         let path = join(path, name);
         let value = match (keys.get(name).map(|key| &key.shape), &entry.value.node) {
             (Some(Shape::Table(keys)), Node::Table(inner)) => {

@@ -15,6 +15,7 @@ mod resolved;
 mod rules;
 mod schema;
 mod tree;
+mod trial;
 mod unbuilt;
 mod without_effect;
 
@@ -29,6 +30,8 @@ pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};
 pub use mixing::first_mixed;
 pub use resolved::Resolved;
+pub use rules::{builtin_sample, check_trials};
 pub use schema::{KeyDoc, explain, nearest_key, schema};
 pub use tree::{Entry, LARGEST_FILE_BYTES, Node, Tree, parse};
+pub use trial::{Expectation, Trial, TrialCandidate, WrittenTrial};
 pub use unbuilt::planned_only;

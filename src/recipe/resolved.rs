@@ -3,15 +3,15 @@
 use crate::{
     base::{Place, Source},
     recipe::{
-        Origin, Recipe,
-        check::join,
-        schema::{EXTENDS, Key, Shape, shape},
+        Origin, Recipe, WrittenTrial,
+        check::{join, quoted},
+        schema::{Key, Shape, shape, values},
         without_effect,
     },
 };
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A recipe that passed every check.
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub struct Resolved {
     pub leaves: BTreeMap<String, Value>,
     tables: BTreeMap<String, Place>,
     file: Source,
+    trials: Arc<[WrittenTrial]>,
 }
 
 impl Resolved {
@@ -32,12 +33,12 @@ impl Resolved {
         recipe: Recipe,
         origins: BTreeMap<String, Origin>,
         tables: BTreeMap<String, Place>,
-        file: Source,
+        (file, trials): (Source, Arc<[WrittenTrial]>),
     ) -> Self {
         let json = serde_json::to_value(&recipe).expect("a recipe is plain data");
         let mut leaves = BTreeMap::new();
         flatten(&json, shape(), "", &mut leaves);
-        Self { recipe, origins, leaves, tables, file }
+        Self { recipe, origins, leaves, tables, file, trials }
     }
 
     /// Where a leaf or a table is written; `None` when it is not.
@@ -55,6 +56,11 @@ impl Resolved {
         &self.file
     }
 
+    /// The tests that the file holds.
+    pub fn trials(&self) -> &[WrittenTrial] {
+        &self.trials
+    }
+
     /// The whole recipe as TOML, every value with its origin in a comment. What is not set or has no
     /// effect is a comment altogether, so that the text passes the checks: read again, it is the
     /// same recipe, but for values without effect.
@@ -68,6 +74,14 @@ impl Resolved {
         let varying = varying.iter().map(|key| (*key, "varies"));
         let mut text = String::new();
         self.write_table("", shape(), &inert.chain(varying).collect(), &mut text);
+        for written in self.trials.iter() {
+            let (place, name) = (written.place(""), quoted(&written.trial.name));
+            let line = place.line_and_column().0;
+            text.push_str(&format!("\n# [[test]] {name}  # {}:{line}", quoted(&place.source.name)));
+        }
+        if !self.trials.is_empty() {
+            text.push('\n');
+        }
         text
     }
 
@@ -80,7 +94,7 @@ impl Resolved {
     ) {
         let mut lines = Vec::new();
         let mut tables = Vec::new();
-        for (name, key) in keys.iter().filter(|(name, _)| *name != EXTENDS) {
+        for (name, key) in values(keys, path) {
             let path = join(path, name);
             let origin = self.origins.get(&path).map_or_else(String::new, Origin::to_string);
             let origin: String = origin.chars().flat_map(char::escape_debug).collect();
@@ -113,7 +127,7 @@ fn flatten(
     path: &str,
     leaves: &mut BTreeMap<String, Value>,
 ) {
-    for (name, key) in keys.iter().filter(|(name, _)| *name != EXTENDS) {
+    for (name, key) in values(keys, path) {
         let path = join(path, name);
         match (&key.shape, &json[name]) {
             (Shape::Table(keys), inner @ Value::Object(_)) => flatten(inner, keys, &path, leaves),

@@ -3,6 +3,9 @@
 
 mod dynamics;
 mod prompts;
+mod trials;
+
+pub use trials::{builtin_sample, check_trials};
 
 use crate::{
     base::{Fault, did_you_mean},
@@ -334,16 +337,20 @@ fn hook_has_a_script(check: &mut Checker<'_>) {
 
 fn script_is_inside(check: &mut Checker<'_>) {
     let Some(script) = &check.recipe.hooks.script else { return };
-    let leaves = script.is_empty()
-        || script.starts_with('/')
-        || script.contains(['\\', ':', '\0'])
-        || script.split('/').any(|segment| segment == "..");
-    if leaves {
+    if leaves(script) {
         let message =
             format!("`hooks.script` leaves the folder of the recipe: `{}`", quoted(script));
         let hint = "keep the script beside the recipe, and name it without `..`".to_owned();
         check.fault("script-outside", &["hooks.script"], message, hint);
     }
+}
+
+/// Whether a path is anything but one of a file below the folder that it is taken from.
+fn leaves(path: &str) -> bool {
+    path.is_empty()
+        || path.starts_with('/')
+        || path.contains(['\\', ':', '\0'])
+        || path.split('/').any(|segment| segment == "..")
 }
 
 fn points_are_given(check: &mut Checker<'_>) {

@@ -4,7 +4,9 @@
 //! `#:schema ../schemas/recipe.json` is completed and checked by editors that know Taplo.
 
 use crate::base::did_you_mean;
-use crate::recipe::{Also, Lora, Policy, Pretraining, Recipe, Temperature, Thresholds};
+use crate::recipe::{
+    Also, Lora, Policy, Pretraining, Recipe, Temperature, Thresholds, Trial, TrialCandidate,
+};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
@@ -14,6 +16,14 @@ use std::{fmt, sync::OnceLock};
 /// merged, hence no field of [`Recipe`].
 pub(super) const EXTENDS: &str = "extends";
 
+/// The tables of tests, which are no field of [`Recipe`] either.
+pub(super) const TEST: &str = "test";
+
+/// Whether a key of the top level says something about its file, and no value of the recipe.
+pub(super) fn is_of_file(key: &str) -> bool {
+    key == EXTENDS || key == TEST
+}
+
 /// The JSON Schema (2020-12) of a recipe file, kept in `schemas/recipe.json`.
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(Recipe).to_value();
@@ -22,7 +32,30 @@ pub fn schema() -> Value {
             nothing. It may not extend another.",
         "type": "string",
     });
+    let mut trial = schemars::schema_for!(Trial).to_value();
+    if let Some(parts) = trial["$defs"].take().as_object() {
+        schema["$defs"].as_object_mut().expect("a recipe has tables").extend(parts.clone());
+    }
+    if let Some(fields) = trial.as_object_mut() {
+        fields.retain(|name, _| !name.starts_with('$'));
+    }
+    let doc = trial["description"].take();
+    schema["$defs"]["Trial"] = trial;
+    schema["properties"][TEST] = json!({
+        "description": doc,
+        "type": "array",
+        "items": { "$ref": "#/$defs/Trial" },
+    });
     schema
+}
+
+/// The keys of the table at `path` that hold values of the recipe.
+pub(super) fn values<'k>(
+    keys: &'k IndexMap<String, Key>,
+    path: &str,
+) -> impl Iterator<Item = (&'k String, &'k Key)> {
+    let is_top = path.is_empty();
+    keys.iter().filter(move |(name, _)| !(is_top && is_of_file(name)))
 }
 
 /// What a value must look like.
@@ -68,6 +101,10 @@ pub(super) fn shape() -> &'static IndexMap<String, Key> {
         let schema = schema();
         let mut keys = table(&schema, &schema);
         sort(&mut keys, &declared_order());
+        // The file's own: what it extends stands at its top, and its tests at its end.
+        if let Some(place) = keys.get_index_of(TEST) {
+            keys.move_index(place, keys.len() - 1);
+        }
         keys
     })
 }
@@ -77,8 +114,7 @@ pub(super) fn key_at(path: &str) -> Option<&'static Key> {
     let mut segments = path.split('.');
     let mut key = shape().get(segments.next()?)?;
     for segment in segments {
-        let Shape::Table(keys) = &key.shape else { return None };
-        key = keys.get(segment)?;
+        key = key.shape.keys()?.get(segment)?;
     }
     Some(key)
 }
@@ -86,7 +122,7 @@ pub(super) fn key_at(path: &str) -> Option<&'static Key> {
 /// Every dotted key that has a value.
 fn leaf_keys() -> &'static [String] {
     fn visit(keys: &IndexMap<String, Key>, path: &str, found: &mut Vec<String>) {
-        for (name, key) in keys.iter().filter(|(name, _)| *name != EXTENDS) {
+        for (name, key) in values(keys, path) {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match &key.shape {
                 Shape::Table(keys) => visit(keys, &path, found),
@@ -120,6 +156,23 @@ impl Key {
 }
 
 impl Shape {
+    /// The keys of a table, or of each table in a list of them.
+    pub(super) fn keys(&self) -> Option<&IndexMap<String, Key>> {
+        match self {
+            Self::Table(keys) => Some(keys),
+            Self::List { item, .. } => item.keys(),
+            _ => None,
+        }
+    }
+
+    fn keys_mut(&mut self) -> Option<&mut IndexMap<String, Key>> {
+        match self {
+            Self::Table(keys) => Some(keys),
+            Self::List { item, .. } => item.keys_mut(),
+            _ => None,
+        }
+    }
+
     /// What people call it, with its article.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -143,6 +196,7 @@ impl Shape {
                 let inner = item.description();
                 let inner = inner.strip_prefix("a ").unwrap_or(&inner);
                 match **item {
+                    Self::Table(_) => "tables, as many as there are".to_owned(),
                     Self::Union(_) => format!("a list of {inner}{fewest}"),
                     Self::Text => format!("a list of strings{fewest}"),
                     _ => format!("a list, each {inner}{fewest}"),
@@ -223,13 +277,13 @@ pub fn explain(key: &str) -> Option<KeyDoc> {
     }
     let found = key_at(key)?;
     let parts = match &found.shape {
-        Shape::Table(keys) => {
-            keys.iter().map(|(name, key)| (name.clone(), key.doc.clone())).collect()
-        }
         Shape::Union(forms) => {
             forms.iter().map(|form| (form.written(), form.doc.clone())).collect()
         }
-        _ => Vec::new(),
+        shape => {
+            let keys = shape.keys().into_iter().flatten();
+            keys.map(|(name, key)| (name.clone(), key.doc.clone())).collect()
+        }
     };
     let default = match found.shape {
         Shape::Table(_) => Value::Null,
@@ -324,14 +378,22 @@ fn declared_order() -> Order {
         },
         ..Recipe::default()
     };
-    let text = serde_json::to_string(&complete).expect("a recipe is plain data");
-    serde_json::from_str(&text).expect("it was just written")
+    let order = |text: serde_json::Result<String>| -> Order {
+        let text = text.expect("a recipe is plain data");
+        serde_json::from_str(&text).expect("it was just written")
+    };
+    let mut declared = order(serde_json::to_string(&complete));
+    let mut trial = order(serde_json::to_string(&Trial::default()));
+    let candidate = order(serde_json::to_string(&TrialCandidate::default()));
+    trial.0.insert("candidate".to_owned(), candidate);
+    declared.0.insert(TEST.to_owned(), trial);
+    declared
 }
 
 fn sort(keys: &mut IndexMap<String, Key>, order: &Order) {
     keys.sort_by_key(|name, _| order.0.get_index_of(name));
     for (name, key) in keys {
-        if let (Shape::Table(inner), Some(order)) = (&mut key.shape, order.0.get(name)) {
+        if let (Some(inner), Some(order)) = (key.shape.keys_mut(), order.0.get(name)) {
             sort(inner, order);
         }
     }

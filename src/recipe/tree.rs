@@ -62,6 +62,25 @@ impl Entry {
 }
 
 impl Node {
+    /// The value as JSON; dates, which no key takes, are nothing.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Integer(number) => match u64::try_from(*number) {
+                Ok(number) => number.into(),
+                Err(_) => i64::try_from(*number).map_or((*number as f64).into(), Into::into),
+            },
+            Self::Float(number) => (*number).into(),
+            Self::Boolean(truth) => (*truth).into(),
+            Self::Datetime => serde_json::Value::Null,
+            Self::List(items) => items.iter().map(|item| item.node.to_json()).collect(),
+            Self::Table(entries) => {
+                let pairs = entries.iter();
+                pairs.map(|(name, entry)| (name.clone(), entry.value.node.to_json())).collect()
+            }
+        }
+    }
+
     /// What people call this type of value, with its article.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 
 use mstar::{
     base::{Fault, Faults, Place, Source},
-    recipe::{Experiment, Layers, Stack, resolve},
+    recipe::{Experiment, Layers, Stack, check_trials, resolve},
 };
 use std::{fs, path::Path};
 
@@ -29,7 +29,8 @@ fn faults(relative: &str, environment: &[(&str, &str)], set: &[&str]) -> Vec<Fau
         environment: environment.iter().map(|(name, text)| (own(name), own(text))).collect(),
         set: set.iter().map(own).collect(),
     };
-    match resolve(&layers, &mut load_extends) {
+    let checked = resolve(&layers, &mut load_extends).and_then(|it| check_trials(&it));
+    match checked {
         Err(Faults(faults)) => faults,
         Ok(_) => panic!("`{relative}` passes every check"),
     }
@@ -141,4 +142,11 @@ fn slips_outside_the_file_are_told_in_their_own_text() {
         ("OTHER__THING", "1"),
     ];
     insta::assert_snapshot!(told(&faults("support/misspelt.toml", &environment, sets)));
+}
+
+#[test]
+fn tests_stand_in_a_file_only() {
+    let faults = faults("support/base-of-grids.toml", &[], &["test=[{ name = \"a\" }]"]);
+    assert_eq!(faults.len(), 1, "{}", told(&faults));
+    assert_eq!(faults[0].code, "misplaced-test");
 }

@@ -97,7 +97,8 @@ fn top_level() -> Vec<String> {
     let text = serde_json::to_string(&Recipe::default()).expect("a recipe is plain data");
     let keys: IndexMap<String, IgnoredAny> =
         serde_json::from_str(&text).expect("it was just written");
-    ["extends".to_owned()].into_iter().chain(keys.into_keys()).collect()
+    let own = |key: &str| std::iter::once(key.to_owned());
+    own("extends").chain(keys.into_keys()).chain(own("test")).collect()
 }
 
 /// Adds the paragraphs of a key and of all keys below it.
@@ -106,7 +107,7 @@ fn add_key(key: &str, paragraphs: &mut Vec<String>) {
     let level = if key.contains('.') { "###" } else { "##" };
     paragraphs.push(format!("{level} `{key}`"));
     paragraphs.push(one_line(&known.doc));
-    if known.takes == "a table" {
+    if ["a table", "tables, as many as there are"].contains(&known.takes.as_str()) {
         for (name, _) in &known.parts {
             add_key(&format!("{key}.{name}"), paragraphs);
         }

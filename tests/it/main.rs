@@ -51,4 +51,5 @@ mod sandbox;
 #[cfg(feature = "torch")]
 mod sharing;
 mod study_log;
+mod trials;
 mod unwritable;

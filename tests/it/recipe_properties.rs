@@ -3,7 +3,7 @@
 
 use mstar::{
     base::Source,
-    recipe::{Layers, Resolved, resolve},
+    recipe::{Layers, Resolved, check_trials, resolve},
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,12 @@ fn survives(file: Source, environment: Vec<(String, String)>, set: Vec<String>) 
     let below = file.clone();
     let layers = Layers { file, environment, set };
     match resolve(&layers, &mut |_, _| Ok(below.clone())) {
-        Ok(resolved) => assert!(!resolved.to_toml().is_empty()),
+        Ok(resolved) => {
+            assert!(!resolved.to_toml().is_empty());
+            if let Err(faults) = check_trials(&resolved) {
+                assert!(faults.0.iter().all(|fault| !fault.to_text().contains('\u{1b}')));
+            }
+        }
         Err(faults) => {
             assert!(!faults.0.is_empty());
             assert!(faults.0.iter().all(|fault| !fault.to_text().contains('\u{1b}')));
@@ -41,7 +46,11 @@ const TABLES: [&str; 6] = [
 ];
 
 /// Pieces of recipes, right and wrong, to be put together in any order.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 28] = [
+    "[[test]]\n",
+    "[test]\n",
+    "expect = { kept = [3], answer = \"\" }\n",
+    "candidate = [{ score = 1 }]\n",
     "name = \"a\"\n",
     "seed",
     " = ",

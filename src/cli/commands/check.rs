@@ -4,12 +4,18 @@ use crate::cli::arguments::{Check, Over};
 use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
+use crate::cli::trials::Trials;
 
 pub(crate) fn check(arguments: &Check, printer: Printer) -> Result<Exit, Trouble> {
     let mut wrong = 0;
     for file in &arguments.files {
         let over = Over { base: arguments.base.clone(), ..Over::default() };
-        let checked = Asked::read(file, &over).and_then(|asked| Ok((asked.graph()?, asked)));
+        let checked = Asked::read(file, &over).and_then(|asked| {
+            if !asked.is_experiment() {
+                Trials::read(&asked, file)?;
+            }
+            Ok((asked.graph()?, asked))
+        });
         match checked {
             Ok((graph, asked)) => {
                 printer.notes(&asked.notes);

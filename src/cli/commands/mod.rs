@@ -17,6 +17,7 @@ mod reproduce;
 mod rollouts;
 mod run;
 mod show;
+mod test;
 mod torch;
 mod verify;
 #[cfg(feature = "torch")]
@@ -39,6 +40,7 @@ pub(crate) use reproduce::reproduce;
 pub(crate) use rollouts::rollouts;
 pub(crate) use run::run;
 pub(crate) use show::show;
+pub(crate) use test::test;
 pub(crate) use torch::hand_over;
 pub(crate) use verify::verify;
 #[cfg(feature = "torch")]

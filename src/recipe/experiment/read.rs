@@ -32,6 +32,7 @@ pub(super) fn why_fixed(key: &str) -> Option<&'static str> {
         Some("format") => Some("it is the version of the language"),
         Some("name" | "description") => Some("names never change a result"),
         Some("extends") => Some("the base of an experiment may extend a recipe"),
+        Some("test") => Some("tests belong to the recipe that holds them"),
         Some("run") => Some("how stages are carried out never changes a result"),
         _ => None,
     }

@@ -17,6 +17,12 @@ pub fn experiment_schema() -> Value {
     });
     let lists: Map<String, Value> = lists.collect();
     let mut defs = recipe["$defs"].clone();
+    if let Some(defs) = defs.as_object_mut() {
+        // Tests belong to the recipe that holds them.
+        for of_tests in ["Trial", "TrialCandidate", "Expectation"] {
+            defs.remove(of_tests);
+        }
+    }
     let values: Map<String, Value> = keys.into_iter().collect();
     defs["values"] = json!({ "type": "object", "properties": values });
     defs["lists"] = json!({ "type": "object", "properties": lists });
