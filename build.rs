@@ -11,6 +11,7 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let Ok(libraries) = env::var("DEP_TCH_LIBTORCH_LIB") else { return };
     println!("cargo:rustc-link-arg=-Wl,-rpath,{libraries}");
+    println!("cargo:rustc-env=MSTAR_LIBTORCH_FOLDER={libraries}");
     // `mstar` itself calls nothing of libtorch. Inline functions of its headers would still tie it to
     // the library, because the library exports them too; hidden, they are dropped with the rest.
     println!("cargo:rustc-link-arg-bin=mstar=-Wl,--exclude-libs=ALL");

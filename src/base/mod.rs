@@ -4,12 +4,14 @@
 //! Owns: value types without behaviour beyond their own arithmetic. Never: touches disk, clock,
 //! network, threads or tensors.
 
+mod codes;
 mod digest;
 mod fault;
 mod nearest;
 mod seed;
 mod units;
 
+pub use codes::{FAULT_CODES, FaultCode};
 pub use digest::{Digest, DigestWriter, Key, digest_of_json};
 pub use fault::{Failure, Fault, Faults, Hint, Place, Source};
 pub use nearest::did_you_mean;

@@ -1,7 +1,9 @@
 //! What can be typed. A contract: scripts rely on these names.
 
+mod language;
 mod sharing;
 
+pub(crate) use language::{Completions, Explain, Init, Man, Schema, SchemaOf, Test};
 pub(crate) use sharing::{Bundle, Lock, Reproduce, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,6 +27,8 @@ pub(crate) struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a first recipe: small, commented, ready to run.
+    Init(Init),
     /// Check recipes: every fault at once, with its place and a way out.
     Check(Check),
     /// Try the tests that recipes hold, without a model.
@@ -62,12 +66,16 @@ pub(crate) enum Command {
     Gc(Gc),
     /// Print the JSON Schema of recipes or of experiments.
     Schema(Schema),
-    /// Explain a key of the recipe language.
+    /// Explain a key of the recipe language, a fault, or a function of a script.
     Explain(Explain),
     /// Try a script of hooks by hand.
     Hook(Hook),
     /// Say what this machine has and what is missing.
     Doctor,
+    /// Print what completes the command line in a shell.
+    Completions(Completions),
+    /// Print the manual page, or write one for each command.
+    Man(Man),
     /// Serve a scheduler; not for people.
     #[command(hide = true)]
     Worker(Worker),
@@ -109,23 +117,6 @@ pub(crate) struct Check {
     /// Check experiments on this recipe, whatever base they name.
     #[arg(long, value_name = "FILE")]
     pub(crate) base: Option<PathBuf>,
-}
-
-/// Arguments of `test`.
-#[derive(Args, Debug)]
-pub(crate) struct Test {
-    /// The recipes.
-    #[arg(required = true, value_name = "RECIPE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// Only tests with this in their names.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) filter: Option<String>,
-    /// Set a key first.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-    /// In which form.
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
-    pub(crate) format: TextOrJson,
 }
 
 /// Arguments of `plan`.
@@ -489,30 +480,6 @@ pub(crate) struct Gc {
     /// Only say what would be removed.
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-/// Arguments of `schema`.
-#[derive(Args, Debug)]
-pub(crate) struct Schema {
-    /// Of which files.
-    #[arg(value_enum, default_value_t = SchemaOf::Recipe)]
-    pub(crate) of: SchemaOf,
-}
-
-/// What has a schema.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum SchemaOf {
-    /// Recipes.
-    Recipe,
-    /// Experiments.
-    Experiment,
-}
-
-/// Arguments of `explain`.
-#[derive(Args, Debug)]
-pub(crate) struct Explain {
-    /// Such as `training.method`; without one, all keys.
-    pub(crate) key: Option<String>,
 }
 
 /// Arguments of `worker`.

@@ -1,6 +1,7 @@
 //! Exit codes, and what is said before one.
 
 use crate::base::{Faults, Hint};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Everything asked for is done.
     Done,
-    /// At least one stage failed.
+    /// At least one stage, or a test of a recipe, failed.
     StageFailed,
     /// The recipe or the command is wrong.
     Wrong,
@@ -97,7 +98,16 @@ impl fmt::Display for Trouble {
                     write!(f, "{}\n\n", fault.to_text().trim_end())?;
                 }
                 let count = faults.0.len();
-                write!(f, "{count} {}", if count == 1 { "fault" } else { "faults" })
+                write!(f, "{count} {}", if count == 1 { "fault" } else { "faults" })?;
+                let codes: BTreeSet<&str> = faults.0.iter().map(|fault| fault.code).collect();
+                let codes: Vec<&str> = codes.into_iter().collect();
+                match codes.as_slice() {
+                    [] => Ok(()),
+                    [code] => write!(f, "; `mstar explain {code}` says more"),
+                    codes => {
+                        write!(f, "; `mstar explain CODE` says more of {}", codes.join(", "))
+                    }
+                }
             }
             Self::Said { message, hint, .. } => {
                 write!(f, "error: {message}")?;

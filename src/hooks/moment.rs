@@ -83,6 +83,24 @@ impl Moment {
         Self::ALL.into_iter().find(|moment| moment.name() == name)
     }
 
+    /// What the function says, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Prompt => "What the policy is asked about a sample.",
+            Self::Extract => "The answer of a response; `()` for none.",
+            Self::Correct => "Whether an answer agrees with the gold one.",
+            Self::Steps => "The pieces of a response that a process reward model scores.",
+            Self::Reward => "The score of a response, higher is better.",
+            Self::Keep => "Whether what the selection rule chose is kept.",
+            Self::PseudoAnswer => {
+                "The answer of an unlabelled prompt from its responses; `()` for none."
+            }
+            Self::Temperature => "The temperature of the next iteration.",
+            Self::Stop => "Whether the evolution ends here.",
+            Self::Metric => "Named numbers of an evaluation.",
+        }
+    }
+
     /// What the function is given.
     pub fn parameters(self) -> &'static [&'static str] {
         match self {

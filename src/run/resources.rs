@@ -88,6 +88,8 @@ pub struct Resources {
     pub cores: u32,
     /// Memory in bytes, within the control group; 0 when unknown.
     pub memory_bytes: u64,
+    /// What of it is free, in bytes; none when unknown.
+    pub free_memory_bytes: Option<u64>,
     /// Model of the processor.
     pub processor: String,
     /// CUDA devices that the driver shows. Whoever knows that this build cannot use them sets 0.
@@ -103,6 +105,7 @@ impl Resources {
         Self {
             cores: u32::try_from(cores).unwrap_or(u32::MAX),
             memory_bytes: memory_bytes(),
+            free_memory_bytes: of_memory("MemAvailable:"),
             processor: processor(),
             cuda_devices: cuda_devices(),
             most_threads: most_threads(),
@@ -152,14 +155,19 @@ impl Resources {
 }
 
 fn memory_bytes() -> u64 {
-    let total = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    });
+    let total = of_memory("MemTotal:");
     let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let limit = group.and_then(|text| text.trim().parse::<u64>().ok());
-    let total = total.map_or(0, |kibibytes| kibibytes * 1024);
+    let total = total.unwrap_or(0);
     limit.map_or(total, |limit| limit.min(total))
+}
+
+/// What the kernel says of the machine's memory, in bytes.
+fn of_memory(what: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(what))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// The first number of `OMP_NUM_THREADS`; the others are for nested teams.
@@ -196,7 +204,14 @@ mod tests {
 
     fn machine(cores: u32, cuda_devices: u32) -> Resources {
         let most_threads = u32::MAX;
-        Resources { cores, memory_bytes: 0, processor: String::new(), cuda_devices, most_threads }
+        Resources {
+            cores,
+            memory_bytes: 0,
+            free_memory_bytes: None,
+            processor: String::new(),
+            cuda_devices,
+            most_threads,
+        }
     }
 
     #[test]

@@ -203,7 +203,7 @@ impl<T> At<T> for io::Result<T> {
 }
 
 /// What is left for this user on the disk that holds a path, or the first folder above that exists.
-fn free_space(path: &Path) -> Bytes {
+pub fn free_space(path: &Path) -> Bytes {
     let measured = path.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok());
     Bytes(measured.map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize)))
 }

@@ -34,7 +34,7 @@ mod tests;
 
 pub use artifact::{Artifact, FileEntry, MANIFEST, Manifest, Provenance};
 pub use disk::{Sync, make_output_folder, write_beside, write_through};
-pub use error::Error;
+pub use error::{Error, free_space};
 pub use index::{Counts, Entry, IndexedMember, IndexedMetric, ReadEntry};
 pub use layout::Store;
 pub use lock::{Lock, Presence};

@@ -56,14 +56,51 @@ pub(super) fn libtorch_version() -> Option<String> {
     version
 }
 
+/// The folder of libtorch's libraries that the worker program was built against.
+pub(super) fn libtorch_folder() -> Option<&'static str> {
+    option_env!("MSTAR_LIBTORCH_FOLDER")
+}
+
+/// What the worker program says when it is started.
+pub(super) enum Worker {
+    /// This build has none.
+    Absent,
+    /// How many CUDA devices libtorch can use.
+    Answers(u32),
+    /// It does not start; why.
+    Silent(String),
+}
+
+/// Starts the worker program, which loads libtorch, and asks for its CUDA devices.
+pub(super) fn ask_worker() -> Worker {
+    if !cfg!(feature = "torch") {
+        return Worker::Absent;
+    }
+    let output = match worker_program() {
+        Ok(program) => Command::new(program).arg("cuda-devices").output(),
+        Err(trouble) => return Worker::Silent(first_line(&trouble.to_string())),
+    };
+    match output {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            Worker::Answers(text.parse().unwrap_or(0))
+        }
+        Ok(output) => Worker::Silent(first_line(&String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Worker::Silent(error.to_string()),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or("it says nothing").trim_start_matches("error: ").to_owned()
+}
+
 /// CUDA devices that libtorch can use, of those that the driver shows.
 pub(super) fn usable_cuda_devices(shown: u32) -> u32 {
-    let Ok(program) = worker_program() else { return 0 };
-    if shown == 0 {
-        return 0;
+    match shown {
+        0 => 0,
+        _ => match ask_worker() {
+            Worker::Answers(usable) => shown.min(usable),
+            Worker::Absent | Worker::Silent(_) => 0,
+        },
     }
-    let output = Command::new(program).arg("cuda-devices").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    let usable = text.ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    shown.min(usable)
 }

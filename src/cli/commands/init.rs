@@ -1,0 +1,88 @@
+//! `mstar init`: writes a small, commented recipe that checks, tests and runs.
+
+use crate::base::{Fault, Source};
+use crate::cli::arguments::Init;
+use crate::cli::exit::{Exit, Trouble};
+use crate::cli::planning::of_store;
+use crate::cli::printer::Printer;
+use crate::recipe::{self, Layers};
+use crate::store;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the recipe is made of, with a word in capitals for each answer.
+const TEMPLATE: &str = include_str!("init.toml");
+
+/// Methods that a first recipe may have; `sft` explores nothing.
+const METHODS: [&str; 3] = ["continuous", "iterative-rft", "rest-em"];
+
+/// What somebody may want otherwise.
+struct Wishes {
+    name: String,
+    method: String,
+    iterations: String,
+}
+
+pub(crate) fn init(arguments: &Init, printer: Printer) -> Result<Exit, Trouble> {
+    let name = arguments.name.as_deref().unwrap_or("first-recipe");
+    let name = name.strip_suffix(".toml").unwrap_or(name).to_owned();
+    let mut wishes = Wishes { name, method: METHODS[0].to_owned(), iterations: "4".to_owned() };
+    if printer.asks() {
+        ask(arguments.name.is_none(), &mut wishes, printer)?;
+    }
+    let path = PathBuf::from(format!("{}.toml", wishes.name));
+    let text = TEMPLATE
+        .replace("NAME", &wishes.name)
+        .replace("METHOD", &wishes.method)
+        .replace("ITERATIONS", &wishes.iterations);
+    check(&path, &text)?;
+    if path.symlink_metadata().is_ok() {
+        let message = format!("`{}` is there already", path.display());
+        return Err(Trouble::wrong(message, "give another name: `mstar init NAME`"));
+    }
+    store::write_beside(&path, text.as_bytes()).map_err(of_store)?;
+    printer.data(&path.display().to_string())?;
+    for (command, what) in [
+        ("check", "says whether it is right"),
+        ("test", "tries its tests, without a model"),
+        ("plan", "shows what a run would do"),
+        ("run", "does it, in less than a minute"),
+    ] {
+        let command = format!("mstar {command} {}", path.display());
+        printer.talk(&format!("  {command:<36} {what}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// Asks for what may be otherwise; an empty line leaves it as it is.
+fn ask(for_name: bool, wishes: &mut Wishes, printer: Printer) -> io::Result<()> {
+    let answer = |question: &str, default: &mut String| -> io::Result<()> {
+        let given = printer.ask(&format!("{question} [{default}]: "))?;
+        if let Some(given) = given.filter(|given| !given.is_empty()) {
+            *default = given;
+        }
+        Ok(())
+    };
+    if for_name {
+        answer("What is the recipe called?", &mut wishes.name)?;
+    }
+    let methods = METHODS.join(", ");
+    answer(&format!("How is it trained ({methods})?"), &mut wishes.method)?;
+    answer("How many iterations?", &mut wishes.iterations)
+}
+
+/// Refuses answers that make no recipe, in the recipe's own words.
+fn check(path: &Path, text: &str) -> Result<(), Trouble> {
+    let file = Source { name: path.display().to_string(), text: text.into() };
+    let layers = Layers { file, environment: Vec::new(), set: Vec::new() };
+    let mut load = |path: &str, place: &crate::base::Place| {
+        Err(Fault {
+            code: "unreadable-file",
+            message: format!("`{path}` is not there"),
+            hint: None,
+            place: Some(place.clone()),
+        })
+    };
+    recipe::resolve(&layers, &mut load)?;
+    Ok(())
+}
