@@ -3,8 +3,10 @@
 
 use indexmap::IndexMap;
 use mstar::{
-    base::{Fault, Faults, Place, Source},
-    recipe::{Experiment, Layers, Recipe, Stack, explain, is_experiment, resolve},
+    base::{FAULT_CODES, Fault, FaultCode, Faults, Place, Source},
+    recipe::{
+        Experiment, Layers, Recipe, Stack, check_trials, explain, is_experiment, resolve,
+    },
 };
 use serde::de::IgnoredAny;
 use std::{
@@ -151,6 +153,34 @@ fn the_reference_of_keys_is_what_the_language_explains() {
     );
 }
 
+const FAULTS: &str = "book/src/reference/faults.md";
+
+const FAULTS_HEAD: &str = "\
+<!-- Made by `MSTAR_UPDATE_BOOK=1 cargo test --test it book` from src/base/codes.rs. -->
+
+# Faults
+
+Everything that can be wrong with a recipe, an experiment or a script, by its code. The codes of what is
+wrong are told below the faults; `mstar explain CODE` says the same on the command line.
+
+| code | what it means | what to do |
+|---|---|---|
+";
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "writes the reference when it is asked to")]
+fn the_reference_of_faults_is_the_table_of_codes() {
+    let row = |it: &FaultCode| format!("| `{}` | {} | {} |\n", it.code, it.means, it.way_out);
+    let rows: String = FAULT_CODES.iter().map(row).collect();
+    let wanted = format!("{FAULTS_HEAD}{rows}");
+    if env::var_os("MSTAR_UPDATE_BOOK").is_some() {
+        fs::write(root().join(FAULTS), &wanted).unwrap();
+        return;
+    }
+    let remake = "make it again with `MSTAR_UPDATE_BOOK=1 cargo test --test it book`";
+    assert!(text(FAULTS) == wanted, "{FAULTS} is not the table of codes: {remake}");
+}
+
 /// Recipes in the book are told as if they lay beside those of `recipes/`.
 fn load_extends(path: &str, place: &Place) -> Result<Source, Fault> {
     let text = fs::read_to_string(root().join("recipes").join(path)).map_err(|error| Fault {
@@ -166,7 +196,7 @@ fn load_extends(path: &str, place: &Place) -> Result<Source, Fault> {
 fn check(file: Source) -> Result<(), Faults> {
     let layers = |file| Layers { file, environment: Vec::new(), set: Vec::new() };
     if !is_experiment(&file) {
-        return resolve(&layers(file), &mut load_extends).map(drop);
+        return check_trials(&resolve(&layers(file), &mut load_extends)?);
     }
     let experiment = Experiment::read(&file)?;
     let (base, place) = experiment.base.clone().expect("an experiment of the book has a base");
@@ -230,7 +260,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
     let mut words = words(line).into_iter().skip_while(|word| {
         word.split_once('=').is_some_and(|(name, _)| name.starts_with("MSTAR_"))
     });
-    (words.next()? == "mstar").then(|| words.collect())
+    (words.next()? == "mstar").then(|| words.take_while(|word| word != ">").collect())
 }
 
 /// Code within the lines of a text, between single backticks.

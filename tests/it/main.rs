@@ -20,6 +20,7 @@ mod dynamics;
 #[cfg(feature = "torch")]
 mod empty_rounds;
 mod experiments;
+mod getting_started;
 mod grid_log;
 mod hooks;
 mod index;

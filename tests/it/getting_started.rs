@@ -1,0 +1,177 @@
+//! A newcomer's first commands: `init`, `doctor`, `explain`, completions and manual pages.
+
+use crate::sandbox::{Sandbox, assert_told, mstar_at_home};
+use mstar::base::FAULT_CODES;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn a_first_recipe_is_good_and_nothing_is_overwritten() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.mstar(&["init"]).exits(0);
+    assert_eq!(made.stdout, "first-recipe.toml\n");
+    sandbox.mstar(&["check", "first-recipe.toml"]).exits(0);
+    let tested = sandbox.mstar(&["test", "first-recipe.toml"]).exits(0).stdout;
+    assert!(tested.ends_with("2 passed, 0 failed\n"), "{tested}");
+    sandbox.mstar(&["plan", "first-recipe.toml"]).exits(0);
+    let before = fs::read_to_string(sandbox.path("first-recipe.toml")).unwrap();
+    let mut told = format!("# init\n{}", made.told());
+    for name in ["first-recipe", "tiny", "No Such Name", "../elsewhere"] {
+        told += &format!("# init {name}\n{}", sandbox.mstar(&["init", name]).told());
+    }
+    assert_told("init", &told);
+    assert_eq!(fs::read_to_string(sandbox.path("first-recipe.toml")).unwrap(), before);
+    sandbox.mstar(&["init", "second.toml"]).exits(0);
+    let second = fs::read_to_string(sandbox.path("second.toml")).unwrap();
+    assert_eq!(second, before.replace("first-recipe", "second"));
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn a_first_recipe_runs() {
+    let sandbox = Sandbox::new();
+    sandbox.mstar(&["init", "first"]).exits(0);
+    let mut arguments = vec!["run", "first.toml"];
+    for small in [
+        "data.prompts=40",
+        "data.validation=8",
+        "data.test=8",
+        "warmup.prompts=20",
+        "training.iterations=1",
+        "training.batch_size=4",
+        "exploration.samples=4",
+        "evaluation.pass_samples=2",
+    ] {
+        arguments.extend(["--set", small]);
+    }
+    sandbox.mstar(&arguments).exits(0);
+}
+
+#[test]
+fn shells_are_told_what_can_be_typed() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = mstar_at_home(&["completions", shell]).exits(0).stdout;
+        for word in ["mstar", "reproduce", "resolved"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("mstar.bash", mstar_at_home(&["completions", "bash"]).stdout);
+    let complete = "source mstar.bash; COMP_WORDS=(mstar explai); COMP_CWORD=1; \
+        _mstar mstar explai mstar; echo \"${COMPREPLY[@]}\"";
+    let mut bash = std::process::Command::new("bash");
+    let output = bash.args(["-c", complete]).current_dir(sandbox.path("")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "explain\n");
+    mstar_at_home(&["completions", "cmd"]).exits(2);
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let page = mstar_at_home(&["man"]).exits(0).stdout;
+    assert!(page.contains(".TH mstar 1") && page.contains("mstar\\-test(1)"), "{page}");
+    let sandbox = Sandbox::new();
+    sandbox.mstar(&["man", "pages"]).exits(0);
+    let names: BTreeSet<String> = fs::read_dir(sandbox.path("pages"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for name in ["mstar.1", "mstar-run.1", "mstar-test.1", "mstar-data-preview.1"] {
+        assert!(names.contains(name), "{name} is not in {names:?}");
+    }
+    assert!(!names.contains("mstar-worker.1"), "{names:?}");
+    sandbox.mstar(&["man", "tiny.toml"]).exits(2);
+}
+
+#[test]
+fn the_doctor_tells_what_is_there_and_keeps_secrets() {
+    let sandbox = Sandbox::new();
+    let doctor = |token: Option<&str>| {
+        let mut command = sandbox.command(&["doctor"]);
+        command.env("HOME", sandbox.path("home")).env_remove("HF_HOME").env_remove("HF_TOKEN");
+        command.env_remove("XDG_CACHE_HOME").env_remove("HUGGING_FACE_HUB_TOKEN");
+        command.envs(token.map(|token| ("HF_TOKEN", token)));
+        crate::sandbox::Said::of(command.output().unwrap()).exits(0).stdout
+    };
+    let found = doctor(None);
+    for what in [
+        "mstar",
+        "libtorch",
+        "processor",
+        "memory",
+        "GPUs",
+        "store",
+        "disk",
+        "Python     not needed",
+    ] {
+        assert!(found.lines().any(|line| line.starts_with(what)), "{what} is not in {found}");
+    }
+    assert!(found.contains("hub token  none\n           -> "), "{found}");
+    #[cfg(feature = "torch")]
+    assert!(!found.contains("does not start"), "{found}");
+    let found = doctor(Some("hf_secret"));
+    assert!(found.contains("hub token  in the variable HF_TOKEN\n"), "{found}");
+    assert!(!found.contains("secret"), "{found}");
+    fs::create_dir_all(sandbox.path("home/.cache/huggingface")).unwrap();
+    sandbox.write("home/.cache/huggingface/token", "hf_secret");
+    let found = doctor(None);
+    assert!(found.contains(".cache/huggingface/token\n") && !found.contains("secret"), "{found}");
+}
+
+#[test]
+fn faults_keys_and_functions_are_explained() {
+    let mut told = String::new();
+    for word in ["no-effect", "reward", "keep", "test.expect", "no-efect", "nothing like it"] {
+        told += &format!("# {word}\n{}", mstar_at_home(&["explain", word]).told());
+    }
+    assert_told("explained", &told);
+}
+
+/// Source files, each with its code: without its tests.
+fn sources(folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let end = text.find("\n#[cfg(test)]\nmod tests").unwrap_or(text.len());
+            found.insert(path, text[..end].to_owned());
+        }
+    }
+}
+
+/// The words that are given as codes: what stands after `code: ` and as the first argument of `fault`.
+fn codes_given(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for before in ["code: ", "fault("] {
+        for (place, _) in text.match_indices(before) {
+            let rest = text[place + before.len()..].trim_start();
+            let word = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            found.extend(word.map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_fault_has_an_entry_and_every_entry_a_fault() {
+    let known: BTreeSet<&str> = FAULT_CODES.iter().map(|entry| entry.code).collect();
+    assert_eq!(known.len(), FAULT_CODES.len());
+    assert!(FAULT_CODES.is_sorted_by_key(|entry| entry.code));
+    let mut texts = BTreeMap::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut texts);
+    texts.retain(|path, _| !path.ends_with("base/codes.rs"));
+    let mut given = BTreeSet::new();
+    for (path, text) in &texts {
+        for code in codes_given(text) {
+            assert!(known.contains(code.as_str()), "`{code}` of {} has no entry", path.display());
+            given.insert(code);
+        }
+    }
+    assert!(given.len() > 70, "{}", given.len());
+    for code in known {
+        let written = format!("\"{code}\"");
+        assert!(texts.values().any(|text| text.contains(&written)), "nothing is told as `{code}`");
+    }
+}
