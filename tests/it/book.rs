@@ -4,9 +4,7 @@
 use indexmap::IndexMap;
 use mstar::{
     base::{FAULT_CODES, Fault, FaultCode, Faults, Place, Source},
-    recipe::{
-        Experiment, Layers, Recipe, Stack, check_trials, explain, is_experiment, resolve,
-    },
+    recipe::{Experiment, Layers, Recipe, Stack, check_trials, explain, is_experiment, resolve},
 };
 use serde::de::IgnoredAny;
 use std::{

@@ -14,7 +14,7 @@ pub(crate) fn check(arguments: &Check, printer: Printer) -> Result<Exit, Trouble
             if !asked.is_experiment() {
                 Trials::read(&asked, file)?;
             }
-            Ok((asked.graph()?, asked))
+            Ok((asked.graph(printer)?, asked))
         });
         match checked {
             Ok((graph, asked)) => {
