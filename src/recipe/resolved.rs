@@ -74,11 +74,11 @@ impl Resolved {
         let varying = varying.iter().map(|key| (*key, "varies"));
         let mut text = String::new();
         self.write_table("", shape(), &inert.chain(varying).collect(), &mut text);
-        for written in self.trials.iter() {
+        text.extend(self.trials.iter().map(|written| {
             let (place, name) = (written.place(""), quoted(&written.trial.name));
             let line = place.line_and_column().0;
-            text.push_str(&format!("\n# [[test]] {name}  # {}:{line}", quoted(&place.source.name)));
-        }
+            format!("\n# [[test]] {name}  # {}:{line}", quoted(&place.source.name))
+        }));
         if !self.trials.is_empty() {
             text.push('\n');
         }

@@ -148,7 +148,8 @@ fn codes_given(text: &str) -> BTreeSet<String> {
         for (place, _) in text.match_indices(before) {
             let rest = text[place + before.len()..].trim_start();
             let word = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
-            found.extend(word.map(str::to_owned));
+            // A code is one word; what has spaces is a message.
+            found.extend(word.filter(|word| !word.contains(' ')).map(str::to_owned));
         }
     }
     found

@@ -65,27 +65,27 @@ fn try_recipe(file: &Path, arguments: &Test) -> Result<Tested, Trouble> {
 }
 
 fn in_words(tested: &Tested) -> String {
-    let mut text = format!("{}\n", tested.file);
+    let mut lines = vec![tested.file.clone()];
     if tested.tried.is_empty() {
-        text.push_str("  no tests\n");
+        lines.push("  no tests".to_owned());
     }
     for tried in &tested.tried {
         let word = if tried.passed() { "pass" } else { "FAIL" };
-        text.extend(["  ", word, "  ", &plain(&tried.name), "\n"]);
+        lines.push(format!("  {word}  {}", plain(&tried.name)));
         for finding in tried.findings.iter().filter(|finding| !finding.agrees) {
             let Finding { what, expected, found, why, place, .. } = finding;
-            text.push_str(&match expected == found {
-                true => format!("        {place}: `{what}` is {found}, as expected\n"),
-                false => format!("        {place}: `{what}` is {found}, not {expected}\n"),
+            lines.push(match expected == found {
+                true => format!("        {place}: `{what}` is {found}, as expected"),
+                false => format!("        {place}: `{what}` is {found}, not {expected}"),
             });
-            text.extend(why.iter().map(|why| format!("        {}\n", plain(why))));
+            lines.extend(why.iter().map(|why| format!("        {}", plain(why))));
         }
         if let Some((reason, hint)) = &tried.failure {
-            text.push_str(&format!("        {}: {}\n", tried.place, plain(reason)));
-            text.extend(hint.iter().map(|hint| format!("        hint: {hint}\n")));
+            lines.push(format!("        {}: {}", tried.place, plain(reason)));
+            lines.extend(hint.iter().map(|hint| format!("        hint: {hint}")));
         }
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// A stranger's words on one line, harmless to the terminal.
