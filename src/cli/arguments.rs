@@ -1,7 +1,9 @@
 //! What can be typed. A contract: scripts rely on these names.
 
+mod eval;
 mod sharing;
 
+pub(crate) use eval::{Eval, ScoresFormat};
 pub(crate) use sharing::{Bundle, Lock, Reproduce, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Ask a model one question about one image.
     Sample(Sample),
+    /// Score responses to a benchmark that some engine gave.
+    Eval(Eval),
     /// Look at data.
     #[command(subcommand)]
     Data(Data),

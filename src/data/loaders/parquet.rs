@@ -22,11 +22,7 @@ use std::path::Path;
 const AT_A_TIME: usize = 16;
 
 /// Reads the rows. A column of a type that no data set has its questions in is left out.
-pub(super) fn each(
-    file: &Path,
-    without: &[&str],
-    visit: &mut Visit<'_>,
-) -> Result<(), RowsError> {
+pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
     let opened = File::open(file).map_err(|error| unreadable(file, &error))?;
     // The reader asserts some of what a footer claims, so damaged bytes can make it panic. Of the
     // reader nothing is used afterwards.
@@ -92,7 +88,13 @@ fn cell(array: &ArrayRef, row: usize) -> Cell {
         };
     }
     whole_numbers!(
-        Int64Array, Int32Array, UInt64Array, UInt32Array, Int16Array, UInt16Array, Int8Array,
+        Int64Array,
+        Int32Array,
+        UInt64Array,
+        UInt32Array,
+        Int16Array,
+        UInt16Array,
+        Int8Array,
         UInt8Array
     );
     if let Some(array) = any.downcast_ref::<StringArray>() {
@@ -121,7 +123,8 @@ fn cell(array: &ArrayRef, row: usize) -> Cell {
 
 fn nested(array: &ArrayRef, row: usize) -> Cell {
     let any = array.as_any();
-    let list = |values: &ArrayRef| Cell::List((0..values.len()).map(|at| cell(values, at)).collect());
+    let list =
+        |values: &ArrayRef| Cell::List((0..values.len()).map(|at| cell(values, at)).collect());
     if let Some(array) = any.downcast_ref::<ListArray>() {
         return list(&array.value(row));
     }

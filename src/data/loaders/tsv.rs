@@ -16,11 +16,7 @@ const IMAGE: &str = "image";
 const INDEX: &str = "index";
 
 /// Reads the rows; those of which only some fields are there cannot be read.
-pub(super) fn each(
-    file: &Path,
-    without: &[&str],
-    visit: &mut Visit<'_>,
-) -> Result<(), RowsError> {
+pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
     let mut reader = open(file)?;
     let header = reader.headers().map_err(|error| malformed(file, &error))?.clone();
     let places = match without.contains(&IMAGE) {
@@ -114,7 +110,8 @@ impl Places {
         if reference.len() > LONGEST_REFERENCE || !row.contains_key(INDEX) {
             return Ok(());
         }
-        let nowhere = || format!("its image is that of the row with index `{reference}`, which has none");
+        let nowhere =
+            || format!("its image is that of the row with index `{reference}`, which has none");
         let place = self.0.get(reference).ok_or_else(nowhere)?;
         let mut reader = open(file).map_err(|error| error.to_string())?;
         let header = reader.headers().map_err(|error| error.to_string())?.clone();

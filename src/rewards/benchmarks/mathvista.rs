@@ -135,7 +135,8 @@ fn quoted(response: &str) -> Option<&str> {
 fn last_number(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let is_part = |at: usize| {
-        let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+        let digit =
+            |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
         match bytes[at] {
             b'0'..=b'9' => true,
             b'.' => digit(Some(at + 1)),
@@ -190,14 +191,9 @@ mod tests {
     #[test]
     fn extractions_are_normalised() {
         let three = choice(&["0", "2", "1.5"]);
-        for (extraction, answer) in [
-            ("(c)", "1.5"),
-            ("B", "2"),
-            ("b", "0"),
-            ("", "0"),
-            ("1.4", "1.5"),
-            ("Z", "0"),
-        ] {
+        for (extraction, answer) in
+            [("(c)", "1.5"), ("B", "2"), ("b", "0"), ("", "0"), ("1.4", "1.5"), ("Z", "0")]
+        {
             assert_eq!(three.normalise(extraction, false).as_deref(), Some(answer), "{extraction}");
         }
         assert_eq!(three.normalise("  ", true), None);

@@ -134,7 +134,7 @@ mod tests {
             ("The answer is clear to see", Some('C')),
             ("The correct answer is **B**. Here is why: it barks at the postman", Some('B')),
             ("the anſwer ıs  d, as I said before in this long text", Some('D')),
-            ("it is A DOG", Some('B')),
+            ("it is a DOG", Some('B')),
             ("I see a dog and two horses", None),
             ("Z", Some('Z')),
             ("Cannot determine the answer", Some('Z')),
@@ -143,7 +143,8 @@ mod tests {
         ] {
             assert_eq!(infer_option(response, &animals), option, "{response}");
         }
-        let long = "I think, after a good look at all of it, that it must be a dog, since it has a tail";
+        let long =
+            "I think, after a good look at all of it, that it must be a dog, since it has a tail";
         assert_eq!(infer_option(long, &animals), None);
         assert_eq!(infer_option("the answer is D", &options(&["x", "y"])), None);
     }

@@ -108,9 +108,8 @@ fn rounded_before_the_point(value: f64, digits: i64) -> f64 {
     let above = tail > half.as_str() || (tail == half && fraction);
     let is_odd = head.bytes().last().is_some_and(|byte| byte % 2 == 1);
     let up = above || (tail == half && is_odd);
-    let head: f64 = format!("{}e{places}", if head.is_empty() { "0" } else { head })
-        .parse()
-        .unwrap_or(value);
+    let head: f64 =
+        format!("{}e{places}", if head.is_empty() { "0" } else { head }).parse().unwrap_or(value);
     let step: f64 = format!("1e{places}").parse().unwrap_or(0.0);
     (if up { head + step } else { head }).copysign(value)
 }
