@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bad_recipes;
+mod benchmarks;
 mod book;
 mod bundles;
 #[cfg(feature = "torch")]
