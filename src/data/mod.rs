@@ -8,6 +8,7 @@
 
 pub mod checkpoint;
 pub mod mini_vista;
+pub mod picture;
 pub mod pixels;
 pub mod preview;
 mod sample;
