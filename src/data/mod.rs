@@ -9,6 +9,7 @@
 pub mod checkpoint;
 pub mod loaders;
 pub mod mini_vista;
+pub mod picture;
 pub mod pixels;
 pub mod preview;
 mod sample;

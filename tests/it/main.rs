@@ -24,6 +24,7 @@ mod experiments;
 mod grid_log;
 mod hooks;
 mod index;
+mod inputs;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]
