@@ -9,6 +9,7 @@ mod asked;
 mod commands;
 mod comparison;
 mod conditions;
+mod data_files;
 mod exit;
 mod files;
 mod frozen;

@@ -7,6 +7,7 @@
 //! bytes and plain vectors go in, bytes and plain vectors come out.
 
 pub mod checkpoint;
+pub mod contamination;
 pub mod loaders;
 pub mod mini_vista;
 pub mod picture;

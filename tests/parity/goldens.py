@@ -11,13 +11,12 @@ import sys
 from pathlib import Path
 
 import inputs
+import judges
 import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig
 from transformers.models.idefics3.modeling_idefics3 import Idefics3Connector
 from transformers.models.siglip.modeling_siglip import SiglipEncoderLayer
-
-from judges import judges
 
 
 def save(folder, name, tensors):
@@ -130,5 +129,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for write in (llama, siglip, adamw, muon, pixel_shuffle, inputs.write, judges):
+    for write in (llama, siglip, adamw, muon, pixel_shuffle, inputs.write, judges.write):
         write(folder)

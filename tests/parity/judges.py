@@ -112,7 +112,7 @@ WORDS = (
 TEXTS = "red|blue|a cat|a dog|ice|yes|no|7|3/11|8/11|None of these|İ|ΑΣ|(B)|A|both".split("|")
 
 
-def judges(folder):
+def write(folder):
     draw = random.Random(SEED)
 
     def response():
