@@ -446,12 +446,25 @@ pub(crate) struct Sample {
 pub(crate) enum Data {
     /// Write a contact sheet of samples.
     Preview(Preview),
+    /// Read data files whole: bad rows, and questions that two of them share.
+    Check(CheckData),
+}
+
+/// Arguments of `data check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckData {
+    /// Files as recipes name them, such as `jsonl:train.jsonl` or `mathvista:data/testmini.json`.
+    #[arg(required = true, value_name = "FORMAT:PATH")]
+    pub(crate) sources: Vec<String>,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) format: TextOrJson,
 }
 
 /// Arguments of `data preview`.
 #[derive(Args, Debug)]
 pub(crate) struct Preview {
-    /// The source.
+    /// The source: `builtin:mini-vista`, or files such as `jsonl:train.jsonl`.
     #[arg(default_value = "builtin:mini-vista")]
     pub(crate) source: String,
     /// Samples on the sheet, 1 to 2000.

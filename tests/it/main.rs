@@ -11,6 +11,7 @@ mod bundles;
 #[cfg(feature = "torch")]
 mod carry_over;
 mod command_line;
+mod data;
 #[cfg(feature = "torch")]
 mod determinism;
 mod diff;
