@@ -303,7 +303,7 @@ impl Place<'_> {
     /// The letter of the answer, which some files give as a number from 0.
     fn letter(&self) -> Result<String, QuestionsError> {
         let answer = self.text(&["answer"], "a letter, or a number from 0")?;
-        let number = answer.parse::<u32>().ok().and_then(|at| char::from_u32('A' as u32 + at));
+        let number = answer.parse().ok().and_then(|at| ('A'..='Z').nth(at));
         let letter = number.map_or_else(|| answer.trim().to_owned(), |letter| letter.to_string());
         let is_letter = letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_uppercase());
         is_letter

@@ -2,62 +2,65 @@
 
 use super::{Line, Scores};
 use serde_json::{Map, Value, json as value};
-use std::fmt::Write as _;
 
 /// Breakdowns that people read; the rest is in the JSON.
 const SHOWN: usize = 2;
 
 /// For people.
 pub fn text(scores: &Scores) -> String {
-    let mut text = format!("{}\n", scores.benchmark);
     let width = names(scores).map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let line = |name: &str, line: Line| {
-        let interval = line.interval();
-        let (low, high) = (interval.low * 100.0, interval.high * 100.0);
-        let share = line.accuracy() * 100.0;
+        let (share, [low, high]) = percent(line);
         let counted = format!("{}/{}", line.correct, line.count);
-        format!("  {name:<width$}  {share:>5.1} %  [{low:.1}, {high:.1}]  {counted}\n")
+        format!("  {name:<width$}  {share:>5.1} %  [{low:.1}, {high:.1}]  {counted}")
     };
-    text.push_str(&line("accuracy", scores.total));
+    let mut lines = vec![scores.benchmark.to_string(), line("accuracy", scores.total)];
     for breakdown in scores.breakdowns.iter().take(SHOWN) {
-        text.push_str(&format!("\nby {}\n", breakdown.name));
-        for (name, it) in &breakdown.lines {
-            text.push_str(&line(name, *it));
-        }
+        lines.extend([String::new(), format!("by {}", breakdown.name)]);
+        lines.extend(breakdown.lines.iter().map(|(name, it)| line(name, *it)));
     }
     let notes = notes(scores);
     if !notes.is_empty() {
-        text.push_str(&format!("\n{}\n", notes.join("\n")));
+        lines.push(String::new());
+        lines.extend(notes);
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 fn names(scores: &Scores) -> impl Iterator<Item = &String> {
     scores.breakdowns.iter().take(SHOWN).flat_map(|breakdown| breakdown.lines.keys())
 }
 
+/// Accuracy and interval in per cent.
+fn percent(line: Line) -> (f64, [f64; 2]) {
+    let interval = line.interval();
+    (line.accuracy() * 100.0, [interval.low * 100.0, interval.high * 100.0])
+}
+
 /// As a table of Markdown.
 pub fn markdown(scores: &Scores) -> String {
-    let mut text =
-        format!("**{}**\n\n| | accuracy, % | 95 % interval | right |\n", scores.benchmark);
-    text.push_str("| --- | ---: | ---: | ---: |\n");
-    let mut row = |name: &str, line: Line| {
-        let interval = line.interval();
-        let (low, high) = (interval.low * 100.0, interval.high * 100.0);
-        let share = line.accuracy() * 100.0;
-        let name = name.replace('|', "\\|");
-        let counted = format!("{} of {}", line.correct, line.count);
-        // Writing to a text cannot fail.
-        let _ = writeln!(text, "| {name} | {share:.1} | {low:.1}–{high:.1} | {counted} |");
+    let row = |name: &str, line: Line| {
+        let (share, [low, high]) = percent(line);
+        let (name, right) = (name.replace('|', "\\|"), line.correct);
+        format!("| {name} | {share:.1} | {low:.1}–{high:.1} | {right} of {} |", line.count)
     };
-    row("all", scores.total);
+    let mut lines = vec![
+        format!("**{}**", scores.benchmark),
+        String::new(),
+        "| | accuracy, % | 95 % interval | right |".to_owned(),
+        "| --- | ---: | ---: | ---: |".to_owned(),
+        row("all", scores.total),
+    ];
     for breakdown in scores.breakdowns.iter().take(SHOWN) {
-        for (name, line) in &breakdown.lines {
-            row(&format!("{}: {name}", breakdown.name), *line);
-        }
+        let named = |name: &String| format!("{}: {name}", breakdown.name);
+        lines.extend(breakdown.lines.iter().map(|(name, line)| row(&named(name), *line)));
     }
-    let notes: Vec<String> = notes(scores).iter().map(|note| format!("* {note}\n")).collect();
-    if notes.is_empty() { text } else { format!("{text}\n{}", notes.concat()) }
+    let notes: Vec<String> = notes(scores).iter().map(|note| format!("* {note}")).collect();
+    if !notes.is_empty() {
+        lines.push(String::new());
+        lines.extend(notes);
+    }
+    lines.join("\n") + "\n"
 }
 
 /// What a reader of the numbers has to know.

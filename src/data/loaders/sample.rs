@@ -106,10 +106,8 @@ impl Place<'_> {
         let answer = self.text(&row, &self.columns.answer, &["answer", "label"])?;
         let answer = self.answer(answer, &choices);
         if !choices.is_empty() && self.format != Format::MathVista {
-            question.push_str("\nChoices:");
-            for (letter, choice) in ('A'..='Z').zip(&choices) {
-                question.push_str(&format!("\n({letter}) {choice}"));
-            }
+            let lines = ('A'..='Z').zip(&choices).map(|(letter, it)| format!("\n({letter}) {it}"));
+            question = format!("{question}\nChoices:{}", lines.collect::<String>());
         }
         let category = self.category(&row);
         let image = self.image(&row)?;

@@ -143,8 +143,8 @@ mod tests {
         ] {
             assert_eq!(infer_option(response, &animals), option, "{response}");
         }
-        let long =
-            "I think, after a good look at all of it, that it must be a dog, since it has a tail";
+        let long = "I think, after a good look at all of it, that it must be a dog, since it has a tail, \
+                    and barks at everyone";
         assert_eq!(infer_option(long, &animals), None);
         assert_eq!(infer_option("the answer is D", &options(&["x", "y"])), None);
     }
