@@ -5,7 +5,7 @@ use crate::base::{Fault, Faults, Hint, Place};
 use crate::data::loaders::{Columns, FileSource, Survey, survey};
 use crate::plan::{FilesFacts, Member};
 use crate::recipe::{DataColumns, OnBadSample, Origin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::path::Path;
 
 /// Surveys the data files of all members. In each, the source gets the path at which its files lie.
@@ -49,17 +49,16 @@ pub(crate) fn read(
         let path = source.path.display().to_string();
         data.source = format!("{format}:{path}");
         let columns = columns(&data.columns);
-        let asked = (data.source.clone(), format!("{columns:?}"));
-        if !surveys.contains_key(&asked) {
-            match survey(&source, &columns) {
-                Ok(surveyed) => surveys.insert(asked.clone(), surveyed),
+        let survey = match surveys.entry((data.source.clone(), format!("{columns:?}"))) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => match survey(&source, &columns) {
+                Ok(surveyed) => place.insert(surveyed),
                 Err(error) => {
                     tell(&error);
                     continue;
                 }
-            };
-        }
-        let survey = &surveys[&asked];
+            },
+        };
         if let (Some(bad), OnBadSample::Fail) = (&survey.first_bad, data.on_bad_sample) {
             tell(bad);
             continue;

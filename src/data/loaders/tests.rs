@@ -67,7 +67,7 @@ fn every_form_gives_the_same_samples() {
         ]}));
         // Every second image is that of the row before, which comes later in one case.
         let image = base64(&picture);
-        table += &format!("{at}\t\"{question}\"\t{answer}\t{category}\t{image}\n");
+        table = format!("{table}{at}\t\"{question}\"\t{answer}\t{category}\t{image}\n");
     }
     fs::write(folder.join("paths.jsonl"), paths.join("\n")).unwrap();
     fs::write(folder.join("inline.jsonl"), inline.join("\n\n")).unwrap();

@@ -80,7 +80,7 @@ pub(super) fn truncated(value: f64) -> Option<String> {
 
 /// `round(value, digits)`: half to even, on the exact value of the float.
 pub(super) fn rounded(value: f64, digits: i64) -> f64 {
-    // No float has a digit after the 1074th, and none before the 309th.
+    // Python gives the number itself back where more digits are asked for than it rounds to.
     let Ok(digits) = usize::try_from(digits) else {
         return rounded_before_the_point(value, digits);
     };
