@@ -214,7 +214,10 @@ impl Place<'_> {
             row: self.row,
             column: column.to_owned(),
             expected,
-            found: cell.map_or("missing", Cell::kind).to_owned(),
+            found: match cell {
+                Some(cell) if cell.is_empty() => "empty".to_owned(),
+                other => other.map_or("missing", Cell::kind).to_owned(),
+            },
             hint: match cell.is_none_or(Cell::is_empty) && column == "answer" {
                 true => "the answers of this split are not published: use another one".to_owned(),
                 false => format!("the row has {}", columns.join(", ")),

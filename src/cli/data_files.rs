@@ -59,7 +59,9 @@ pub(crate) fn read(
                 }
             },
         };
-        if let (Some(bad), OnBadSample::Fail) = (&survey.first_bad, data.on_bad_sample) {
+        // Where no row is good, the first says why.
+        let refused = data.on_bad_sample == OnBadSample::Fail || survey.samples == 0;
+        if let Some(bad) = survey.first_bad.as_ref().filter(|_| refused) {
             tell(bad);
             continue;
         }

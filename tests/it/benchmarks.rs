@@ -128,7 +128,7 @@ fn mmbench_counts_a_question_when_all_its_rotations_are_right() {
     );
     let responses = [
         json!({ "id": 1, "response": "A" }),
-        json!({ "id": 1_000_001, "response": "the answer is dog" }),
+        json!({ "id": 1_000_001, "response": "Dog." }),
         json!({ "id": 2, "response": "(C)" }),
         json!({ "id": 3, "response": "red" }),
     ];

@@ -26,7 +26,9 @@ pub(super) fn strip(text: &str) -> &str {
 /// A numeral in ASCII, without the white space around it and the underscores between its digits;
 /// `None` for an underscore elsewhere.
 fn plain(text: &str) -> Option<String> {
-    let ascii: Vec<char> = strip(text).chars().map(ascii_digit).collect();
+    // Of a text in ASCII alone, separators of files and records are no white space around a number.
+    let stripped = if text.is_ascii() { text.trim() } else { strip(text) };
+    let ascii: Vec<char> = stripped.chars().map(ascii_digit).collect();
     let is_digit = |at: Option<&char>| at.is_some_and(char::is_ascii_digit);
     let mut plain = String::with_capacity(ascii.len());
     for (at, &c) in ascii.iter().enumerate() {
@@ -141,7 +143,9 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_python_reads_them() {
-        assert_eq!(integer(" +1_000\u{1f}").as_deref(), Some("1000"));
+        assert_eq!(integer(" +1_000\n").as_deref(), Some("1000"));
+        assert_eq!(integer("\u{1f}٣").as_deref(), Some("3"));
+        assert_eq!(integer("\u{1f}3"), None);
         assert_eq!(integer("-0").as_deref(), Some("0"));
         assert_eq!(integer("٣٤").as_deref(), Some("34"));
         for wrong in ["", "_1", "1_", "1__0", "1.0", "+", "²", "1 2"] {
