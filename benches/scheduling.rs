@@ -85,6 +85,7 @@ fn graph(chain: bool) -> Graph {
             before.map(|index| (Port::Policy, nodes[index].key)).into_iter().collect();
         let prepare = Prepare {
             source: name.clone(),
+            loading: None,
             seed: 0,
             prompts: 1,
             labelled: None,

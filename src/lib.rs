@@ -5,6 +5,7 @@
 //! tables and pages (`report`). `tests/architecture.rs` holds each room to its `May import:` line.
 
 pub mod base;
+pub mod benchmarks;
 pub mod bundle;
 pub mod cli;
 pub mod data;

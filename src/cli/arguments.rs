@@ -1,8 +1,10 @@
 //! What can be typed. A contract: scripts rely on these names.
 
+mod eval;
 mod language;
 mod sharing;
 
+pub(crate) use eval::{Eval, ScoresFormat};
 pub(crate) use language::{Completions, Explain, Init, Man, Schema, SchemaOf, Test};
 pub(crate) use sharing::{Bundle, Lock, Reproduce, Verify};
 
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Ask a model one question about one image.
     Sample(Sample),
+    /// Score responses to a benchmark that some engine gave.
+    Eval(Eval),
     /// Look at data.
     #[command(subcommand)]
     Data(Data),
@@ -452,12 +456,25 @@ pub(crate) struct Sample {
 pub(crate) enum Data {
     /// Write a contact sheet of samples.
     Preview(Preview),
+    /// Read data files whole: bad rows, and questions that two of them share.
+    Check(CheckData),
+}
+
+/// Arguments of `data check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckData {
+    /// Files as recipes name them, such as `jsonl:train.jsonl` or `mathvista:data/testmini.json`.
+    #[arg(required = true, value_name = "FORMAT:PATH")]
+    pub(crate) sources: Vec<String>,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) format: TextOrJson,
 }
 
 /// Arguments of `data preview`.
 #[derive(Args, Debug)]
 pub(crate) struct Preview {
-    /// The source.
+    /// The source: `builtin:mini-vista`, or files such as `jsonl:train.jsonl`.
     #[arg(default_value = "builtin:mini-vista")]
     pub(crate) source: String,
     /// Samples on the sheet, 1 to 2000.

@@ -1,6 +1,7 @@
 //! What a file asks for: one recipe, or the members of an experiment; read, resolved and lowered.
 
 use super::arguments::Over;
+use super::data_files;
 use super::exit::Trouble;
 use super::files;
 use super::planning;
@@ -9,7 +10,7 @@ use super::progress::counting;
 use super::scripts;
 use super::sources;
 use crate::base::{Fault, Faults, Key, Place, Source};
-use crate::plan::{self, Facts, Graph, Member, MemberSummary, ScriptFacts};
+use crate::plan::{self, Facts, FilesFacts, Graph, Member, MemberSummary, ScriptFacts};
 use crate::recipe::{
     self, Expanded, Experiment, Finding, Layers, Origin, Resolved, Stack, TableSpec, is_experiment,
 };
@@ -37,6 +38,7 @@ pub(crate) struct Asked {
     /// Where a member stands among those of the experiment.
     positions: BTreeMap<String, usize>,
     scripts: BTreeMap<String, ScriptFacts>,
+    files: BTreeMap<String, FilesFacts>,
 }
 
 impl Asked {
@@ -66,12 +68,14 @@ impl Asked {
                 experiment: None,
                 positions: BTreeMap::new(),
                 scripts: BTreeMap::new(),
+                files: BTreeMap::new(),
             }
         };
         let mut members = std::mem::take(&mut asked.members);
         let origin = |member: &str, key: &str| asked.origin_of(member, key);
         let scripts = scripts::read(&mut members, path, &origin)?;
-        (asked.members, asked.scripts) = (members, scripts);
+        let files = data_files::read(&mut members, path, &origin)?;
+        (asked.members, asked.scripts, asked.files) = (members, scripts, files);
         asked.choose(&over.only)?;
         asked.notes.extend(recipe::misspelt_variables(&planning::environment()));
         Ok(asked)
@@ -117,6 +121,7 @@ impl Asked {
             experiment: Some((experiment, expanded)),
             positions,
             scripts: BTreeMap::new(),
+            files: BTreeMap::new(),
         })
     }
 
@@ -173,6 +178,11 @@ impl Asked {
         self.scripts.iter().map(|(path, script)| (path.as_str(), script.text.as_str()))
     }
 
+    /// The files of the data that members name, by source.
+    pub(crate) fn files(&self) -> &BTreeMap<String, FilesFacts> {
+        &self.files
+    }
+
     /// The text of the file, as it was given.
     pub(crate) fn text(&self) -> &str {
         &self.file.text
@@ -206,7 +216,8 @@ impl Asked {
     /// For data that nothing has the name of, and when two members of an experiment would do exactly
     /// the same.
     pub(crate) fn graph(&self, printer: Printer) -> Result<Graph, Faults> {
-        let facts = Facts { scripts: self.scripts.clone(), ..planning::facts() };
+        let facts =
+            Facts { scripts: self.scripts.clone(), files: self.files.clone(), ..planning::facts() };
         sources::check(&self.members, &facts, &|member, key| self.place(member, key))?;
         let bar = counting(printer, "planning", self.members.len());
         let graph = plan::lower(bar.wrap_iter(self.members.iter()), &facts);

@@ -1,6 +1,6 @@
 //! Arguments, printer, progress, diagnostics, exit codes: what a person meets.
 //!
-//! May import: base, bundle, event, store, recipe, plan, hooks, data, judging, trial, run, stages, report.
+//! May import: base, benchmarks, bundle, event, store, recipe, plan, hooks, data, judging, trial, run, stages, report.
 //! Owns: standard output and standard error, and the exit code. Never: computes a result; whatever
 //! it shows was decided in another room.
 
@@ -9,6 +9,7 @@ mod asked;
 mod commands;
 mod comparison;
 mod conditions;
+mod data_files;
 mod exit;
 mod files;
 mod frozen;
@@ -84,6 +85,7 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Verify(verify) => commands::verify(verify, printer),
         Command::Reproduce(reproduce) => commands::reproduce(reproduce, store, printer),
         Command::Lock(lock) => commands::lock(lock, printer),
+        Command::Eval(eval) => commands::eval(eval, printer),
         Command::Data(data) => commands::data(data, printer),
         Command::Gc(gc) => commands::gc(gc, store, printer),
         Command::Schema(schema) => commands::schema(schema, printer),

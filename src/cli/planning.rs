@@ -8,7 +8,9 @@ use super::sources;
 use crate::base::{Hint, Key};
 use crate::data::checkpoint;
 use crate::event::{Event, Outcome, Record};
-use crate::plan::{Branch, EarlierStage, Facts, Graph, Known, Measured, MemberSummary, Node};
+use crate::plan::{
+    Branch, EarlierStage, Facts, FilesFacts, Graph, Known, Measured, MemberSummary, Node,
+};
 use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
@@ -76,6 +78,9 @@ pub(crate) struct PlannedGraph {
     /// Texts of the scripts that the members name, by path.
     #[serde(default)]
     pub(crate) scripts: BTreeMap<String, String>,
+    /// The files of the data that the members name, by source.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, FilesFacts>,
 }
 
 impl PlannedGraph {
@@ -95,6 +100,7 @@ impl PlannedGraph {
                 .scripts()
                 .map(|(path, text)| (path.to_owned(), text.to_owned()))
                 .collect(),
+            files: asked.files().clone(),
         }
     }
 }

@@ -50,8 +50,19 @@ pub(super) fn check(
                 faults.push(Fault { code: "unknown-source", message, hint, place });
             }
         };
-        let source = &recipe.data.source;
-        if let Err(error) = Source::named(source) {
+        let data = &recipe.data;
+        let source = &data.source;
+        if let Some(files) = facts.files.get(source) {
+            let wanted = data.prompts + data.validation + data.test;
+            if files.samples < wanted.max(data.validation + data.test + 1) {
+                let message = format!(
+                    "`{}` has {} samples, and {wanted} are asked for",
+                    files.path, files.samples
+                );
+                let hint = "lower `data.prompts`, `data.validation` or `data.test`".to_owned();
+                tell("data.source", message, Some(hint));
+            }
+        } else if let Err(error) = Source::named(source) {
             tell("data.source", error.to_string(), error.hint());
         } else if recipe.data.prompts == 0 && !facts.prompts.contains_key(source) {
             let message = format!("the data source `{source}` has no training prompts");

@@ -2,12 +2,15 @@
 //!
 //! May import: base.
 //! Owns: the embedded task, tokenizing, prompt templates, pixels, the Parquet form of everything a
-//! stage reads or writes, contact sheets, and what is known of each source without having it.
-//! Never: touches the disk or a tensor; bytes and plain vectors go in, bytes and plain vectors come
-//! out.
+//! stage reads or writes, contact sheets, what is known of each source without having it, and
+//! `loaders`, which alone read files. Never: writes to the disk or touches a tensor; but for loaders,
+//! bytes and plain vectors go in, bytes and plain vectors come out.
 
 pub mod checkpoint;
+pub mod contamination;
+pub mod loaders;
 pub mod mini_vista;
+pub mod picture;
 pub mod pixels;
 pub mod preview;
 mod sample;

@@ -8,6 +8,7 @@
 
 mod balance;
 mod benchmarks;
+mod files;
 mod hooks;
 mod prompts;
 mod rationalise;
@@ -22,6 +23,7 @@ use crate::base::{Digest, Key, Seed};
 use crate::recipe::{
     ControlData, Method, Moment, Pretraining, Quote, Recipe, RewardModel, TemperatureMode,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use stop::Watch;
 
@@ -41,12 +43,27 @@ pub struct Facts {
     pub models: BTreeMap<String, Digest>,
     /// Training prompts that each source has when a recipe takes all.
     pub prompts: BTreeMap<String, u64>,
+    /// What the files of each source are, for sources that are files.
+    pub files: BTreeMap<String, FilesFacts>,
     /// Prompts of each benchmark.
     pub benchmarks: BTreeMap<String, u64>,
     /// Worked examples that the base model of each source was trained on.
     pub demonstrations: BTreeMap<String, u64>,
     /// Each script that recipes name.
     pub scripts: BTreeMap<String, ScriptFacts>,
+}
+
+/// Files of samples, as planning must know them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesFacts {
+    /// What the rows are.
+    pub format: String,
+    /// Where the files lie.
+    pub path: String,
+    /// Of the files and their images.
+    pub digest: Digest,
+    /// Samples in them.
+    pub samples: u64,
 }
 
 /// A script, as planning must know it.
@@ -197,7 +214,10 @@ impl Lowering<'_> {
     fn prompts(&self) -> u64 {
         let data = &self.member.recipe.data;
         match data.prompts {
-            0 => self.facts.prompts.get(&data.source).copied().unwrap_or(0),
+            0 => match self.facts.files.get(&data.source) {
+                Some(files) => files.samples.saturating_sub(data.validation + data.test),
+                None => self.facts.prompts.get(&data.source).copied().unwrap_or(0),
+            },
             prompts => prompts,
         }
     }
@@ -211,7 +231,8 @@ impl Lowering<'_> {
         let recipe = &self.member.recipe;
         let data = &recipe.data;
         let stage = Stage::Prepare(Prepare {
-            source: data.source.clone(),
+            source: self.source(),
+            loading: self.loading(),
             seed: data.seed,
             prompts: self.prompts(),
             labelled: self.visible(),
@@ -228,7 +249,8 @@ impl Lowering<'_> {
         let Recipe { data, pretraining, .. } = &self.member.recipe;
         let shipped = || self.facts.demonstrations.get(&data.source).copied().unwrap_or(0);
         let stage = Stage::Prepare(Prepare {
-            source: data.source.clone(),
+            source: self.source(),
+            loading: None,
             seed: data.seed,
             prompts: 0,
             labelled: None,

@@ -16,13 +16,13 @@ pub mod view;
 
 pub use estimate::{Estimate, Measured, SourceFacts, Tally, assumptions, elapsed, estimates};
 pub use graph::{Branch, Graph, Node, Role};
-pub use lower::{Facts, Member, ScriptFacts, lower};
+pub use lower::{Facts, FilesFacts, Member, ScriptFacts, lower};
 pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
 pub use reason::{Change, Why};
 pub use stage::{
     Agreement, Balance, Calls, Drawn, Evaluate, Explore, Hide, Hooks, Import, Knobs, Label, Lesson,
-    Mismatch, Monitor, Need, Port, Prepare, Pretrain, Score, Scored, Select, Setting, Slice, Split,
-    Stage, StopRule, Train, TrainReward, TrainingSet, Unlabelled,
+    Loading, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Score, Scored, Select, Setting,
+    Slice, Split, Stage, StopRule, Train, TrainReward, TrainingSet, Unlabelled,
 };
 pub use state::{EarlierStage, Known, Standing, State, standings};
 

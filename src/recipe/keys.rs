@@ -110,8 +110,15 @@ pub struct Lora {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// A loader: `builtin:mini-vista`, or `mathv360k`.
+    /// `builtin:mini-vista`, or files as `FORMAT:PATH`: `jsonl`, `llava`, `parquet`, `tsv`, `images`
+    /// (a folder with `metadata.jsonl`), `mathv360k`, `mathvista`, `m3cot`, `mmstar`, `mmbench` or
+    /// `ai2d`. The path is taken from the folder of the file that names it.
     pub source: String,
+    /// Columns of the files, where they are called otherwise than usual; `a.b` is `b` inside `a`.
+    pub columns: DataColumns,
+    /// What becomes of rows of the files that are no samples: a column or an image is missing, broken,
+    /// huge or animated.
+    pub on_bad_sample: OnBadSample,
     /// Seed of generated data and of the split. Apart from the recipe's seed, so that several seeds
     /// of one recipe are measured on the same prompts.
     pub seed: u64,
@@ -129,6 +136,34 @@ pub struct Data {
     pub test: u64,
     /// Benchmarks to evaluate on besides, such as `mathvista/testmini`.
     pub benchmarks: Vec<String>,
+}
+
+/// Columns of data files; empty for the usual ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataColumns {
+    /// The question; usually `question`, `query` or `text`.
+    pub question: String,
+    /// The answer; usually `answer` or `label`.
+    pub answer: String,
+    /// The image; usually `image`, `images` or `image_path`.
+    pub image: String,
+    /// What accuracies are broken down by; usually `category`.
+    pub category: String,
+    /// A list of choices, which are asked with the question; usually `choices`, `options`, or columns
+    /// `A`, `B` and so on.
+    pub choices: String,
+}
+
+/// What becomes of a row that is no sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBadSample {
+    /// Nothing is loaded, and the first such row is told.
+    #[default]
+    Fail,
+    /// It is left out and counted, and another row takes its place.
+    Skip,
 }
 
 /// Training of the base model from random weights, for the embedded task.
@@ -821,6 +856,8 @@ impl Default for Data {
     fn default() -> Self {
         Self {
             source: "builtin:mini-vista".into(),
+            columns: DataColumns::default(),
+            on_bad_sample: OnBadSample::Fail,
             seed: 0,
             prompts: 0,
             labelled: 1.0,

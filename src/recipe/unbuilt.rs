@@ -40,9 +40,9 @@ pub fn planned_only(recipe: &Recipe, place: &dyn Fn(&str) -> Option<Place>) -> V
             ),
             (
                 "data.source",
-                !recipe.data.source.starts_with("builtin:"),
-                "data other than the embedded task",
-                "`builtin:mini-vista` runs today",
+                !recipe.data.source.contains(':'),
+                "data that is fetched by its name",
+                "write where its files are, such as `mathv360k:data/MathV360K`",
             ),
             (
                 "data.benchmarks",

@@ -34,6 +34,19 @@ pub(super) fn find(resolved: &Resolved) -> impl Iterator<Item = Finding> {
 
 const INERT: &[Inert] = &[
     Inert {
+        keys: &[
+            "data.columns.question",
+            "data.columns.answer",
+            "data.columns.image",
+            "data.columns.category",
+            "data.columns.choices",
+            "data.on_bad_sample",
+        ],
+        decider: "data.source",
+        when: |recipe| recipe.data.source.starts_with("builtin:"),
+        hint: "leave it out, or name files, such as `data.source = \"jsonl:train.jsonl\"`",
+    },
+    Inert {
         keys: &["temperature.value"],
         decider: "temperature.mode",
         when: |recipe| recipe.temperature.mode == TemperatureMode::Schedule,

@@ -1,13 +1,14 @@
 //! Rewards: what a response is worth, and which responses are kept.
 //!
 //! May import: base.
-//! Owns: answer extraction and matching, steps and their scores, votes, selection, Pass@K, how well
-//! scores rank and choose, the choice of a temperature, early stopping, intervals; plain numbers and
-//! text, all pure. Never: runs a reward
-//! model (`engine` does), reads a reference, or touches a file.
+//! Owns: answer extraction and matching, the rules of benchmarks, steps and their scores, votes,
+//! selection, Pass@K, how well scores rank and choose, the choice of a temperature, early stopping,
+//! intervals; plain numbers and text, all pure. Never: runs a reward model (`engine` does), reads a
+//! reference, or touches a file.
 
 mod aggregate;
 mod balance;
+pub mod benchmarks;
 mod bootstrap;
 mod extract;
 mod interval;

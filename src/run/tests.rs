@@ -266,6 +266,7 @@ pub(super) fn graph_of(nodes: &[Node]) -> Graph {
 pub(super) fn add(nodes: &mut Vec<Node>, name: &str, inputs: &[(Port, Key)]) -> Key {
     let stage = Stage::Prepare(Prepare {
         source: name.into(),
+        loading: None,
         seed: 0,
         prompts: 1,
         labelled: None,

@@ -1,13 +1,14 @@
 //! `hide`: writes the answers of unlabelled prompts, and nothing else of them.
 
 use super::failure::failed;
+use super::load;
 use super::policy::write_metrics;
 use super::prepare::is_loadable;
 use crate::base::Seed;
 use crate::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use crate::data::{HiddenAnswer, table};
 use crate::event::Unit;
-use crate::plan::{Hide, Port};
+use crate::plan::{Hide, Loading, Port};
 use crate::run::{Context, Stop};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ use std::collections::BTreeMap;
 const FILE: &str = "hidden.parquet";
 
 pub(super) fn run(options: &Hide, context: &Context<'_>) -> Result<(), Stop> {
+    if let Some(loading) = &options.loading {
+        return of_files(options, loading, context);
+    }
     is_loadable(&options.source)?;
     let pool = MiniVista::new(Seed(options.seed), POOL_ONE_OPERATION);
     let mut hidden: Vec<HiddenAnswer> = Vec::new();
@@ -26,6 +30,23 @@ pub(super) fn run(options: &Hide, context: &Context<'_>) -> Result<(), Stop> {
         }
         hidden.push(pool.example(Stream::Train, index).hidden());
         context.progress(index + 1 - options.labelled, total, Unit::Prompts, &[]);
+    }
+    context.results().write(FILE, &table::encode(&hidden).map_err(failed)?)?;
+    write_metrics(context, &json!({ "prompts": hidden.len() }))
+}
+
+/// The same for samples out of files, which come in the order that `prepare` took them in.
+fn of_files(options: &Hide, loading: &Loading, context: &Context<'_>) -> Result<(), Stop> {
+    let mut loaded = load::open(&options.source, loading, options.seed, context)?;
+    let total = options.held_out + options.prompts;
+    let mut done = 0;
+    let before = options.held_out + options.labelled;
+    loaded.take(before, (&mut done, total), context)?;
+    let count = options.prompts.saturating_sub(options.labelled);
+    let mut hidden: Vec<HiddenAnswer> = Vec::new();
+    for sample in loaded.take(count, (&mut done, total), context)? {
+        let answer = sample.answer.unwrap_or_default();
+        hidden.push(HiddenAnswer { prompt: sample.id, answer });
     }
     context.results().write(FILE, &table::encode(&hidden).map_err(failed)?)?;
     write_metrics(context, &json!({ "prompts": hidden.len() }))

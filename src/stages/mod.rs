@@ -35,6 +35,7 @@ mod hide;
 mod hooks;
 mod import;
 mod label;
+mod load;
 mod measure;
 mod monitor;
 mod performer;

@@ -5,20 +5,25 @@
 //! nothing, and slices of it are random subsets.
 
 use super::failure::{failed, failure, json};
+use super::load;
 use crate::base::Seed;
+use crate::data::contamination::{Fingerprint, overlaps};
 use crate::data::mini_vista::{
     DEMONSTRATION_ONE_OPERATION, Example, MiniVista, POOL_ONE_OPERATION, Stream,
 };
 use crate::data::{Reference, Sample, table};
 use crate::event::Unit;
-use crate::plan::Prepare;
+use crate::plan::{Loading, Prepare};
 use crate::run::{Context, Stop};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 /// Draws between two looks at whether to stop.
 const AT_A_TIME: u64 = 1024;
 
 pub(super) fn run(options: &Prepare, context: &Context<'_>) -> Result<(), Stop> {
+    if let Some(loading) = &options.loading {
+        return of_files(options, loading, context);
+    }
     is_loadable(&options.source)?;
     let splits = [
         ("train", Stream::Train, options.prompts),
@@ -45,6 +50,38 @@ pub(super) fn run(options: &Prepare, context: &Context<'_>) -> Result<(), Stop> 
     }
     let metrics = json(&json!({ "prompts": counts }));
     Ok(context.results().write("metrics.json", &metrics)?)
+}
+
+/// Reads the samples of files and cuts them into splits. There is no reasoning that is known to be
+/// right, hence no references.
+fn of_files(options: &Prepare, loading: &Loading, context: &Context<'_>) -> Result<(), Stop> {
+    let total = options.prompts + options.validation + options.test;
+    let mut loaded = load::open(&options.source, loading, options.seed, context)?;
+    let mut done = 0;
+    let mut counts = Map::new();
+    let mut prints: Vec<(&str, Vec<Fingerprint>)> = Vec::new();
+    // What is measured on is taken first, so that more training prompts leave it as it is.
+    for (name, count) in
+        [("test", options.test), ("validation", options.validation), ("train", options.prompts)]
+    {
+        let mut samples = loaded.take(count, (&mut done, total), context)?;
+        prints.push((name, samples.iter().map(Fingerprint::of).collect()));
+        if let (Some(labelled), "train") = (options.labelled, name) {
+            samples.iter_mut().skip(labelled as usize).for_each(|sample| sample.answer = None);
+        }
+        let bytes = table::encode(&samples).map_err(failed)?;
+        context.results().write(&format!("{name}.parquet"), &bytes)?;
+        counts.insert(name.to_owned(), json!(count));
+    }
+    loaded.tell(context);
+    let shared = overlaps(&prints);
+    for overlap in shared.iter().filter(|overlap| overlap.count() > 0) {
+        context.note(overlap.to_string());
+    }
+    let shared: Map<String, Value> =
+        shared.iter().map(|it| (it.name(), json!(it.count()))).collect();
+    let metrics = json!({ "prompts": counts, "bad_rows": loaded.bad, "shared": shared });
+    Ok(context.results().write("metrics.json", &json(&metrics))?)
 }
 
 /// That there is a loader for a source.

@@ -5,11 +5,13 @@
 
 mod bad_input;
 mod bad_recipes;
+mod benchmarks;
 mod book;
 mod bundles;
 #[cfg(feature = "torch")]
 mod carry_over;
 mod command_line;
+mod data;
 #[cfg(feature = "torch")]
 mod determinism;
 mod diff;
@@ -24,6 +26,7 @@ mod getting_started;
 mod grid_log;
 mod hooks;
 mod index;
+mod inputs;
 #[cfg(feature = "torch")]
 mod interruption;
 #[cfg(feature = "torch")]

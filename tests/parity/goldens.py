@@ -10,6 +10,8 @@ transformers and safetensors from PyPI.
 import sys
 from pathlib import Path
 
+import inputs
+import judges
 import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig
@@ -127,5 +129,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for write in (llama, siglip, adamw, muon, pixel_shuffle):
+    for write in (llama, siglip, adamw, muon, pixel_shuffle, inputs.write, judges.write):
         write(folder)

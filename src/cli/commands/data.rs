@@ -1,24 +1,130 @@
-//! `mstar data preview`: a contact sheet of samples.
+//! `mstar data`: a contact sheet of samples, and what is wrong with data files.
 
 use crate::base::{Hint, Seed};
-use crate::cli::arguments::Data;
+use crate::cli::arguments::{CheckData, Data, Preview, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
+use crate::data::contamination::{Fingerprint, Overlap, overlaps};
+use crate::data::loaders::{self, BadSample, Columns, FileSource};
 use crate::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use crate::data::{Sample, preview::contact_sheet, source::Source};
+use serde_json::json;
+use std::ops::ControlFlow;
 
 /// Tiles in a row of the sheet.
 const COLUMNS: u32 = 5;
+/// Bad rows that are told one by one.
+const TOLD: usize = 10;
 
 pub(crate) fn data(arguments: &Data, printer: Printer) -> Result<Exit, Trouble> {
-    let Data::Preview(preview) = arguments;
-    let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
-    Source::loadable(&preview.source).map_err(|error| wrong(&error))?;
-    let task = MiniVista::new(Seed(preview.seed), POOL_ONE_OPERATION);
-    let samples: Vec<Sample> =
-        (0..preview.count).map(|index| task.sample(Stream::Train, index)).collect();
+    match arguments {
+        Data::Preview(arguments) => preview(arguments, printer),
+        Data::Check(arguments) => check(arguments, printer),
+    }
+}
+
+fn wrong(error: &dyn Hint) -> Trouble {
+    Trouble::from_hint(error, Exit::Wrong)
+}
+
+fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
+    let samples: Vec<Sample> = match FileSource::parse(&preview.source) {
+        None => {
+            Source::loadable(&preview.source).map_err(|error| wrong(&error))?;
+            let task = MiniVista::new(Seed(preview.seed), POOL_ONE_OPERATION);
+            (0..preview.count).map(|index| task.sample(Stream::Train, index)).collect()
+        }
+        Some(source) => first(&source.map_err(|error| wrong(&error))?, preview.count, printer)?,
+    };
     let png = contact_sheet(&samples, COLUMNS).map_err(|error| wrong(&error))?;
     crate::store::write_beside(&preview.output, &png).map_err(super::super::planning::of_store)?;
     printer.talk(&format!("{} samples in {}", samples.len(), preview.output.display()));
     Ok(Exit::Done)
+}
+
+/// The first samples of files; bad ones are told and passed over.
+fn first(source: &FileSource, count: u64, printer: Printer) -> Result<Vec<Sample>, Trouble> {
+    let mut samples: Vec<Sample> = Vec::new();
+    let read = loaders::samples(source, &Columns::default(), &mut |id, row| {
+        let sample = row.and_then(|row| Ok((row.decode()?, row)));
+        match sample {
+            Ok((image, row)) => samples.push(Sample {
+                id,
+                category: row.category,
+                question: row.question,
+                prompt: None,
+                answer: Some(row.answer),
+                image,
+            }),
+            Err(bad) => printer.talk(&bad.to_string()),
+        }
+        let enough = samples.len() as u64 >= count;
+        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    read.map_err(|error| wrong(&error))?;
+    Ok(samples)
+}
+
+/// What was found in one source.
+struct Found<'a> {
+    source: &'a str,
+    prints: Vec<Fingerprint>,
+    bad: Vec<BadSample>,
+}
+
+fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
+    let mut found: Vec<Found<'_>> = Vec::new();
+    for name in &arguments.sources {
+        let source = FileSource::parse(name).ok_or_else(|| {
+            let message = format!("`{name}` names no files");
+            Trouble::wrong(message, "write `FORMAT:PATH`, such as `jsonl:train.jsonl`")
+        })?;
+        let source = source.map_err(|error| wrong(&error))?;
+        let mut of_it = Found { source: name, prints: Vec::new(), bad: Vec::new() };
+        let read = loaders::samples(&source, &Columns::default(), &mut |id, row| {
+            match row.and_then(|row| Ok((row.decode()?, row))) {
+                Ok((image, row)) => {
+                    of_it.prints.push(Fingerprint::of_parts(id, &row.question, &image));
+                }
+                Err(bad) => of_it.bad.push(bad),
+            }
+            ControlFlow::Continue(())
+        });
+        read.map_err(|error| wrong(&error))?;
+        found.push(of_it);
+    }
+    let prints: Vec<(&str, Vec<Fingerprint>)> =
+        found.iter_mut().map(|it| (it.source, std::mem::take(&mut it.prints))).collect();
+    let counts: Vec<usize> = prints.iter().map(|(_, prints)| prints.len()).collect();
+    let shared = overlaps(&prints);
+    let text = match arguments.format {
+        TextOrJson::Json => to_json(&found, &counts, &shared),
+        TextOrJson::Text => to_text(&found, &counts, &shared),
+    };
+    printer.data(&text)?;
+    Ok(Exit::Done)
+}
+
+fn to_text(found: &[Found<'_>], counts: &[usize], shared: &[Overlap]) -> String {
+    let mut lines = Vec::new();
+    for (it, count) in found.iter().zip(counts) {
+        lines.push(format!("{}: {count} samples, {} bad rows", it.source, it.bad.len()));
+        lines.extend(it.bad.iter().take(TOLD).map(|bad| format!("  {bad}")));
+    }
+    lines.extend(shared.iter().map(Overlap::to_string));
+    lines.join("\n")
+}
+
+fn to_json(found: &[Found<'_>], counts: &[usize], shared: &[Overlap]) -> String {
+    let sources = found.iter().zip(counts).map(|(it, count)| {
+        let bad = it.bad.iter().map(|bad| {
+            json!({ "file": bad.file, "row": bad.row, "field": bad.field, "fault": bad.fault })
+        });
+        json!({ "source": it.source, "samples": count, "bad": bad.collect::<Vec<_>>() })
+    });
+    let shared = shared
+        .iter()
+        .map(|it| json!({ "parts": [it.parts.0, it.parts.1], "exact": it.exact, "near": it.near }));
+    let (sources, shared) = (sources.collect::<Vec<_>>(), shared.collect::<Vec<_>>());
+    json!({ "format": 1, "sources": sources, "shared": shared }).to_string()
 }

@@ -33,7 +33,7 @@ impl PlannedGraph {
             let facts = ScriptFacts { name, text, moments: script.moments() };
             scripts.insert(path.clone(), facts);
         }
-        let facts = Facts { scripts, ..planning::facts() };
+        let facts = Facts { scripts, files: self.files.clone(), ..planning::facts() };
         let graph = plan::lower(&members, &facts);
         self.compare(&graph)?;
         Ok(graph)

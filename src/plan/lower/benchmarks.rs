@@ -12,6 +12,7 @@ impl Lowering<'_> {
         let prepared = names.iter().map(|name| {
             let stage = Stage::Prepare(Prepare {
                 source: name.clone(),
+                loading: None,
                 seed: 0,
                 prompts: 0,
                 validation: 0,

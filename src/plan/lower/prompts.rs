@@ -38,10 +38,12 @@ impl Lowering<'_> {
     fn hide(&mut self) -> Key {
         let data = &self.member.recipe.data;
         let stage = Stage::Hide(Hide {
-            source: data.source.clone(),
+            source: self.source(),
+            loading: self.loading(),
             seed: data.seed,
             labelled: self.labelled(),
             prompts: self.prompts(),
+            held_out: self.held_out(),
         });
         self.add_once(stage, "hide".into(), (Branch::Ground, 0))
     }

@@ -11,6 +11,7 @@ mod hide;
 mod hooks;
 mod import;
 mod label;
+mod loading;
 mod monitor;
 mod needs;
 mod origin;
@@ -30,6 +31,7 @@ pub use hide::Hide;
 pub use hooks::{Calls, Hooks};
 pub use import::Import;
 pub use label::Label;
+pub use loading::Loading;
 pub use monitor::{Drawn, Monitor, Slice};
 pub use needs::{Mismatch, Need};
 pub(in crate::plan) use origin::{Beside, Origin};
@@ -201,7 +203,7 @@ impl Stage {
     }
 
     /// The options as JSON, as far as they decide the result; for the key and for reasons. Where
-    /// an imported model lies does not: its digest does. Nor does the name of a script.
+    /// an imported model lies does not: its digest does. Nor does the name of a script, or where data lie.
     pub fn identity(&self) -> Value {
         match self {
             Self::Import(options) => serde_json::json!({ "digest": options.digest }),
@@ -210,6 +212,9 @@ impl Stage {
                 let mut options = self.options();
                 if let Some(Value::Object(hooks)) = options.get_mut("hooks") {
                     hooks.remove("script");
+                }
+                if let Some(Value::Object(loading)) = options.get_mut("loading") {
+                    loading.remove("path");
                 }
                 options
             }

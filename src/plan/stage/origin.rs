@@ -61,6 +61,10 @@ impl Stage {
             (Self::Hide(_), "seed") => value("data.seed"),
             (Self::Hide(_), "prompts") => value("data.prompts"),
             (Self::Hide(_), "labelled") => labelled(beside),
+            (Self::Hide(_), "held_out") => computed(&["data.validation", "data.test"]),
+            (Self::Prepare(_) | Self::Hide(_), _) if option.starts_with("loading") => {
+                return of_loading(option);
+            }
             (Self::Prepare(_), "validation") => value("data.validation"),
             (Self::Prepare(_), "test") => value("data.test"),
             (Self::Prepare(_), "demonstrations") => computed(&["data.source"]),
@@ -132,6 +136,14 @@ impl Stage {
             _ => return None,
         })
     }
+}
+
+/// Files of samples.
+fn of_loading(option: &str) -> Option<Origin> {
+    Some(match option.strip_prefix("loading.") {
+        None | Some("digest") => computed(&["data.source"]),
+        Some(key) => value(&format!("data.{key}")),
+    })
 }
 
 fn of_pretraining(options: &Pretrain, option: &str) -> Option<Origin> {

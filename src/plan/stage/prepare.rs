@@ -1,5 +1,6 @@
 //! `prepare`: makes prompts, answers and splits.
 
+use super::Loading;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
@@ -7,8 +8,11 @@ pub(super) const BEHAVIOUR: u32 = 1;
 /// Options of `prepare`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepare {
-    /// The loader.
+    /// The loader; for files their format.
     pub source: String,
+    /// The files; none for what is generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loading: Option<Loading>,
     /// Seed of generated data and of the split.
     pub seed: u64,
     /// Training prompts.

@@ -50,7 +50,12 @@ pub(super) fn bases() -> Vec<Recipe> {
     unbuilt.hooks.script = Some("keep.rhai".into());
     let mut late = mixed();
     late.prompts.mix_at = Some(0.75);
-    vec![full, scheduled, supervised, rewarded(), balanced(), knobs(), mixed(), late, unbuilt]
+    let mut files = mixed();
+    files.data.source = "jsonl:rows.jsonl".into();
+    files.data.prompts = 0;
+    files.prompts.pseudo_answer = Some(PseudoAnswer::Oracle);
+    let plain = [rewarded(), balanced(), knobs(), mixed(), late, unbuilt, files];
+    [vec![full, scheduled, supervised], plain.into()].concat()
 }
 
 /// With a process reward model.
@@ -160,6 +165,7 @@ pub(super) fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
         "best",
         "training",
         "all",
+        "skip",
         "other",
     ];
     let candidates: Vec<Value> = match tree.pointer(pointer)? {
@@ -373,4 +379,23 @@ proptest! {
         prop_assert_eq!(cycle(1), (0..prompts).collect::<Vec<_>>());
         prop_assert_eq!(cycle(parts + 1), cycle(1));
     }
+}
+
+#[test]
+fn where_data_lie_is_in_no_key_and_what_they_are_is() {
+    let recipe = |source: &str| Recipe {
+        data: Data { source: source.into(), prompts: 0, ..quickstart().data },
+        ..quickstart()
+    };
+    let graph = |path: &str, content: u8| {
+        let files = FilesFacts { path: path.into(), ..rows(content) };
+        let facts = Facts { files: [(format!("jsonl:{path}"), files)].into(), ..facts() };
+        lower(&[member("only", recipe(&format!("jsonl:{path}")))], &facts)
+    };
+    assert_eq!(keys(&graph("a/rows.jsonl", 1)), keys(&graph("b/rows.jsonl", 1)));
+    assert_ne!(keys(&graph("a/rows.jsonl", 1)), keys(&graph("a/rows.jsonl", 2)));
+    let graph = graph("a/rows.jsonl", 1);
+    let Stage::Prepare(prepare) = &node(&graph, "prepare").stage else { panic!("no prepare") };
+    // All that is left beside validation and test.
+    assert_eq!((prepare.source.as_str(), prepare.prompts), ("jsonl", 3600));
 }

@@ -38,8 +38,19 @@ fn facts() -> Facts {
     Facts {
         prompts: [(mini_vista(), 20_000)].into(),
         demonstrations: [(mini_vista(), 600)].into(),
+        files: [("jsonl:rows.jsonl".to_owned(), rows(7))].into(),
         scripts: [("keep.rhai".to_owned(), script(Moment::ALL))].into(),
         ..Facts::default()
+    }
+}
+
+/// A file of rows with this content.
+fn rows(content: u8) -> FilesFacts {
+    FilesFacts {
+        format: "jsonl".into(),
+        path: "rows.jsonl".into(),
+        digest: crate::base::Digest::of(&[content]),
+        samples: 5000,
     }
 }
 

@@ -1,0 +1,45 @@
+//! What `eval` takes.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Arguments of `eval`.
+#[derive(Args, Debug)]
+pub(crate) struct Eval {
+    /// Responses that some engine gave: JSON lines with `id` and `response`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) responses: PathBuf,
+    /// The benchmark, such as `mathvista/testmini` or `mmstar-r`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) benchmark: String,
+    /// Its questions: a file, or the folder it was fetched into.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) data: PathBuf,
+    /// Let a model read the answers that the rules do not find: a server that speaks the OpenAI API,
+    /// such as `http://localhost:8000/v1`. The key is taken from `OPENAI_API_KEY`.
+    #[arg(long, value_name = "URL", requires = "extractor_model")]
+    pub(crate) extractor: Option<String>,
+    /// What the server calls that model.
+    #[arg(long, value_name = "NAME", requires = "extractor")]
+    pub(crate) extractor_model: Option<String>,
+    /// Count an empty extraction as no answer; MathVista's program takes the nearest choice.
+    #[arg(long)]
+    pub(crate) ignore_empty_extractions: bool,
+    /// Score only questions that have a response; otherwise one without is wrong.
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = ScoresFormat::Text)]
+    pub(crate) format: ScoresFormat,
+}
+
+/// Forms of scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScoresFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For notes and pages.
+    Markdown,
+}

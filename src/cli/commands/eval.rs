@@ -1,0 +1,57 @@
+//! `mstar eval`: scores of responses that some engine gave to a benchmark's questions.
+
+use crate::base::Hint;
+use crate::benchmarks::{self, Benchmark, Extractor, Scores, Settings};
+use crate::cli::arguments::{Eval, ScoresFormat};
+use crate::cli::exit::{Exit, Trouble};
+use crate::cli::printer::Printer;
+
+/// Ids that a line lists.
+const LISTED: usize = 8;
+/// Where the key of a server is read from.
+const KEY: &str = "OPENAI_API_KEY";
+
+pub(crate) fn eval(arguments: &Eval, printer: Printer) -> Result<Exit, Trouble> {
+    let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
+    let benchmark = Benchmark::named(&arguments.benchmark).map_err(|error| wrong(&error))?;
+    let questions =
+        benchmarks::questions(&benchmark, &arguments.data).map_err(|error| wrong(&error))?;
+    let responses = benchmarks::responses(&arguments.responses).map_err(|error| wrong(&error))?;
+    let mut extractor = arguments.extractor.as_deref().map(|url| {
+        let model = arguments.extractor_model.as_deref().unwrap_or_default();
+        Extractor::new(url, model, std::env::var(KEY).ok().filter(|key| !key.is_empty()))
+    });
+    let settings =
+        Settings { ignore_empty: arguments.ignore_empty_extractions, partial: arguments.partial };
+    let scored =
+        benchmarks::score(&benchmark, &questions, &responses, settings, extractor.as_mut());
+    let scores = scored.map_err(|error| wrong(&error))?;
+    tell(&scores, settings, printer);
+    let shown = match arguments.format {
+        ScoresFormat::Text => benchmarks::text(&scores),
+        ScoresFormat::Json => benchmarks::json(&scores),
+        ScoresFormat::Markdown => benchmarks::markdown(&scores),
+    };
+    printer.data(&shown)?;
+    Ok(Exit::Done)
+}
+
+/// Says which responses are missing, there twice, or to nothing.
+fn tell(scores: &Scores, settings: Settings, printer: Printer) {
+    let missing = match settings.partial {
+        true => "questions have no response and are left out",
+        false => "questions have no response and count as wrong",
+    };
+    for (ids, what) in [
+        (&scores.missing, missing),
+        (&scores.repeated, "questions have several responses, of which the last counts"),
+        (&scores.unknown, "responses are to no question of the benchmark"),
+    ] {
+        if ids.is_empty() {
+            continue;
+        }
+        let listed: Vec<&str> = ids.iter().take(LISTED).map(String::as_str).collect();
+        let more = if ids.len() > LISTED { ", …" } else { "" };
+        printer.talk(&format!("{} {what}: {}{more}", ids.len(), listed.join(", ")));
+    }
+}

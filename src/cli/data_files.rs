@@ -1,0 +1,82 @@
+//! The data files that recipes name: found beside the file that names them, and read once for their
+//! digest and the number of their samples.
+
+use crate::base::{Fault, Faults, Hint, Place};
+use crate::data::loaders::{Columns, FileSource, Survey, survey};
+use crate::plan::{FilesFacts, Member};
+use crate::recipe::{DataColumns, OnBadSample, Origin};
+use std::collections::{BTreeMap, btree_map::Entry};
+use std::path::Path;
+
+/// Surveys the data files of all members. In each, the source gets the path at which its files lie.
+///
+/// # Errors
+/// Every source that cannot be read, and the first row that is no sample where none may be left out.
+pub(crate) fn read(
+    members: &mut [Member],
+    file: &Path,
+    origin: &dyn Fn(&str, &str) -> Option<Origin>,
+) -> Result<BTreeMap<String, FilesFacts>, Faults> {
+    let mut surveys: BTreeMap<(String, String), Survey> = BTreeMap::new();
+    let mut found: BTreeMap<String, FilesFacts> = BTreeMap::new();
+    let mut faults: Vec<Fault> = Vec::new();
+    for member in members.iter_mut() {
+        let data = &mut member.recipe.data;
+        let origin = origin(&member.name, "data.source");
+        let place = origin.as_ref().and_then(Origin::place).cloned();
+        let mut tell = |error: &dyn Hint| {
+            let fault = fault(error, place.clone());
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        };
+        let mut source = match FileSource::parse(&data.source) {
+            None => continue,
+            Some(Ok(source)) => source,
+            Some(Err(error)) => {
+                tell(&error);
+                continue;
+            }
+        };
+        let by_file = match &origin {
+            Some(Origin::Extends(place) | Origin::File(place) | Origin::Axis(place)) => {
+                Path::new(&place.source.name).to_owned()
+            }
+            _ => file.to_owned(),
+        };
+        source.path = by_file.parent().unwrap_or(Path::new("")).join(&source.path);
+        let format = source.format.to_string();
+        let path = source.path.display().to_string();
+        data.source = format!("{format}:{path}");
+        let columns = columns(&data.columns);
+        let survey = match surveys.entry((data.source.clone(), format!("{columns:?}"))) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => match survey(&source, &columns) {
+                Ok(surveyed) => place.insert(surveyed),
+                Err(error) => {
+                    tell(&error);
+                    continue;
+                }
+            },
+        };
+        // Where no row is good, the first says why.
+        let refused = data.on_bad_sample == OnBadSample::Fail || survey.samples == 0;
+        if let Some(bad) = survey.first_bad.as_ref().filter(|_| refused) {
+            tell(bad);
+            continue;
+        }
+        let (digest, samples) = (survey.digest, survey.samples);
+        found.insert(data.source.clone(), FilesFacts { format, path, digest, samples });
+    }
+    if faults.is_empty() { Ok(found) } else { Err(Faults(faults)) }
+}
+
+/// The columns of a recipe, as loaders take them.
+fn columns(written: &DataColumns) -> Columns {
+    let DataColumns { question, answer, image, category, choices } = written.clone();
+    Columns { question, answer, image, category, choices }
+}
+
+fn fault(error: &dyn Hint, place: Option<Place>) -> Fault {
+    Fault { code: "bad-data", message: error.to_string(), hint: error.hint(), place }
+}

@@ -1,0 +1,127 @@
+//! Reading a source of files: once to know what it holds, and again for its samples.
+
+use super::{
+    files::{FileSource, FileSourceError, Format},
+    rows::{self, RowsError},
+    sample::{BadSample, Columns, Picture, Place, Unread},
+};
+use crate::base::{Digest, DigestWriter, Hint};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What is known of a source before its images are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Of the files with rows, and of the names and sizes of the images that they name.
+    pub digest: Digest,
+    /// Rows that are samples, as far as can be told without their images.
+    pub samples: u64,
+    /// The first row that is none.
+    pub first_bad: Option<BadSample>,
+    /// Rows that are none.
+    pub bad: u64,
+}
+
+/// Why a source cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// There is none.
+    #[error(transparent)]
+    Source(#[from] FileSourceError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+}
+
+impl Hint for LoadError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::Rows(error) => error.hint(),
+        }
+    }
+}
+
+/// What is done with each row: its number in the source from 0, and the sample or what is wrong.
+pub type VisitSample<'a> = dyn FnMut(u64, Result<Unread, BadSample>) -> ControlFlow<()> + 'a;
+
+/// Reads the samples of a source in the order of its files, until `visit` breaks off.
+///
+/// # Errors
+/// [`LoadError`], when no more rows can be read.
+pub fn samples(
+    source: &FileSource,
+    columns: &Columns,
+    visit: &mut VisitSample<'_>,
+) -> Result<(), LoadError> {
+    let mut number = 0;
+    for file in source.files()? {
+        let mut ended = false;
+        let shared: Arc<Path> = file.as_path().into();
+        rows::each(&file, left_out(source.format), &mut |row, read| {
+            let place = Place { format: source.format, columns, file: &shared, row };
+            let sample = match read {
+                Ok(read) => place.sample(read),
+                Err(RowsError::Row { reason, .. }) => {
+                    Err(place.bad("row", format!("cannot be read: {reason}"), "mend the row"))
+                }
+                Err(error) => Err(place.bad("row", error.to_string(), "mend the file")),
+            };
+            let flow = visit(number, sample);
+            number += 1;
+            ended = flow.is_break();
+            flow
+        })?;
+        if ended {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Columns that are never looked at.
+fn left_out(format: Format) -> &'static [&'static str] {
+    match format {
+        Format::M3Cot => &["rationale"],
+        _ => &[],
+    }
+}
+
+/// Reads a source once: its digest, and how many samples it has.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn survey(source: &FileSource, columns: &Columns) -> Result<Survey, LoadError> {
+    let mut writer = DigestWriter::default();
+    for file in source.files()? {
+        let unreadable = |error: std::io::Error| RowsError::Unreadable {
+            file: file.clone(),
+            reason: error.to_string(),
+        };
+        let opened = std::fs::File::open(&file).map_err(unreadable)?;
+        let digest = Digest::of_reader(opened).map_err(unreadable)?;
+        writer.update(digest.to_string().as_bytes());
+    }
+    let (mut samples_found, mut bad, mut first_bad) = (0, 0, None);
+    let root =
+        if source.path.is_dir() { Some(source.path.as_path()) } else { source.path.parent() };
+    samples(source, columns, &mut |_, sample| {
+        match sample {
+            Ok(sample) => {
+                samples_found += 1;
+                if let Picture::File(path) = &sample.image {
+                    let inside = root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path);
+                    let size = std::fs::metadata(path).map_or(0, |about| about.len());
+                    writer.update(format!("\n{} {size}", inside.display()).as_bytes());
+                }
+            }
+            Err(error) => {
+                bad += 1;
+                first_bad.get_or_insert(error);
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(Survey { digest: writer.finish(), samples: samples_found, first_bad, bad })
+}

@@ -1,0 +1,18 @@
+//! Loaders: files that people have to rows, and rows to samples.
+
+mod cell;
+mod files;
+mod json;
+mod load;
+mod parquet;
+mod rows;
+mod sample;
+#[cfg(test)]
+mod tests;
+mod tsv;
+
+pub use cell::{Cell, Row};
+pub use files::{FileSource, FileSourceError, Format};
+pub use load::{LoadError, Survey, VisitSample, samples, survey};
+pub use rows::{FORMATS, RowsError, Visit, each};
+pub use sample::{BadSample, Columns, Picture, Unread};

@@ -1,0 +1,101 @@
+//! Rows of a file, one after the other and never all at once: JSON, JSON lines, tab-separated
+//! values, Parquet. The format is told by the name's end.
+
+use super::{
+    cell::{Cell, Row},
+    json, parquet, tsv,
+};
+use crate::base::Hint;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// Files that hold rows, by how their names end.
+pub const FORMATS: [&str; 5] = ["json", "jsonl", "ndjson", "tsv", "parquet"];
+
+/// Why rows cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowsError {
+    /// The file cannot be opened or read.
+    #[error("`{file}` cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The name does not tell the format.
+    #[error("`{file}` is in no format that rows are read from")]
+    UnknownFormat {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file is not what its name says, as a whole or from some place on.
+    #[error("`{file}` is no {format}: {reason}")]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What it should be.
+        format: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// One row cannot be read; those after it can.
+    #[error("row {row} of `{file}` cannot be read: {reason}")]
+    Row {
+        /// The file.
+        file: PathBuf,
+        /// The row, from 1.
+        row: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Hint for RowsError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unreadable { .. } => "check the path and its permissions".to_owned(),
+            Self::UnknownFormat { .. } => {
+                format!("name a file that ends with `.{}`", FORMATS.join("`, `."))
+            }
+            Self::Malformed { .. } => "fetch or write the file again".to_owned(),
+            Self::Row { .. } => "mend the row, or leave it out".to_owned(),
+        })
+    }
+}
+
+/// What is done with each row: its number from 1, and the row or why it cannot be read.
+pub type Visit<'a> = dyn FnMut(u64, Result<Row, RowsError>) -> ControlFlow<()> + 'a;
+
+/// Reads the rows of a file in their order until `visit` breaks off. Columns named in `without` are
+/// not read where the format lets one leave them.
+///
+/// # Errors
+/// [`RowsError`], when no more rows can be read.
+pub fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
+    let end = file.extension().map(|end| end.to_string_lossy().to_lowercase());
+    match end.as_deref() {
+        Some("jsonl" | "ndjson") => json::lines(file, visit),
+        Some("json") => json::whole(file, visit),
+        Some("tsv") => tsv::each(file, without, visit),
+        Some("parquet") => parquet::each(file, without, visit),
+        _ => Err(RowsError::UnknownFormat { file: file.to_owned() }),
+    }
+}
+
+/// What the system says when a file cannot be read.
+pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> RowsError {
+    RowsError::Unreadable { file: file.to_owned(), reason: error.to_string() }
+}
+
+/// A row out of JSON.
+pub(super) fn row_of(file: &Path, row: u64, value: serde_json::Value) -> Result<Row, RowsError> {
+    match Cell::from(value) {
+        Cell::Table(columns) => Ok(columns),
+        other => Err(RowsError::Row {
+            file: file.to_owned(),
+            row,
+            reason: format!("an object is expected, and it is {}", other.kind()),
+        }),
+    }
+}

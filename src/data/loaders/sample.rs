@@ -1,0 +1,348 @@
+//! A row as a sample: which columns hold question, answer, category and image, by the format or as
+//! the recipe says. The image stays as it lies until it is needed.
+
+use super::{
+    cell::{Cell, Row},
+    files::Format,
+};
+use crate::base::Hint;
+use crate::data::picture::{self, PictureLimits};
+use base64::Engine as _;
+use image::RgbImage;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Bytes of the largest file that is read as an image.
+const LARGEST_FILE: u64 = 256 << 20;
+/// The category of samples that have none.
+const ALL: &str = "all";
+
+/// The columns that a recipe names; empty for those that the format has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// The question.
+    pub question: String,
+    /// The answer.
+    pub answer: String,
+    /// The image.
+    pub image: String,
+    /// The category.
+    pub category: String,
+    /// The choices.
+    pub choices: String,
+}
+
+/// A sample whose image was not decoded yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// What is asked, with the choices where there are any.
+    pub question: String,
+    /// The answer.
+    pub answer: String,
+    /// The category.
+    pub category: String,
+    /// The image.
+    pub image: Picture,
+    /// The file that holds the row.
+    pub file: Arc<Path>,
+    /// The row in it, from 1.
+    pub row: u64,
+}
+
+/// An image as it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Picture {
+    /// In a file.
+    File(PathBuf),
+    /// As bytes of a file.
+    Bytes(Vec<u8>),
+}
+
+/// A row that is no sample, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("row {row} of `{file}`: `{field}` {fault}")]
+pub struct BadSample {
+    /// The file.
+    pub file: PathBuf,
+    /// The row, from 1.
+    pub row: u64,
+    /// The column.
+    pub field: String,
+    /// What is wrong with it.
+    pub fault: String,
+    /// The way out.
+    pub hint: String,
+}
+
+impl Hint for BadSample {
+    fn hint(&self) -> Option<String> {
+        Some(self.hint.clone())
+    }
+}
+
+/// Where a row is, and how it is read.
+pub(super) struct Place<'a> {
+    pub(super) format: Format,
+    pub(super) columns: &'a Columns,
+    pub(super) file: &'a Arc<Path>,
+    pub(super) row: u64,
+}
+
+impl Place<'_> {
+    pub(super) fn bad(&self, field: &str, fault: String, hint: &str) -> BadSample {
+        let (file, field, hint) = (self.file.to_path_buf(), field.to_owned(), hint.to_owned());
+        BadSample { file, row: self.row, field, fault, hint }
+    }
+
+    /// The sample of a row.
+    pub(super) fn sample(&self, mut row: Row) -> Result<Unread, BadSample> {
+        if matches!(self.format, Format::Llava | Format::MathV360k) {
+            self.unfold_conversation(&mut row)?;
+        }
+        let choices = self.choices(&row)?;
+        let mut question =
+            self.text(&row, &self.columns.question, &["question", "query", "text"])?;
+        question = question.replace("<image>", "").trim().to_owned();
+        let answer = self.text(&row, &self.columns.answer, &["answer", "label"])?;
+        let answer = self.answer(answer, &choices);
+        if !choices.is_empty() && self.format != Format::MathVista {
+            let lines = ('A'..='Z').zip(&choices).map(|(letter, it)| format!("\n({letter}) {it}"));
+            question = format!("{question}\nChoices:{}", lines.collect::<String>());
+        }
+        let category = self.category(&row);
+        let image = self.image(&row)?;
+        let (file, row) = (Arc::clone(self.file), self.row);
+        Ok(Unread { question, answer, category, image, file, row })
+    }
+
+    /// The column that is meant: the one the recipe names, or else the first usual one that is there.
+    fn find<'r>(
+        &self,
+        row: &'r Row,
+        named: &str,
+        usual: &[&'static str],
+    ) -> Result<(String, &'r Cell), BadSample> {
+        let missing = |field: &str| {
+            let has: Vec<String> = row.keys().take(16).map(|name| format!("`{name}`")).collect();
+            let fault = "is not there".to_owned();
+            let hint = format!("the row has {}: name the column in `data.columns`", has.join(", "));
+            self.bad(field, fault, &hint)
+        };
+        if !named.is_empty() {
+            // A dot leads into a struct.
+            let mut parts = named.split('.');
+            let first = row.get(parts.next().unwrap_or_default());
+            let cell = parts.fold(first, |cell, part| cell.map(|cell| cell.at(part)));
+            return cell.map(|cell| (named.to_owned(), cell)).ok_or_else(|| missing(named));
+        }
+        let found = usual.iter().find_map(|name| Some(((*name).to_owned(), row.get(*name)?)));
+        found.ok_or_else(|| missing(usual[0]))
+    }
+
+    fn text(&self, row: &Row, named: &str, usual: &[&'static str]) -> Result<String, BadSample> {
+        let (field, cell) = self.find(row, named, usual)?;
+        let text = cell.text().filter(|text| !text.trim().is_empty());
+        text.ok_or_else(|| {
+            let fault = match cell.is_empty() {
+                true => "is empty, and text is expected".to_owned(),
+                false => format!("should be text, and is {}", cell.kind()),
+            };
+            self.bad(&field, fault, "mend the row, or write `data.on_bad_sample = \"skip\"`")
+        })
+    }
+
+    /// The choices of a question: a list, or the columns `A`, `B` and so on.
+    fn choices(&self, row: &Row) -> Result<Vec<String>, BadSample> {
+        let named = &self.columns.choices;
+        let usual = ["choices", "options"];
+        if let Ok((field, cell)) = self.find(row, named, &usual) {
+            let list = if cell.is_empty() { Some(Vec::new()) } else { cell.texts() };
+            return list.ok_or_else(|| {
+                let fault = format!("should be a list of texts, and is {}", cell.kind());
+                self.bad(&field, fault, "mend the row, or name another column")
+            });
+        }
+        if !named.is_empty() {
+            return self.find(row, named, &usual).map(|_| Vec::new());
+        }
+        let option = |letter: char| row.get(&letter.to_string()).filter(|cell| !cell.is_empty());
+        Ok(('A'..='Z').map_while(option).filter_map(Cell::text).collect())
+    }
+
+    /// The answer in the form in which it is compared: the letter of a choice, or the bare value.
+    fn answer(&self, answer: String, choices: &[String]) -> String {
+        let letter = |at: usize| ('A'..='Z').nth(at).map(|letter| letter.to_string());
+        if self.format == Format::Ai2d
+            && let Some(letter) = answer.parse().ok().and_then(letter)
+        {
+            return letter;
+        }
+        if let Some(at) = choices.iter().position(|choice| *choice == answer) {
+            return letter(at).unwrap_or(answer);
+        }
+        if self.format == Format::MathV360k {
+            let bare = answer.trim().strip_prefix("The answer is ").unwrap_or(&answer);
+            return bare.trim().trim_end_matches('.').to_owned();
+        }
+        answer
+    }
+
+    fn category(&self, row: &Row) -> String {
+        let usual = ["category", "l2-category", "domain", "task"];
+        let found = match self.format {
+            // What people quote of MathVista is the task.
+            Format::MathVista if self.columns.category.is_empty() => {
+                row.get("metadata").map(|metadata| metadata.at("task"))
+            }
+            // The images of MathV360K lie in a folder for each data set that it is made of.
+            Format::MathV360k if self.columns.category.is_empty() => {
+                let path = row.get("image").and_then(Cell::text).unwrap_or_default();
+                let source = path.split('/').next().unwrap_or(ALL);
+                return if source.is_empty() { ALL } else { source }.to_owned();
+            }
+            _ => self.find(row, &self.columns.category, &usual).ok().map(|(_, cell)| cell),
+        };
+        let text = found.and_then(Cell::text).filter(|text| !text.trim().is_empty());
+        text.unwrap_or_else(|| ALL.to_owned())
+    }
+
+    /// Puts the first question and the first answer of a conversation into columns of their own.
+    fn unfold_conversation(&self, row: &mut Row) -> Result<(), BadSample> {
+        const FIELD: &str = "conversations";
+        let Some(Cell::List(turns)) = row.get(FIELD) else {
+            let found = row.get(FIELD).map_or("missing", Cell::kind);
+            let fault = format!("should be a list of turns, and is {found}");
+            return Err(self.bad(FIELD, fault, "a turn has `from` and `value`"));
+        };
+        let said = |who: [&str; 2]| {
+            let by =
+                |turn: &&Cell| turn.at("from").text().is_some_and(|from| who.contains(&&*from));
+            turns.iter().find(by).and_then(|turn| turn.at("value").text())
+        };
+        let turns = (said(["human", "user"]), said(["gpt", "assistant"]));
+        let (Some(question), Some(answer)) = turns else {
+            let fault = "has no turn of `human` with one of `gpt` after it".to_owned();
+            return Err(self.bad(FIELD, fault, "a turn has `from` and `value`"));
+        };
+        row.insert("question".to_owned(), Cell::Text(question));
+        row.insert("answer".to_owned(), Cell::Text(answer));
+        Ok(())
+    }
+
+    fn image(&self, row: &Row) -> Result<Picture, BadSample> {
+        let usual: &[&'static str] = match self.format {
+            Format::Images => &["file_name"],
+            Format::MathVista => &["decoded_image", "image"],
+            _ => &["image", "images", "image_path"],
+        };
+        let (field, cell) = self.find(row, &self.columns.image, usual)?;
+        let cell = match cell {
+            Cell::List(several) if several.len() == 1 => &several[0],
+            other => other,
+        };
+        let hint = "leave the row out, or write `data.on_bad_sample = \"skip\"`";
+        match cell {
+            Cell::Bytes(bytes) => Ok(Picture::Bytes(bytes.clone())),
+            Cell::Table(_) => match (cell.at("bytes"), cell.at("path")) {
+                (Cell::Bytes(bytes), _) => Ok(Picture::Bytes(bytes.clone())),
+                (_, Cell::Text(path)) => self.file(&field, path),
+                _ => Err(self.bad(&field, "has neither `bytes` nor `path`".to_owned(), hint)),
+            },
+            Cell::Text(text) if !text.trim().is_empty() => match encoded(text) {
+                Some(bytes) => Ok(Picture::Bytes(bytes)),
+                None => self.file(&field, text.trim()),
+            },
+            Cell::List(several) => {
+                let fault = format!("holds {} images, and one is read", several.len());
+                Err(self.bad(&field, fault, hint))
+            }
+            other if other.is_empty() => {
+                Err(self.bad(&field, "is empty, and an image is expected".to_owned(), hint))
+            }
+            other => {
+                let fault = format!("should be an image, and is {}", other.kind());
+                Err(self.bad(&field, fault, "an image is a path, base64, or a struct of bytes"))
+            }
+        }
+    }
+
+    /// A file that a row names, from the folder of the row's file; it may not leave that folder.
+    fn file(&self, field: &str, path: &str) -> Result<Picture, BadSample> {
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        let inside = Path::new(path).components().all(|part| {
+            matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
+        });
+        if !inside {
+            let shown: String = path.chars().take(80).collect();
+            let fault = format!("names `{shown}`, which is not below the folder of its file");
+            return Err(self.bad(field, fault, "write paths from the folder of the file"));
+        }
+        let mut roots = vec![folder.to_owned()];
+        if self.format == Format::MathV360k {
+            roots = vec![folder.join("data_images"), folder.join("../data_images"), folder.into()];
+        }
+        let found = roots.iter().map(|root| root.join(path)).find(|file| file.is_file());
+        found.map(Picture::File).ok_or_else(|| {
+            let shown: String = path.chars().take(80).collect();
+            let fault = format!("names `{shown}`, and there is no such file");
+            self.bad(field, fault, "fetch the images, and put them beside the file of rows")
+        })
+    }
+}
+
+/// Bytes in base64, with or without the head of a data URL; `None` for what is a path. Only texts
+/// whose bytes begin as an image do are taken for one.
+fn encoded(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    let (is_url, text) = match text.strip_prefix("data:").and_then(|url| url.split_once(',')) {
+        Some((_, text)) => (true, text),
+        None => (false, text),
+    };
+    let letters: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let engine = base64::engine::general_purpose::STANDARD;
+    let bytes = engine.decode(letters.trim_end_matches('=').as_bytes()).or_else(|_| {
+        base64::engine::general_purpose::STANDARD_NO_PAD.decode(letters.trim_end_matches('='))
+    });
+    let bytes = bytes.ok()?;
+    (is_url || image::guess_format(&bytes).is_ok()).then_some(bytes)
+}
+
+impl Unread {
+    /// The picture itself.
+    ///
+    /// # Errors
+    /// [`BadSample`], for what is no picture, is larger than it may be, or moves.
+    pub fn decode(&self) -> Result<RgbImage, BadSample> {
+        self.image.decode().map_err(|reason| BadSample {
+            file: self.file.to_path_buf(),
+            row: self.row,
+            field: "image".to_owned(),
+            fault: format!("cannot be decoded: {reason}"),
+            hint: "mend it, or write `data.on_bad_sample = \"skip\"`".to_owned(),
+        })
+    }
+}
+
+impl Picture {
+    fn decode(&self) -> Result<RgbImage, String> {
+        let decode = |bytes: &[u8]| {
+            picture::decode(bytes, &PictureLimits::default()).map_err(|error| error.to_string())
+        };
+        match self {
+            Self::Bytes(bytes) => decode(bytes),
+            Self::File(path) => {
+                let unreadable =
+                    |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
+                let size = std::fs::metadata(path).map_err(unreadable)?.len();
+                if size > LARGEST_FILE {
+                    return Err(format!(
+                        "`{}` has {size} bytes: no image is that large",
+                        path.display()
+                    ));
+                }
+                let bytes = std::fs::read(path).map_err(unreadable)?;
+                decode(&bytes).map_err(|reason| format!("`{}`: {reason}", path.display()))
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Data out of files that people have: planned, prepared and trained on as the embedded task is, and
+//! told where they are wrong.
+
+use crate::sandbox::Sandbox;
+use mstar::base::Seed;
+use mstar::data::{
+    Sample,
+    mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream},
+    preview::png,
+};
+use serde_json::{Value, json};
+
+/// The embedded task's samples as rows with files of images.
+fn rows(sandbox: &Sandbox, count: u64) -> Vec<Value> {
+    std::fs::create_dir_all(sandbox.path("data/images")).unwrap();
+    let task = MiniVista::new(Seed(11), POOL_ONE_OPERATION);
+    let row = |at: u64| {
+        let Sample { question, answer, category, image, .. } = task.sample(Stream::Train, at);
+        let name = format!("images/{at}.png");
+        sandbox.write(&format!("data/{name}"), png(&image).unwrap());
+        json!({ "q": question, "answer": answer, "category": category, "image": name })
+    };
+    (0..count).map(row).collect()
+}
+
+fn write(sandbox: &Sandbox, rows: &[Value]) {
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    sandbox.write("data/rows.jsonl", lines.join("\n"));
+}
+
+const RECIPE: &str = r#"name = "files"
+[policy]
+model = "builtin:mini-vlm"
+[data]
+source = "jsonl:data/rows.jsonl"
+columns.question = "q"
+labelled = 0.5
+validation = 8
+test = 8
+[warmup]
+prompts = 16
+samples = 1
+[training]
+iterations = 1
+interval = 0.5
+allow_empty = true
+batch_size = 8
+[exploration]
+samples = 1
+max_new_tokens = 24
+[temperature]
+value = 0.5
+"#;
+
+#[test]
+fn what_is_wrong_with_data_is_told_before_anything_runs() {
+    let sandbox = Sandbox::new();
+    sandbox.write("files.toml", RECIPE);
+    let mut told = sandbox.mstar(&["check", "files.toml"]).exits(2).told();
+    let mut some = rows(&sandbox, 40);
+    some[3]["image"] = json!("images/none.png");
+    write(&sandbox, &some);
+    told += &sandbox.mstar(&["check", "files.toml"]).exits(2).told();
+    let skip = ["--set", "data.on_bad_sample=\"skip\""];
+    let plan = |more: &[&str]| {
+        sandbox.mstar(&[&["plan", "files.toml", "--format", "json"], more].concat())
+    };
+    let planned = plan(&skip).exits(0).json();
+    let prepare = planned["stages"].as_array().unwrap().iter();
+    let prepare = prepare.filter(|stage| stage["name"] == "prepare").collect::<Vec<_>>();
+    assert_eq!(prepare[0]["estimate"]["samples"], json!(39));
+    told += &plan(&[&skip[..], &["--set", "data.test=60"]].concat()).exits(2).told();
+    told +=
+        &plan(&[&skip[..], &["--set", "data.columns.answer=\"gold\""]].concat()).exits(2).told();
+    told += &plan(&["--set", "data.source=\"jsnl:data/rows.jsonl\""]).exits(2).told();
+    crate::sandbox::assert_told("data_files_refused", &told);
+}
+
+#[test]
+fn data_files_are_checked_by_hand() {
+    let sandbox = Sandbox::new();
+    let mut some = rows(&sandbox, 12);
+    for row in &mut some {
+        row["question"] = row["q"].take();
+    }
+    write(&sandbox, &some);
+    let other = [some[4].clone(), json!({ "question": "?" })].map(|row| row.to_string());
+    sandbox.write("data/other.jsonl", other.join("\n"));
+    let arguments = ["data", "check", "jsonl:data/rows.jsonl", "jsonl:data/other.jsonl"];
+    let said = sandbox.mstar(&[&arguments[..], &["--format", "json"]].concat()).exits(0).json();
+    assert_eq!(said["shared"][0]["exact"], json!([[4, 0]]));
+    assert_eq!(said["sources"][1]["bad"][0]["row"], json!(2));
+    let text = sandbox.mstar(&arguments).exits(0).stdout;
+    assert!(
+        text.contains("12 samples, 0 bad rows") && text.contains("share 1 questions"),
+        "{text}"
+    );
+    sandbox.mstar(&["data", "preview", "jsonl:data/rows.jsonl", "--count", "4"]).exits(0);
+    assert!(sandbox.path("preview.png").is_file());
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn files_are_prepared_as_the_embedded_task_is() {
+    use mstar::data::table;
+    use std::collections::BTreeSet;
+
+    let sandbox = Sandbox::new();
+    sandbox.write("files.toml", RECIPE);
+    let mut some = rows(&sandbox, 48);
+    some[5]["image"] = json!("images/none.png");
+    // It is there, and is found to be broken when it is decoded; a copy takes its place.
+    sandbox.write("data/images/7.png", b"no image at all");
+    let copy = some[9].clone();
+    some.extend([copy.clone(), copy]);
+    write(&sandbox, &some);
+    let skip = ["--set", "data.on_bad_sample=\"skip\"", "--set", "data.prompts=32"];
+    let run = ["run", "files.toml", "--workers", "1"];
+    sandbox.mstar(&[&run[..], &skip].concat()).exits(0);
+    let folder = sandbox.artifact_of("prepare");
+    let split = |name: &str| -> Vec<Sample> {
+        let bytes = std::fs::read(folder.join(format!("{name}.parquet"))).unwrap();
+        table::decode(&bytes).unwrap()
+    };
+    let (train, test) = (split("train"), split("test"));
+    assert_eq!((train.len(), split("validation").len(), test.len()), (32, 8, 8));
+    // Nothing of an unlabelled prompt's answer is there.
+    assert_eq!(train.iter().filter(|sample| sample.answer.is_some()).count(), 16);
+    assert!(test.iter().all(|sample| sample.answer.is_some()));
+    let ids: BTreeSet<u64> = train.iter().map(|sample| sample.id).collect();
+    assert!(test.iter().all(|sample| !ids.contains(&sample.id)));
+    let task = MiniVista::new(Seed(11), POOL_ONE_OPERATION);
+    for sample in train.iter().filter(|sample| sample.id < 48) {
+        let drawn = task.sample(Stream::Train, sample.id);
+        assert_eq!((&sample.image, &sample.question), (&drawn.image, &drawn.question));
+    }
+    let metrics = std::fs::read_to_string(folder.join("metrics.json")).unwrap();
+    let metrics: Value = serde_json::from_str(&metrics).unwrap();
+    assert!(metrics["shared"].is_object(), "{metrics}");
+    // Data that were changed since they were planned are another stage.
+    let again = sandbox.mstar(&[&["plan", "files.toml", "--format", "json"], &skip[..]].concat());
+    assert_eq!(again.json()["totals"]["to_run"], json!(0));
+    write(&sandbox, &some[1..]);
+    let other = sandbox.mstar(&[&["plan", "files.toml", "--format", "json"], &skip[..]].concat());
+    assert_ne!(other.json()["totals"]["to_run"], json!(0));
+}
