@@ -313,7 +313,7 @@ def processing(folder):
                         "do_image_splitting": splitting, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
             rows.append(smolvlm(name, image, settings))
         for settings in ({"min_pixels": 56 * 56, "max_pixels": 28 * 28 * 16}, {"size": {"shortest_edge": 3136, "longest_edge": 12845056}},
-                         {"patch_size": 16, "size": {"shortest_edge": 65536, "longest_edge": 16777216}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}):
+                         {"patch_size": 16, "size": {"shortest_edge": 16384, "longest_edge": 16777216}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}):
             rows.append(qwen(name, image, settings, "qwen3_vl" if "patch_size" in settings else "qwen2_5_vl"))
         for least, most in ((1, 12), (1, 6), (2, 5)):
             settings = {"size": {"height": 28, "width": 28}, "min_patches": least, "max_patches": most,
@@ -322,7 +322,8 @@ def processing(folder):
             rows.append(internvl_original(name, image, least, most))
         for most in (9, 4):
             rows.append(minicpm(name, image, most))
-        rows.append(phi(name, image, 4))
+        if size in SHAPES[::3]:
+            rows.append(phi(name, image, 4))
     return rows
 
 
@@ -335,8 +336,150 @@ def grids(_):
             for least, most in ((1, 12), (2, 6), (3, 12), (1, 40)) for w, h in sizes]
 
 
+TEXTS = [
+    "What is shown?", "How many circles are red, and how many are blue?", "两条线段的长度之比是多少？", "ما هو مجموع الزوايا؟",
+    "Какой столбец выше: A или B?", "त्रिभुज का क्षेत्रफल क्या है?", "三角形の面積は？ 答え：１２", "넓이를 구하세요.",
+    "👩‍👩‍👧‍👦 and 🏳️‍🌈 or 🇩🇪?", "Solve \\(x^2 - \\frac{1}{2}x = \\sqrt{\\pi}\\) for $x \\in \\mathbb{R}$.", "∑ᵢ aᵢ² ≤ ∞, α→β ⇒ ¬γ",
+    "a  b   c\td\n\ne\r\nf ", " leading", "x" * 40, "3.14159 1,000,000 -42 1e-6", "don't DON'T it's we'll", "é e\u0301 \u00a0 \u200b \ufeff|", "",
+]
+
+# What a checkpoint's file looks like, with the idioms that such files use.
+TEMPLATES = {
+    "smolvlm": "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}{% if message['content'][0]['type'] == 'image' %}{{ ':' }}"
+    "{% else %}{{ ': ' }}{% endif %}{% for line in message['content'] %}{% if line['type'] == 'text' %}{{ line['text'] }}{% elif line['type'] == 'image' %}"
+    "{{ '<image>' }}{% endif %}{% endfor %}<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}",
+    "qwen2_vl": """{%- set seen = namespace(count=0) -%}
+{% for message in messages %}
+    {%- if loop.first and message.role != 'system' %}<|im_start|>system\nBe brief.<|im_end|>\n{% endif -%}
+    <|im_start|>{{ message['role'] }}
+{% if message['content'] is string %}{{ message['content'].strip() }}{% else %}{% for content in message['content'] -%}
+    {% if content['type'] == 'image' or 'image' in content %}{% set seen.count = seen.count + 1 %}Picture {{ seen.count }}: <|vision_start|><|image_pad|><|vision_end|>
+    {%- elif 'text' in content %}{{ content['text'] }}{% endif %}
+{%- endfor %}{% endif %}<|im_end|>
+{% endfor %}
+{%- if add_generation_prompt %}<|im_start|>assistant
+{% endif %}""",
+    "internvl": "{{ bos_token }}{% for message in messages %}{{ '<|im_start|>' ~ message['role'] + '\n' }}{% for part in message['content'] %}{% if part['type'] == 'image' %}"
+    "<IMG_CONTEXT>\n{% else %}{% generation %}{{ part.text | trim }}{% endgeneration %}{% endif %}{% endfor %}<|im_end|>{% if not loop.last %}{{ {'next': ['<', 1, true, none]} | tojson }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+    "minicpmv": "{% for message in messages %}{% if message['role'] not in ['user', 'assistant', 'system'] %}{{ raise_exception('who is ' + message['role']) }}{% endif %}"
+    "{% set text = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' %}"
+    "{% if loop.index0 == 0 %}{% set text = bos_token + text %}{% endif %}{{ text }}{% endfor %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}",
+    "phi3_v": "{% for message in messages %}{{ '<|' + message['role'] + '|>' + '\n' + message['content'] + '<|end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
+}
+SPECIALS = ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<image>", "</image>", "<slice>", "</slice>", "<unk>", "<fake_token_around_image>", "<global-img>",
+            "<end_of_utterance>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<img>", "</img>", "<IMG_CONTEXT>", "<|start_header_id|>",
+            "<|end_header_id|>", "<|eot_id|>", "<|user|>", "<|assistant|>", "<|end|>"] + [f"<row_{r}_col_{c}>" for r in range(1, 4) for c in range(1, 4)]
+
+
+def tokenizer_of(kind, folder):
+    """A byte-level tokenizer with every special token; those after the first ten only in tokenizer_config.json."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=500, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    tokenizer.train_from_iterator(TEXTS * 3, trainer)
+    size = tokenizer.get_vocab_size()
+    if kind == "phi3_v":
+        tokenizer.post_processor = processors.TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", size + 2)])
+    tokenizer.add_special_tokens(SPECIALS[:10])
+    own = json.loads(tokenizer.to_str())
+    tokenizer.add_special_tokens(SPECIALS)
+    (folder / f"tokenizer_{kind}.json").write_text(json.dumps(own, ensure_ascii=False))
+    config = {"added_tokens_decoder": {str(size + k): {"content": token, "special": True, "normalized": False, "lstrip": False, "rstrip": False, "single_word": False}
+                                       for k, token in enumerate(SPECIALS)},
+              "bos_token": "<|endoftext|>", "eos_token": {"content": "<|im_end|>", "__type": "AddedToken"}, "pad_token": None,
+              "chat_template": TEMPLATES[kind]}
+    (folder / f"tokenizer_config_{kind}.json").write_text(json.dumps(config))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|im_end|>", chat_template=TEMPLATES[kind])
+
+
+def conversations():
+    """Messages as parts: text, or none for a picture."""
+    for number, text in enumerate(TEXTS):
+        yield [("user", [None] * (number % 3) + [text])]
+    yield [("system", ["You count."]), ("user", ["first", None, "then", None]), ("assistant", [" two\n"]), ("user", ["and", "?"])]
+
+
+def prompting(folder):
+    import re
+
+    from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
+
+    grids = {"smolvlm": [(0, 0), (2, 3)], "qwen2_vl": [(2, 4), (6, 2)], "internvl": [(1, 1), (2, 1)], "minicpmv": [(0, 0), (2, 2)], "phi3_v": [(1, 1), (1, 2)]}
+    rows = []
+    for kind in TEMPLATES:
+        tokenizer = tokenizer_of(kind, folder)
+        for turns in conversations():
+            pictures = []
+
+            def part(one):
+                if one is not None:
+                    return one if as_text else {"type": "text", "text": one}
+                pictures.append(grids[kind][len(pictures) % 2])
+                spelled = {"minicpmv": "(<image>./</image>)\n", "phi3_v": f"<|image_{len(pictures)}|>\n"}
+                return spelled[kind] if as_text else {"type": "image"}
+
+            as_text = kind in ("minicpmv", "phi3_v")
+            messages = []
+            for role, parts in turns:
+                parts = [part(one) for one in parts]
+                messages.append({"role": role, "content": "".join(parts) if as_text else parts})
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            counts = {"smolvlm": lambda r, c: 2 * (r * c + 1), "qwen2_vl": lambda r, c: r * c // 4, "internvl": lambda r, c: 3 * (r * c + (r * c > 1)),
+                      "minicpmv": lambda r, c: 2 * (r * c + 1), "phi3_v": lambda r, c: 4 * r * c}[kind]
+            count = [counts(*grid) for grid in pictures]
+
+            def expand(k):
+                r, c = pictures[k]
+                if kind == "smolvlm":
+                    return get_image_prompt_string(r, c, 2, "<fake_token_around_image>", "<image>", "<global-img>")
+                if kind == "qwen2_vl":
+                    return "<|image_pad|>" * count[k]
+                if kind == "internvl":
+                    return "<img>" + "<IMG_CONTEXT>" * count[k] + "</img>"
+                tile = "<image>" + "<unk>" * 2 + "</image>"
+                return tile + ("<slice>" + "\n".join([tile * c] * r) + "</slice>" if r else "")
+
+            if kind == "phi3_v":
+                chunks = re.split(r"<\|image_\d+\|>", text)
+                ids = tokenizer(chunks[0]).input_ids
+                for k, chunk in enumerate(chunks[1:]):
+                    ids += [-1] * count[k] + tokenizer(chunk).input_ids
+            else:
+                marker = {"smolvlm": "<image>", "qwen2_vl": "<|image_pad|>", "internvl": "<IMG_CONTEXT>", "minicpmv": "(<image>./</image>)"}[kind]
+                chunks = text.split(marker)
+                whole = chunks[0] + "".join(expand(k) + chunk for k, chunk in enumerate(chunks[1:]))
+                ids = tokenizer(whole).input_ids
+            rows.append({"kind": kind, "turns": [[role, list(parts)] for role, parts in turns], "text": text, "tokens": ids,
+                         "pictures": [[*grid, n] for grid, n in zip(pictures, count)]})
+    return rows
+
+
+def sentencepieces(folder):
+    import sentencepiece
+
+    rows = []
+    for name, options in {"llama": {"byte_fallback": True, "remove_extra_whitespaces": False}, "plain": {"byte_fallback": False}}.items():
+        out = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([text for text in TEXTS if text] * 3), model_writer=out, model_type="bpe", vocab_size=700,
+            character_coverage=0.98, normalization_rule_name="identity", hard_vocab_limit=False, minloglevel=2, **options)
+        (folder / f"{name}.model").write_bytes(out.getvalue())
+        model = sentencepiece.SentencePieceProcessor(model_proto=out.getvalue())
+        for text in TEXTS + ["unseen ☃ snowman", "rereredred  and and  the the"]:
+            tokens = model.encode(text)
+            rows.append({"model": f"{name}.model", "text": text, "tokens": tokens, "back": model.decode(tokens)})
+    return rows
+
+
 def write(folder):
     folder = folder / "inputs"
     folder.mkdir(parents=True, exist_ok=True)
-    index = {"decode": decoding(folder), "resize": resizing(folder), "process": processing(folder), "grids": grids(folder)}
+    index = {"decode": decoding(folder), "resize": resizing(folder), "process": processing(folder), "grids": grids(folder),
+             "prompts": prompting(folder), "sentencepiece": sentencepieces(folder)}
     (folder / "index.json").write_text(json.dumps(index, indent=1))

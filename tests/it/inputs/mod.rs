@@ -3,6 +3,8 @@
 
 mod pixels;
 mod processors;
+mod robustness;
+mod texts;
 
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
