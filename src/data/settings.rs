@@ -67,7 +67,8 @@ impl Settings {
     /// [`SettingsError::NotAnObject`].
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, SettingsError> {
         let wrong = |reason: String| SettingsError::NotAnObject { file: file.into(), reason };
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
         if !value.is_object() {
             return Err(wrong("it holds something else".into()));
         }
@@ -116,8 +117,7 @@ impl Settings {
         match value.as_u64() {
             Some(count) if range.contains(&count) => Ok(Some(count)),
             _ => {
-                let expected =
-                    format!("a whole number from {} to {}", range.start(), range.end());
+                let expected = format!("a whole number from {} to {}", range.start(), range.end());
                 Err(self.wrong(field, &expected, value))
             }
         }

@@ -5,8 +5,8 @@
 
 use crate::base::Hint;
 use image::{
-    AnimationDecoder, DynamicImage, GrayImage, ImageDecoder, ImageError,
-    ImageFormat, Limits, RgbImage,
+    AnimationDecoder, DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, Limits,
+    RgbImage,
     codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
     error::ImageFormatHint,
     metadata::Orientation,
@@ -138,10 +138,7 @@ fn dense(
     finish(format, decoder)
 }
 
-fn finish(
-    format: &'static str,
-    mut decoder: impl ImageDecoder,
-) -> Result<RgbImage, PictureError> {
+fn finish(format: &'static str, mut decoder: impl ImageDecoder) -> Result<RgbImage, PictureError> {
     let damaged = damaged(format);
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
@@ -182,8 +179,8 @@ fn rgb(image: DynamicImage) -> RgbImage {
 }
 
 fn png(bytes: &[u8], limits: &PictureLimits) -> Result<RgbImage, PictureError> {
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), Limits::default())
-        .map_err(damaged("PNG"))?;
+    let decoder =
+        PngDecoder::with_limits(Cursor::new(bytes), Limits::default()).map_err(damaged("PNG"))?;
     if decoder.is_apng().map_err(damaged("PNG"))? {
         return Err(PictureError::Animated);
     }
@@ -213,9 +210,8 @@ fn gif(bytes: &[u8], limits: &PictureLimits) -> Result<RgbImage, PictureError> {
 }
 
 fn jpeg(bytes: &[u8], limits: &PictureLimits) -> Result<RgbImage, PictureError> {
-    let damaged = |error: JpegError| {
-        PictureError::Damaged { format: "JPEG", reason: error.to_string() }
-    };
+    let damaged =
+        |error: JpegError| PictureError::Damaged { format: "JPEG", reason: error.to_string() };
     let most = DecodeLimits { max_scans: 1000, ..DecodeLimits::default() };
     let header = Decoder::new_header_only(bytes, most).map_err(damaged)?;
     let (width, height) = (header.header().width, header.header().height);

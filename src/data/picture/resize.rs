@@ -175,7 +175,10 @@ pub fn bicubic_plane(
 }
 
 fn dot(values: [f32; 4], weights: &[f32; 4]) -> f32 {
-    values[0] * weights[0] + values[1] * weights[1] + values[2] * weights[2] + values[3] * weights[3]
+    values[0] * weights[0]
+        + values[1] * weights[1]
+        + values[2] * weights[2]
+        + values[3] * weights[3]
 }
 
 fn neighbours(from: usize, to: usize) -> Vec<([usize; 4], [f32; 4])> {

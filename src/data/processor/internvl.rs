@@ -78,13 +78,13 @@ impl InternVl {
             None => vision.count("image_size", 1..=LARGEST)?.unwrap_or(448),
         };
         let most = config.count("max_dynamic_patch", 1..=MOST_TILES)?.unwrap_or(12) as u32;
-        let least =
-            config.count("min_dynamic_patch", 1..=u64::from(most))?.unwrap_or(1) as u32;
+        let least = config.count("min_dynamic_patch", 1..=u64::from(most))?.unwrap_or(1) as u32;
         let patch = vision.count("patch_size", 1..=LARGEST)?.unwrap_or(14);
         let ratio = config.number("downsample_ratio")?.unwrap_or(0.5);
         let side = (tile / patch) as f64;
         let dynamic = config.flag("dynamic_image_size")?.unwrap_or(true);
-        let grids = if dynamic { by_tiles(set_order(&insertions(least, most))) } else { vec![(1, 1)] };
+        let grids =
+            if dynamic { by_tiles(set_order(&insertions(least, most))) } else { vec![(1, 1)] };
         Ok(Self {
             tile: tile as u32,
             most,

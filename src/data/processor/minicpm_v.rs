@@ -110,7 +110,8 @@ impl MiniCpmV {
     /// All tiles as strips, one after the other: `[3, patch, patch * patches]`.
     fn strips(&self, tiles: &[RgbImage]) -> (Vec<f32>, Vec<usize>) {
         let side = self.patch as usize;
-        let patches = tiles.iter().map(|tile| tile.as_raw().len() / (3 * side * side)).sum::<usize>();
+        let patches =
+            tiles.iter().map(|tile| tile.as_raw().len() / (3 * side * side)).sum::<usize>();
         let mut pixels = Vec::with_capacity(3 * side * side * patches);
         for channel in 0..3 {
             for y in 0..self.patch {

@@ -213,9 +213,7 @@ fn resample(settings: &Settings, default: Resample) -> Result<Resample, Settings
 /// Refuses files that switch resizing off: what the model would see is then no longer known.
 fn check_resizes(settings: &Settings) -> Result<(), SettingsError> {
     match settings.flag("do_resize")? {
-        Some(false) => {
-            Err(settings.wrong("do_resize", "`true`", &serde_json::Value::Bool(false)))
-        }
+        Some(false) => Err(settings.wrong("do_resize", "`true`", &serde_json::Value::Bool(false))),
         _ => Ok(()),
     }
 }

@@ -46,7 +46,9 @@ impl QwenVl {
             Ok::<usize, ProcessorError>(image.count(field, 1..=64)?.unwrap_or(default) as usize)
         };
         let patch = match image.get("patch_size") {
-            None => files.config.object("vision_config")?.count("patch_size", 1..=64)?.unwrap_or(14),
+            None => {
+                files.config.object("vision_config")?.count("patch_size", 1..=64)?.unwrap_or(14)
+            }
             Some(_) => count("patch_size", 14)? as u64,
         };
         Ok(Self {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::io;
 
 /// Steps of a template at most.
-const FUEL: u64 = 10_000_000;
+const FUEL: u64 = 1_000_000;
 
 /// What somebody said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +120,11 @@ impl ChatTemplate {
         };
         let source = value.as_str().map(str::to_owned);
         let source = source.or_else(|| value.as_array().and_then(named)).ok_or_else(|| {
-            settings.wrong("chat_template", "a template, or several with one named `default`", value)
+            settings.wrong(
+                "chat_template",
+                "a template, or several with one named `default`",
+                value,
+            )
         })?;
         Self::new(settings.file(), &source)
     }
@@ -137,10 +141,8 @@ impl ChatTemplate {
         image: Option<&mut dyn FnMut() -> String>,
         answering: bool,
     ) -> Result<String, ChatError> {
-        let failed = |error: Error| ChatError::Failed {
-            file: self.file.clone(),
-            reason: told(&error),
-        };
+        let failed =
+            |error: Error| ChatError::Failed { file: self.file.clone(), reason: told(&error) };
         let token = |token: &Option<String>| Value::from(token.clone().unwrap_or_default());
         let context = context! {
             messages => content(messages, image),
@@ -235,11 +237,19 @@ fn to_json(value: Value) -> Result<String, Error> {
 struct Spaced;
 
 impl serde_json::ser::Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        w: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         if first { Ok(()) } else { w.write_all(b", ") }
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        w: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         if first { Ok(()) } else { w.write_all(b", ") }
     }
 

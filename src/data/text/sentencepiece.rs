@@ -116,10 +116,7 @@ fn beginning(token: &str, id: usize) -> Value {
 }
 
 /// Every way to make a piece of two others, the better pieces first.
-fn merges<'a>(
-    pieces: &[Piece<'a>],
-    ids: &BTreeMap<&'a str, usize>,
-) -> Vec<(&'a str, &'a str)> {
+fn merges<'a>(pieces: &[Piece<'a>], ids: &BTreeMap<&'a str, usize>) -> Vec<(&'a str, &'a str)> {
     let mut merges = Vec::new();
     for piece in pieces.iter().filter(|piece| piece.kind != BYTE && piece.kind != CONTROL) {
         let mut ways = Vec::new();

@@ -31,9 +31,18 @@ fn mutated(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
 
 fn pictures() -> impl Strategy<Value = Vec<u8>> {
     let names = [
-        "rgb.png", "p_transparent.png", "grey16.png", "odd_75_420_baseline.jpg",
-        "even_75_422_progressive.jpg", "cmyk.jpg", "restart.jpg", "lossy.webp", "rgba.webp",
-        "p.gif", "p.bmp", "turned6.jpg",
+        "rgb.png",
+        "p_transparent.png",
+        "grey16.png",
+        "odd_75_420_baseline.jpg",
+        "even_75_422_progressive.jpg",
+        "cmyk.jpg",
+        "restart.jpg",
+        "lossy.webp",
+        "rgba.webp",
+        "p.gif",
+        "p.bmp",
+        "turned6.jpg",
     ];
     prop::sample::select(names.map(read).to_vec()).prop_flat_map(mutated)
 }
@@ -139,6 +148,8 @@ fn pictures_that_lie_about_their_size_are_refused_before_memory_is_taken() {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
     })
 }

@@ -58,8 +58,9 @@ fn conversations_become_the_tokens_of_their_references() {
         let messages: Vec<Message> = golden
             .turns
             .iter()
-            .map(|(role, parts)| {
-                Message { role: role.clone(), content: parts.iter().map(part).collect() }
+            .map(|(role, parts)| Message {
+                role: role.clone(),
+                content: parts.iter().map(part).collect(),
             })
             .collect();
         let text = prompter.text(&messages, true).unwrap();
@@ -110,7 +111,10 @@ fn sentencepiece_models_cut_as_sentencepiece_does() {
         let tokenizer = sentencepiece(&read(&golden.model));
         let tokens = tokenizer.encode(&golden.text).unwrap();
         if tokens != golden.tokens {
-            wrong.push(format!("{}: {:?}: {tokens:?} {:?}", golden.model, golden.text, golden.tokens));
+            wrong.push(format!(
+                "{}: {:?}: {tokens:?} {:?}",
+                golden.model, golden.text, golden.tokens
+            ));
         }
         let framed = tokenizer.encode_with_frame(&golden.text).unwrap();
         assert_eq!(framed, [&[tokenizer.id("<s>").unwrap()], tokens.as_slice()].concat());
