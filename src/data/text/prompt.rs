@@ -184,12 +184,14 @@ impl Prompter {
                 let mut text = String::new();
                 for row in 1..=rows {
                     for column in 1..=columns {
-                        text += &format!("{AROUND}<row_{row}_col_{column}>{tile}");
+                        for piece in [AROUND, &format!("<row_{row}_col_{column}>"), &tile] {
+                            text.push_str(piece);
+                        }
                     }
                     text.push('\n');
                 }
                 let gap = if rows == 0 { "" } else { "\n" };
-                text + &format!("{gap}{AROUND}<global-img>{tile}{AROUND}")
+                format!("{text}{gap}{AROUND}<global-img>{tile}{AROUND}")
             }
             Processor::QwenVl(_) | Processor::Phi3V(_) => all,
             Processor::InternVl(_) => format!("<img>{all}</img>"),

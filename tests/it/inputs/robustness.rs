@@ -89,7 +89,7 @@ proptest! {
             preprocessor: settings(&bytes),
             processor: None,
         };
-        let _ = Processor::new(&files);
+        drop(Processor::new(&files));
     }
 
     #[test]
@@ -97,7 +97,7 @@ proptest! {
         bytes in Just(read("tokenizer_config_qwen2_vl.json")).prop_flat_map(mutated)
     ) {
         if let Some(Ok(template)) = settings(&bytes).map(|own| ChatTemplate::from_settings(&own)) {
-            let _ = template.render(&[], &Default::default(), None, true);
+            drop(template.render(&[], &Default::default(), None, true));
         }
     }
 }
@@ -116,7 +116,7 @@ fn damaged_tokenizers_are_errors_or_tokenizers() {
                 rows: None,
             };
             if let Ok((tokenizer, _)) = vocabulary(&files) {
-                let _ = tokenizer.encode("what is it?");
+                drop(tokenizer.encode("what is it?"));
             }
         }
     }

@@ -5,7 +5,9 @@ use mstar::data::{
     Tokenizer,
     processor::{Grid, Processed, Processor, ProcessorFiles},
     settings::Settings,
-    text::{ChatTemplate, Message, Part, Prompter, VocabularyFiles, vocabulary},
+    text::{
+        ChatTemplate, GenerationDefaults, Message, Part, Prompter, VocabularyFiles, vocabulary,
+    },
 };
 use serde::Deserialize;
 
@@ -127,12 +129,11 @@ fn sentencepiece_models_cut_as_sentencepiece_does() {
 
 #[test]
 fn faults_of_texts_say_what_is_wrong() {
-    let prompter = prompter("qwen2_vl");
+    let qwen = prompter("qwen2_vl");
     let message = |text: &str| Message { role: "user".into(), content: vec![Part::text(text)] };
-    let told = |text: &str, pictures: &[Processed]| {
-        prompter.prompt(text, pictures).unwrap_err().to_string()
-    };
-    let stray = prompter.text(&[message("what is <|image_pad|>?")], true).unwrap();
+    let told =
+        |text: &str, pictures: &[Processed]| qwen.prompt(text, pictures).unwrap_err().to_string();
+    let stray = qwen.text(&[message("what is <|image_pad|>?")], true).unwrap();
     assert_eq!(told(&stray, &[]), "the prompt has 1 places for pictures, but 0 are given");
     assert_eq!(
         told("a <|image_pad|> b", &[picture(&(2, 2, 1)), picture(&(2, 2, 1))]),
@@ -143,10 +144,10 @@ fn faults_of_texts_say_what_is_wrong() {
     assert!(error.to_string().starts_with("the chat template of `chat_template.jinja` does not"));
     let endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
     let endless = ChatTemplate::new("chat_template.jinja", endless).unwrap();
-    let error = endless.render(&[], &prompter.special, None, true).unwrap_err().to_string();
+    let error = endless.render(&[], &qwen.special, None, true).unwrap_err().to_string();
     assert!(error.contains("fuel"), "{error}");
 
-    let strict = super::texts::prompter("minicpmv");
+    let strict = prompter("minicpmv");
     let stranger = Message { role: "stranger".into(), content: vec![Part::text("?")] };
     let error = strict.text(&[stranger], true).unwrap_err().to_string();
     assert!(error.contains("who is stranger"), "{error}");
@@ -167,4 +168,52 @@ fn faults_of_texts_say_what_is_wrong() {
     assert!(told.contains("gives `<|im_end|>` the id 3, but the tokenizer gives it"), "{told}");
     let told = files(config("{}").unwrap(), Some(100));
     assert!(told.ends_with("but the embedding has 100 rows"), "{told}");
+}
+
+#[test]
+fn internvls_own_conversation_is_built_in() {
+    let settings = |text: &str| Settings::from_bytes("config.json", text.as_bytes()).unwrap();
+    let config = settings(r#"{"model_type": "internvl_chat", "template": "internlm2-chat"}"#);
+    let files = ProcessorFiles { config: config.clone(), preprocessor: None, processor: None };
+    let processor = Processor::new(&files).unwrap();
+    let template = Prompter::internvl_template(&config).unwrap();
+    let prompter = Prompter { processor, template, ..prompter("internvl") };
+    let message = |role: &str, content: Vec<Part>| Message { role: role.into(), content };
+    let asked = message("user", vec![Part::Image, Part::text("what?")]);
+    let text = prompter.text(&[message("system", vec![Part::text("Hi.")]), asked], true).unwrap();
+    let expected = "<|im_start|>system\nHi.<|im_end|><|im_start|>user\n<image>\nwhat?<|im_end|>\
+        <|im_start|>assistant\n";
+    assert_eq!(text, expected);
+    let prompt = prompter.prompt(&text, &[picture(&(1, 2, 5))]).unwrap();
+    assert_eq!(prompt.slots.len(), 5);
+    assert_eq!(prompt.slots[4], prompt.slots[0] + 4);
+
+    let other = settings(r#"{"template": "phi3-chat"}"#);
+    let error = Prompter::internvl_template(&other).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`template` of `config.json` is `\"phi3-chat\"`; expected `internlm2-chat` or `internvl2_5`"
+    );
+}
+
+#[test]
+fn generation_defaults_are_read() {
+    let read = |text: &str| {
+        let settings = Settings::from_bytes("generation_config.json", text.as_bytes()).unwrap();
+        GenerationDefaults::new(&settings)
+    };
+    let defaults = read(
+        r#"{"eos_token_id": [7, 9], "pad_token_id": 0, "do_sample": true, "temperature": 0.01,
+            "top_k": 1, "top_p": 0.001, "repetition_penalty": 1.05}"#,
+    )
+    .unwrap();
+    assert_eq!((defaults.end.as_slice(), defaults.padding), ([7, 9].as_slice(), Some(0)));
+    assert_eq!((defaults.sample, defaults.top_k), (Some(true), Some(1)));
+    assert_eq!((defaults.temperature, defaults.max_new_tokens), (Some(0.01), None));
+    assert_eq!(read(r#"{"eos_token_id": 2}"#).unwrap().end, [2]);
+    let error = read(r#"{"eos_token_id": "two"}"#).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`eos_token_id` of `generation_config.json` is `\"two\"`; expected an id or several"
+    );
 }
