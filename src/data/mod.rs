@@ -13,10 +13,13 @@ pub mod mini_vista;
 pub mod picture;
 pub mod pixels;
 pub mod preview;
+pub mod processor;
 mod sample;
+pub mod settings;
 pub mod source;
 pub mod table;
 mod template;
+pub mod text;
 mod tokenizer;
 
 pub use sample::{HiddenAnswer, Reference, Sample};

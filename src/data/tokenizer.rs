@@ -76,11 +76,24 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Encode`] when a word has no token.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self.inner.encode(text, false).map_err(|error| TokenizerError::Encode {
+        self.encoded(text, false)
+    }
+
+    fn encoded(&self, text: &str, frame: bool) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self.inner.encode(text, frame).map_err(|error| TokenizerError::Encode {
             text: text.to_owned(),
             reason: error.to_string(),
         })?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The ids of a text within the frame that the tokenizer's own file puts round one, such as a
+    /// token that begins it.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Encode`] when a word has no token.
+    pub fn encode_with_frame(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encoded(text, true)
     }
 
     /// The text of some ids, without special tokens.

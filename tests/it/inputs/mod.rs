@@ -2,6 +2,9 @@
 //! wrote into the folder `inputs` of `MSTAR_PARITY_DIR`. Pixels are equal to the last bit.
 
 mod pixels;
+mod processors;
+mod robustness;
+mod texts;
 
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
