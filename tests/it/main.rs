@@ -30,6 +30,8 @@ mod limits;
 mod locks;
 #[cfg(feature = "torch")]
 mod main_path;
+#[cfg(feature = "torch")]
+mod model_parity;
 mod paper;
 #[cfg(feature = "torch")]
 mod parity;
