@@ -301,11 +301,8 @@ impl Weights {
                         None
                     }
                 };
-                // One zero stands for all: a wrong configuration may ask for any size.
-                read.unwrap_or_else(|| {
-                    Tensor::zeros(vec![1; shape.len()], (self.kind, self.device))
-                        .expand(shape, false)
-                })
+                // No more than a stand-in: a wrong configuration may ask for any size.
+                read.unwrap_or_else(|| Tensor::zeros([1], (self.kind, self.device)))
             }
         };
         let leaf = leaf.set_requires_grad(true);
@@ -369,7 +366,7 @@ impl Path<'_> {
     }
 
     /// The trainable tensor `name` below this place. A tensor that is not there, or has another
-    /// shape, is noted for [`Weights::finish`] and zeros stand in for it until then.
+    /// shape, is noted for [`Weights::finish`] and a zero stands in for it until then.
     pub fn leaf(&self, name: &str, shape: &[i64], init: Init<'_>) -> Tensor {
         self.weights.leaf((self / name).name, shape, &init)
     }

@@ -106,8 +106,7 @@ fn load(question: &Question, device: engine::Device) -> Result<Policy, Stop> {
         };
         let config = String::from_utf8_lossy(&read("config.json")?).into_owned();
         let tokenizer = read("tokenizer.json")?;
-        let weights = Weights::open(&folder.join("model.safetensors"), Precision::F32, device)
-            .map_err(failed)?;
+        let weights = Weights::open(folder, Precision::F32, device).map_err(failed)?;
         return Policy::of_parts(weights, &config, tokenizer);
     }
     let Some(shipped) = checkpoint::shipped(&question.model) else {

@@ -9,6 +9,8 @@ mod book;
 mod bundles;
 #[cfg(feature = "torch")]
 mod carry_over;
+#[cfg(feature = "torch")]
+mod checkpoints;
 mod command_line;
 #[cfg(feature = "torch")]
 mod determinism;

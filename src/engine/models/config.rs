@@ -6,7 +6,9 @@ use serde_json::Value;
 use tch::{Device, Tensor};
 
 /// Larger sizes than any model has are mistakes, and their products would overflow.
-const LARGEST: i64 = 1 << 30;
+const LARGEST: i64 = 1 << 24;
+/// Pixels or patches along a side.
+const LONGEST_SIDE: i64 = 1 << 12;
 
 /// A configuration that no model can have.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -124,11 +126,11 @@ impl<'v> Keys<'v> {
     }
 
     /// A table, by the first of its names that is there.
-    pub(super) fn table(&self, names: &[&str]) -> Result<Option<Keys<'v>>, ConfigError> {
+    pub(super) fn table(&self, names: &[&str]) -> Result<Option<Self>, ConfigError> {
         for key in names {
             let table = self.of_type(key, "a table", |value| value.is_object().then_some(value))?;
             if let Some(value) = table {
-                return Ok(Some(Keys { value, prefix: format!("{}.", self.name(key)) }));
+                return Ok(Some(Self { value, prefix: format!("{}.", self.name(key)) }));
             }
         }
         Ok(None)
@@ -149,7 +151,7 @@ impl<'v> Keys<'v> {
             ..1 => Err(ConfigError::TooSmall { key: self.name(key), value }),
             1..=LARGEST => Ok(value),
             _ => {
-                let expected = "at most 2^30";
+                let expected = "at most 2^24";
                 Err(ConfigError::Type { key: self.name(key), expected, found: value.to_string() })
             }
         }
@@ -157,14 +159,16 @@ impl<'v> Keys<'v> {
 
     /// The side of a square, written as one number or as two equal ones.
     pub(super) fn side(&self, key: &str, default: i64) -> Result<i64, ConfigError> {
-        if !self.get(key).is_some_and(Value::is_array) {
-            return self.size(key, default);
-        }
-        match self.integers(key)?.as_deref() {
-            Some(&[height, width]) if height == width && (1..=LARGEST).contains(&height) => {
-                Ok(height)
-            }
-            _ => Err(self.unsupported(key, "a square")),
+        let side = match self.get(key).is_some_and(Value::is_array) {
+            false => self.size(key, default)?,
+            true => match self.integers(key)?.as_deref() {
+                Some(&[height, width]) if height == width => height,
+                _ => return Err(self.unsupported(key, "a square")),
+            },
+        };
+        match (1..=LONGEST_SIDE).contains(&side) {
+            true => Ok(side),
+            false => Err(self.unsupported(key, "1 to 4096 pixels")),
         }
     }
 
@@ -231,7 +235,7 @@ impl<'v> Keys<'v> {
         match value % divisor {
             0 => Ok(()),
             _ => {
-                let (key, of) = (self.name(key), self.name(of));
+                let (key, of) = (self.name(key), of.to_owned());
                 Err(ConfigError::NotDivisible { key, value, of, divisor })
             }
         }

@@ -17,6 +17,9 @@ use tch::{Kind, Tensor};
 /// Standard deviation of fresh matrices, as in the reference.
 const DEVIATION: f64 = 0.02;
 
+/// Features of a head, far beyond any model.
+const WIDEST_HEAD: i64 = 1 << 14;
+
 /// What a decoder is like.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
@@ -91,13 +94,14 @@ impl Config {
             text.divisible(("hidden_size", width), ("num_attention_heads", queries))?;
         }
         let head = text.size("head_dim", width / queries)?;
-        if head % 2 != 0 {
-            return Err(text.unsupported("head_dim", "an even width"));
+        if head % 2 != 0 || head > WIDEST_HEAD {
+            return Err(text.unsupported("head_dim", "an even width of at most 16384"));
         }
         let rope = Rope::read(text, family.theta)?;
         if rope.sections.is_some_and(|sections| sections.iter().sum::<i64>() != head / 2) {
             let supported = "sections of half the width of a head together";
-            return Err(text.unsupported("rope_parameters", supported));
+            let key = if text.has("rope_parameters") { "rope_parameters" } else { "rope_scaling" };
+            return Err(text.unsupported(key, supported));
         }
         let bias = text.flag("attention_bias")?.or(text.flag("bias")?);
         let tied = match (top.flag("tie_word_embeddings")?, text.flag("tie_word_embeddings")?) {

@@ -35,6 +35,9 @@ const DEVIATION: f64 = 0.02;
 /// What all norms of the towers add.
 const EPS: f64 = 1e-6;
 
+/// Patches along a side, or frames, that are joined, far beyond any model.
+const MOST_JOINED: i64 = 16;
+
 /// How the blocks of a tower are made.
 #[derive(Clone, Debug)]
 enum Style {
@@ -70,10 +73,16 @@ impl Config {
         let vision = top.table(&["vision_config"])?.ok_or_else(|| top.missing("vision_config"))?;
         let (patch, merge) =
             (vision.side("patch_size", 14)?, vision.size("spatial_merge_size", 2)?);
+        let frames = vision.size("temporal_patch_size", 2)?;
         let (width_key, out_key) = match windowed {
             true => ("hidden_size", "out_hidden_size"),
             false => ("embed_dim", "hidden_size"),
         };
+        for (key, value) in [("spatial_merge_size", merge), ("temporal_patch_size", frames)] {
+            if value > MOST_JOINED {
+                return Err(vision.unsupported(key, "at most 16"));
+            }
+        }
         let width = vision.size(width_key, if windowed { 3584 } else { 1280 })?;
         if vision.size(out_key, 3584)? != language {
             return Err(vision.unsupported(out_key, "the width of the language model"));
@@ -101,7 +110,7 @@ impl Config {
         };
         Ok(Self {
             patch,
-            frames: vision.size("temporal_patch_size", 2)?,
+            frames,
             merge,
             width,
             hidden,
