@@ -41,6 +41,17 @@ fn qwen_vl() -> Value {
     config
 }
 
+fn qwen3_vl() -> Value {
+    let mut config = qwen_vl();
+    config["model_type"] = json!("qwen3_vl");
+    config["text_config"] = text();
+    config["text_config"]["model_type"] = json!("qwen3_vl_text");
+    config["text_config"]["rope_scaling"] = config["rope_scaling"].take();
+    config["vision_config"]["num_position_embeddings"] = json!(9);
+    config["vision_config"]["deepstack_visual_indexes"] = json!([0]);
+    config
+}
+
 fn intern_vl() -> Value {
     let mut config = smol_vlm();
     config["model_type"] = json!("internvl");
@@ -72,7 +83,7 @@ fn bytes(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
 
 #[test]
 fn what_is_written_is_read_again_in_any_spelling() {
-    for config in [smol_vlm(), qwen_vl(), intern_vl()] {
+    for config in [smol_vlm(), qwen_vl(), qwen3_vl(), intern_vl()] {
         let model = fresh(&config).unwrap();
         let written = model.parameters().to_bytes();
         let again = build(&config, of_bytes(&written)).unwrap();
@@ -163,7 +174,7 @@ fn configurations_that_no_model_can_have_name_the_key() {
     }
     let unknown = fresh(&json!({"model_type": "gpt2"})).err().unwrap();
     assert_eq!(unknown.to_string(), "no architecture claims the `model_type` `gpt2`");
-    assert!(unknown.hint().unwrap().contains("`qwen2_5_vl`, `qwen2_vl`, `smolvlm`"));
+    assert!(unknown.hint().unwrap().contains("`qwen2_vl`, `qwen3_vl`, `smolvlm`"));
 }
 
 fn open(folder: &std::path::Path) -> String {
@@ -216,10 +227,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
     fn no_configuration_makes_a_panic(
-        which in 0..3_usize,
+        which in 0..4_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize), 1..4),
     ) {
-        let mut config = [smol_vlm(), qwen_vl(), intern_vl()][which].clone();
+        let mut config = [smol_vlm(), qwen_vl(), qwen3_vl(), intern_vl()][which].clone();
         let odd = [
             json!(null), json!(-1), json!(0), json!(1), json!(7), json!(1 << 24), json!(i64::MAX),
             json!(1e300), json!("x"), json!([]), json!([1, 2, 3]), json!({}),

@@ -29,7 +29,7 @@ fn folder() -> PathBuf {
     PathBuf::from(folder).join("models")
 }
 
-fn model(folder: &Path, precision: Precision) -> Model {
+fn opened(folder: &Path, precision: Precision) -> Model {
     let config = fs::read_to_string(folder.join("config.json")).expect("a checkpoint has a config");
     let weights = Weights::open(folder, precision, Device::Cpu)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -129,7 +129,7 @@ fn gradients(folder: &Path, model: &Model, cases: &[Case], loss: f64) -> (f64, S
     let pack = pack(model, &sequences).expect("goldens can be read");
     let found = backward(model, &pack, pack.weight());
     assert!((found - loss).abs() < 1e-5 * loss, "a loss of {found} instead of {loss}");
-    let theirs = self::model(&folder.join("gradients"), Precision::F32);
+    let theirs = opened(&folder.join("gradients"), Precision::F32);
     let theirs: BTreeMap<&str, &Tensor> = theirs.parameters().iter().collect();
     let scale = theirs.values().map(|it| it.abs().max().double_value(&[])).fold(0.0, f64::max);
     let mut worst = (0.0, String::new());
@@ -191,7 +191,7 @@ fn every_architecture_computes_what_transformers_does() {
         let theirs =
             |of: fn(&Case) -> &Tensor| Tensor::cat(&cases.iter().map(of).collect::<Vec<_>>(), 0);
 
-        let model = self::model(&folder, Precision::F32);
+        let model = opened(&folder, Precision::F32);
         let expected = theirs(|case| &case.logits);
         assert!(expected.std(true).double_value(&[]) > 0.3, "{name}: logits of about 0");
         let full = apart(&packed_logits(&model, &cases), &expected);
@@ -206,7 +206,7 @@ fn every_architecture_computes_what_transformers_does() {
             faults.push(format!("{name}: the gradient of `{worst}` is {gradient:e} apart"));
         }
 
-        let half = self::model(&folder, Precision::Bf16);
+        let half = opened(&folder, Precision::Bf16);
         let half = packed_logits(&half, &cases).to_kind(Kind::Float);
         let half = apart(&half, &theirs(|case| &case.bf16));
         if half > 2e-2 {

@@ -23,6 +23,8 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
 )
@@ -209,6 +211,27 @@ def qwen_vl(folder):
          inputs, 24, types=True, finish=hub_spelling)
 
 
+def qwen3_vl(folder):
+    sizes = [[(16, 24)], [], [(8, 8), (40, 16)]]
+    rope = dict(rope_parameters=dict(
+        rope_type="default", rope_theta=1e4, mrope_section=[2, 3, 1], mrope_interleaved=True))
+
+    def model(tied, deep, **changes):
+        return Qwen3VLForConditionalGeneration(Qwen3VLConfig(
+            text_config=text(head_dim=12, **rope, **changes), image_token_id=IMAGE,
+            video_token_id=VOCABULARY,
+            vision_config=dict(
+                hidden_size=32, intermediate_size=40, out_hidden_size=48, depth=3, num_heads=2,
+                patch_size=4, spatial_merge_size=2, temporal_patch_size=2, num_position_embeddings=25,
+                deepstack_visual_indexes=deep),
+            tie_word_embeddings=tied, attn_implementation="eager"))
+
+    tokens, inputs = lambda size: size[0] * size[1] // 64, as_patches(4, 2)
+    case(folder, "qwen3-vl", model(False, [0, 2]), sizes, tokens, inputs, 41, types=True)
+    case(folder, "qwen3-vl-tied", model(True, [1], num_key_value_heads=1), sizes[1:], tokens, inputs,
+         42, types=True)
+
+
 def hub_spelling(folder):
     """One flat table, `mrope` as a kind of scaling, and the names that are kept in memory."""
     path = folder / "config.json"
@@ -306,4 +329,5 @@ def models(folder):
     """Every architecture."""
     smol_vlm(folder)
     qwen_vl(folder)
+    qwen3_vl(folder)
     intern_vl(folder)

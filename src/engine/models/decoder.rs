@@ -233,16 +233,21 @@ impl Decoder {
     }
 
     /// The stream after the last layer, `[T, D]`; `positions` is `[T]`, or `[T, 3]` where the
-    /// rotary positions have axes.
+    /// rotary positions have axes. `deep` is added to the stream, one after each of the first
+    /// layers.
     pub(super) fn forward(
         &self,
         mut xs: Tensor,
+        deep: &[Tensor],
         positions: &Tensor,
         attend: &mut Attend<'_>,
     ) -> Tensor {
         let angles = self.rotary.at(positions);
         for (layer, block) in self.layers.iter().enumerate() {
             xs = block.forward(layer, &xs, &angles, attend);
+            if let Some(more) = deep.get(layer) {
+                xs += more;
+            }
         }
         xs
     }

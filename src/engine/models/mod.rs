@@ -22,7 +22,7 @@ use config::Keys;
 use decoder::Decoder;
 use mini_vlm::MiniVlm;
 use tch::{Device, Kind, Tensor};
-use vision::Vision;
+use vision::{Seen, Vision};
 
 /// The number that has to change when the arithmetic of any model changes on purpose.
 pub const BEHAVIOUR: u32 = 1;
@@ -237,14 +237,16 @@ impl Model {
             Architecture::MiniVlm(model) => model.forward(inputs, attend),
             Architecture::Sighted(decoder, vision) => {
                 let text = decoder.embed(&inputs.tokens);
-                let xs = match &inputs.images {
-                    None => text,
-                    Some(images) => {
-                        let features = vision.features(images);
-                        Tensor::cat(&[text, features], 0).index_select(0, &images.order)
-                    }
+                let Some(images) = &inputs.images else {
+                    return decoder.forward(text, &[], &inputs.positions, attend);
                 };
-                decoder.forward(xs, &inputs.positions, attend)
+                let Seen { features, deep } = vision.features(images);
+                let placed = |text: &Tensor, features: &Tensor| {
+                    Tensor::cat(&[text, features], 0).index_select(0, &images.order)
+                };
+                let nothing = text.zeros_like();
+                let deep: Vec<Tensor> = deep.iter().map(|it| placed(&nothing, it)).collect();
+                decoder.forward(placed(&text, &features), &deep, &inputs.positions, attend)
             }
         }
     }

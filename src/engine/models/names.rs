@@ -41,6 +41,15 @@ pub(super) fn qwen_vl() -> Names {
     }
 }
 
+/// Qwen3-VL, whose names on the hub are those in memory.
+pub(super) fn qwen3_vl() -> Names {
+    Names {
+        beginnings: &[("visual.", "model.visual."), ("model.lm_head.", "lm_head.")],
+        computed: COMPUTED,
+        ..Names::default()
+    }
+}
+
 /// InternVL, also in the layout of the original repositories, where the tower of `width` has one
 /// matrix for queries, keys and values and InternLM2 one that is ordered by key heads.
 pub(super) fn intern_vl(width: i64, heads: Heads) -> Names {
@@ -109,7 +118,8 @@ pub(super) fn part(name: &str) -> Part {
         "vision_tower",
         "visual",
     ];
-    const PROJECTOR: [&str; 4] = ["projector", "connector", "multi_modal_projector", "merger"];
+    const PROJECTOR: [&str; 5] =
+        ["projector", "connector", "multi_modal_projector", "merger", "deepstack_merger_list"];
     let mut parts = name.split('.').take(3);
     match parts.clone().any(|part| PROJECTOR.contains(&part)) {
         true => Part::Projector,

@@ -1,11 +1,13 @@
-//! Qwen2-VL (Wang et al. 2024) and Qwen2.5-VL (Bai et al. 2025): a tower without a fixed size, whose
-//! patches know their row and column by rotary positions, a merger of squares of patches, and a
-//! Qwen2 decoder whose positions have three axes. After transformers' `qwen2_vl` and `qwen2_5_vl`.
+//! Qwen2-VL (Wang et al. 2024), Qwen2.5-VL (Bai et al. 2025) and Qwen3-VL: a tower without a fixed
+//! size, whose patches know their row and column by rotary positions, a merger of squares of patches,
+//! and a Qwen decoder whose positions have three axes. After transformers' modules of these names.
 //!
 //! Unusual: patches come in the order in which they are merged; an image counts as two equal frames,
 //! so that the two halves of the patch kernel are added once instead of being applied twice; 2.5
 //! attends in windows except in some layers, which a list of groups says here where the reference
-//! reorders the patches; after an image, text goes on at the larger of its sides.
+//! reorders the patches; 3 also adds learned positions, resampled to the grid of each image, and what
+//! some layers see to the stream after the decoder's first ones (DeepStack, Meng et al. 2024); after
+//! an image, text goes on at the larger of its sides.
 //!
 //! | tensor | shape |
 //! |---|---|
@@ -15,10 +17,13 @@
 use super::{
     Places,
     config::{ConfigError, Keys},
+    decoder,
+    vision::Seen,
 };
 use crate::engine::{
     nn::{
-        GatedMlp, Heads, LayerNorm, Layout, Linear, Mlp, PatchConvolution, RmsNorm,
+        GatedMlp, Heads, LayerNorm, Layout, LearnedPositions, Linear, Mlp, PatchConvolution,
+        RmsNorm,
         attention::within_groups,
         mlp::Activation,
         rotary::{Angles, frequencies},
@@ -38,7 +43,15 @@ const EPS: f64 = 1e-6;
 /// Patches along a side, or frames, that are joined, far beyond any model.
 const MOST_JOINED: i64 = 16;
 
-/// How the blocks of a tower are made.
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Generation {
+    Two,
+    TwoAndAHalf,
+    Three,
+}
+
+/// How a tower is made.
 #[derive(Clone, Debug)]
 enum Style {
     /// Qwen2-VL: LayerNorm, and two affine maps around an activation.
@@ -46,6 +59,9 @@ enum Style {
     /// Qwen2.5-VL: RMSNorm, SwiGLU, and windows of so many tokens along a side in all layers but
     /// the listed ones.
     Windowed { side: i64, full: Vec<i64> },
+    /// Qwen3-VL: blocks as in the first, a table of so many places, and the layers whose output
+    /// the decoder gets, too.
+    Deep { activation: Activation, places: i64, from: Vec<i64> },
 }
 
 /// The tower and its merger.
@@ -66,33 +82,46 @@ pub(super) struct Config {
 impl Config {
     pub(super) fn read(
         top: &Keys<'_>,
-        windowed: bool,
-        vocabulary: i64,
-        language: i64,
+        generation: Generation,
+        language: &decoder::Config,
     ) -> Result<Self, ConfigError> {
         let vision = top.table(&["vision_config"])?.ok_or_else(|| top.missing("vision_config"))?;
+        let side = if generation == Generation::Three { 16 } else { 14 };
         let (patch, merge) =
-            (vision.side("patch_size", 14)?, vision.size("spatial_merge_size", 2)?);
+            (vision.side("patch_size", side)?, vision.size("spatial_merge_size", 2)?);
         let frames = vision.size("temporal_patch_size", 2)?;
-        let (width_key, out_key) = match windowed {
-            true => ("hidden_size", "out_hidden_size"),
-            false => ("embed_dim", "hidden_size"),
+        let (width_key, out_key, width) = match generation {
+            Generation::Two => ("embed_dim", "hidden_size", 1280),
+            Generation::TwoAndAHalf => ("hidden_size", "out_hidden_size", 3584),
+            Generation::Three => ("hidden_size", "out_hidden_size", 1152),
         };
         for (key, value) in [("spatial_merge_size", merge), ("temporal_patch_size", frames)] {
             if value > MOST_JOINED {
                 return Err(vision.unsupported(key, "at most 16"));
             }
         }
-        let width = vision.size(width_key, if windowed { 3584 } else { 1280 })?;
-        if vision.size(out_key, 3584)? != language {
+        let width = vision.size(width_key, width)?;
+        if vision.size(out_key, 3584)? != language.width {
             return Err(vision.unsupported(out_key, "the width of the language model"));
         }
-        let (style, hidden) = match windowed {
-            false => {
+        let (style, hidden) = match generation {
+            Generation::Two => {
                 let activation = vision.activation("hidden_act", Activation::QuickGelu)?;
                 (Style::Plain(activation), (width as f64 * vision.number("mlp_ratio", 4.0)?) as i64)
             }
-            true => {
+            Generation::Three => {
+                let activation = vision.activation("hidden_act", Activation::GeluTanh)?;
+                let places = vision.size("num_position_embeddings", 2304)?;
+                let from = vision.integers("deepstack_visual_indexes")?;
+                let from = from.unwrap_or_else(|| vec![8, 16, 24]);
+                if from.len() > language.layers || !from.is_sorted_by(|a, b| a < b) {
+                    let supported = "an ascending list, no longer than the decoder";
+                    return Err(vision.unsupported("deepstack_visual_indexes", supported));
+                }
+                let hidden = vision.size("intermediate_size", 4304)?;
+                (Style::Deep { activation, places, from }, hidden)
+            }
+            Generation::TwoAndAHalf => {
                 let side = vision.size("window_size", 112)? / merge / patch;
                 if side == 0 {
                     return Err(vision.unsupported("window_size", "at least one merged patch"));
@@ -114,11 +143,12 @@ impl Config {
             merge,
             width,
             hidden,
-            layers: vision.layers("depth", 32)?,
+            layers: vision
+                .layers("depth", if generation == Generation::Three { 27 } else { 32 })?,
             heads: Heads { queries: heads, keys: heads, width: width / heads },
             theta,
             style,
-            token: top.token("image_token_id", Some(151_655), vocabulary)?,
+            token: top.token("image_token_id", Some(151_655), language.vocabulary)?,
         })
     }
 
@@ -167,7 +197,7 @@ enum Norm {
 impl Norm {
     fn new(w: &Path<'_>, width: i64, style: &Style) -> Self {
         match style {
-            Style::Plain(_) => Self::Layer(LayerNorm::new(w, width, EPS)),
+            Style::Plain(_) | Style::Deep { .. } => Self::Layer(LayerNorm::new(w, width, EPS)),
             Style::Windowed { .. } => Self::Rms(RmsNorm::new(w, width, EPS)),
         }
     }
@@ -216,6 +246,13 @@ impl Block {
                     *activation,
                     (DEVIATION, DEVIATION),
                 )),
+                Style::Deep { activation, .. } => FeedForward::Plain(Mlp::of(
+                    (&(&mlp / "linear_fc1"), &(&mlp / "linear_fc2")),
+                    width,
+                    hidden,
+                    *activation,
+                    (DEVIATION, DEVIATION),
+                )),
                 Style::Windowed { .. } => {
                     FeedForward::Gated(GatedMlp::with_biases(&mlp, width, hidden, DEVIATION))
                 }
@@ -238,69 +275,162 @@ impl Block {
     }
 }
 
-/// Tower and merger.
+/// Joins squares of patches into tokens.
+struct Merger {
+    norm: Norm,
+    /// Whether the norm is over the joined patches instead of each.
+    joined: bool,
+    rise: Linear,
+    fall: Linear,
+    width: i64,
+}
+
+impl Merger {
+    /// With the norm and the two maps at these places, from `width` joined features to `output`.
+    fn new(w: [&Path<'_>; 3], (config, joined): (&Config, bool), output: i64) -> Self {
+        let width = config.width * config.merge * config.merge;
+        let normed = if joined { width } else { config.width };
+        let linear =
+            |w: &Path<'_>, output| Linear::with_bias(w, width, output, Init::Normal(DEVIATION));
+        Self {
+            norm: Norm::new(w[0], normed, &config.style),
+            joined,
+            rise: linear(w[1], width),
+            fall: linear(w[2], output),
+            width,
+        }
+    }
+
+    fn forward(&self, xs: &Tensor) -> Tensor {
+        let joined = match self.joined {
+            true => self.norm.forward(&xs.view([-1, self.width])),
+            false => self.norm.forward(xs).view([-1, self.width]),
+        };
+        self.fall.forward(&Activation::Gelu.forward(&self.rise.forward(&joined)))
+    }
+}
+
+/// Tower and mergers.
 pub(super) struct Vision {
     pub(super) config: Config,
     patch_embed: PatchConvolution,
+    pos_embed: Option<LearnedPositions>,
     blocks: Vec<Block>,
-    /// Of the merger.
-    ln_q: Norm,
-    merge_in: Linear,
-    merge_out: Linear,
+    merger: Merger,
+    deepstack_merger_list: Vec<Merger>,
     frequencies: Tensor,
 }
 
 impl Vision {
     /// Walks the tower at `w`, to features of `width`.
     pub(super) fn new(w: &Path<'_>, config: Config, width: i64) -> Self {
-        let merged = config.width * config.merge * config.merge;
-        let merger = w / "merger";
         let (_, device) = w.options();
-        let linear = |name, output| {
-            Linear::with_bias(&(&merger / "mlp" / name), merged, output, Init::Normal(DEVIATION))
+        let third = |w: &Path<'_>, joined| {
+            let places = [&(w / "norm"), &(w / "linear_fc1"), &(w / "linear_fc2")];
+            Merger::new(places, (&config, joined), width)
+        };
+        let merger = w / "merger";
+        let (pos_embed, merger, deepstack_merger_list) = match &config.style {
+            Style::Deep { places, from, .. } => {
+                let shape = (*places, config.width);
+                let table = LearnedPositions::new(&(w / "pos_embed"), "weight", shape, DEVIATION);
+                let list = w / "deepstack_merger_list";
+                let deep = (0..from.len()).map(|at| third(&(&list / at), true)).collect();
+                (Some(table), third(&merger, false), deep)
+            }
+            Style::Plain(_) | Style::Windowed { .. } => {
+                let mlp = &merger / "mlp";
+                let places = [&(&merger / "ln_q"), &(&mlp / "0"), &(&mlp / "2")];
+                (None, Merger::new(places, (&config, false), width), Vec::new())
+            }
         };
         Self {
             patch_embed: PatchConvolution::of_frames(
                 &(w / "patch_embed" / "proj"),
                 (config.patch, config.frames),
                 config.width,
-                (false, DEVIATION),
+                (pos_embed.is_some(), DEVIATION),
             ),
+            pos_embed,
             blocks: (0..config.layers)
                 .map(|layer| Block::new(&(w / "blocks" / layer), &config))
                 .collect(),
-            ln_q: Norm::new(&(&merger / "ln_q"), config.width, &config.style),
-            merge_in: linear("0", merged),
-            merge_out: linear("2", width),
+            merger,
+            deepstack_merger_list,
             frequencies: frequencies(config.heads.width / 2, config.theta, device),
             config,
         }
     }
 
-    /// The features of all images, `[tokens, D]`.
-    pub(super) fn features(&self, images: &Images) -> Tensor {
+    /// What is seen in all images.
+    pub(super) fn features(&self, images: &Images) -> Seen {
         let seen: Vec<Tensor> = images.each().map(|image| self.patches(&image)).collect();
         let mut xs = Tensor::cat(&seen, 0);
+        if let (Some(table), Style::Deep { places, .. }) = (&self.pos_embed, &self.config.style) {
+            xs = &xs + self.resampled(table, places.isqrt(), &images.sizes).to_kind(xs.kind());
+        }
         let angles = self.angles(&images.sizes, xs.device());
         let total = xs.size()[0] as usize;
         let whole = Layout::groups(self.groups(&images.sizes, None), total, xs.device());
         let windows = match &self.config.style {
-            Style::Plain(_) => None,
+            Style::Plain(_) | Style::Deep { .. } => None,
             Style::Windowed { side, full } => {
                 let groups = self.groups(&images.sizes, Some(*side as usize));
                 Some((full, Layout::groups(groups, total, xs.device())))
             }
         };
+        let mut deep = Vec::new();
         for (layer, block) in self.blocks.iter().enumerate() {
             let layout = match &windows {
                 Some((full, layout)) if !full.contains(&(layer as i64)) => layout,
                 _ => &whole,
             };
             xs = block.forward(&xs, &angles, layout);
+            if let Style::Deep { from, .. } = &self.config.style {
+                let merger = from.iter().position(|&at| at == layer as i64);
+                deep.extend(merger.map(|at| self.deepstack_merger_list[at].forward(&xs)));
+            }
         }
-        let merged = self.config.width * self.config.merge * self.config.merge;
-        let hidden = self.merge_in.forward(&self.ln_q.forward(&xs).view([-1, merged]));
-        self.merge_out.forward(&Activation::Gelu.forward(&hidden))
+        Seen { features: self.merger.forward(&xs), deep }
+    }
+
+    /// The learned positions of a square of `side` places, resampled bilinearly to each image with
+    /// the corners in place: `[T, V]` in 32 bits.
+    fn resampled(&self, table: &LearnedPositions, side: i64, sizes: &[Size]) -> Tensor {
+        let merge = self.config.merge as usize;
+        let along = |at: usize, length: usize| {
+            let place = at as f32 * (side - 1) as f32 / (length.max(2) - 1) as f32;
+            let first = place.floor();
+            let share = place - first;
+            [(first as i64, 1.0 - share), ((first as i64 + 1).min(side - 1), share)]
+        };
+        let (mut places, mut shares) = (Vec::new(), Vec::new());
+        for (row, column, size) in self.in_merge_order(sizes) {
+            let (rows, columns) = self.config.grid(size);
+            for (row, row_share) in along(row, rows * merge) {
+                for (column, column_share) in along(column, columns * merge) {
+                    places.push(row * side + column);
+                    shares.push(row_share * column_share);
+                }
+            }
+        }
+        let device = self.frequencies.device();
+        let places = Tensor::from_slice(&places).to_device(device).view([-1, 4]);
+        let shares = Tensor::from_slice(&shares).to_device(device).view([-1, 4, 1]);
+        (table.at(&places) * shares).sum_dim_intlist([1_i64].as_slice(), false, None)
+    }
+
+    /// Row and column of every patch, and the size of its image.
+    fn in_merge_order(&self, sizes: &[Size]) -> impl Iterator<Item = (usize, usize, Size)> {
+        let merge = self.config.merge as usize;
+        sizes.iter().flat_map(move |&size| {
+            let (rows, columns) = self.config.grid(size);
+            let units = (0..rows * columns).map(move |unit| (unit / columns, unit % columns));
+            units.flat_map(move |(row, column)| {
+                (0..merge * merge)
+                    .map(move |at| (row * merge + at / merge, column * merge + at % merge, size))
+            })
+        })
     }
 
     /// An image `[height, width, 3]` to patches `[T, V]` in the order in which they are merged.
@@ -316,16 +446,10 @@ impl Vision {
 
     /// Half of each head turns with the row of a patch, half with its column.
     fn angles(&self, sizes: &[Size], device: Device) -> Angles {
-        let merge = self.config.merge as usize;
-        let mut places = Vec::new();
-        for &size in sizes {
-            let (rows, columns) = self.config.grid(size);
-            for (row, column) in (0..rows * columns).map(|unit| (unit / columns, unit % columns)) {
-                places.extend((0..merge * merge).flat_map(|at| {
-                    [(row * merge + at / merge) as f32, (column * merge + at % merge) as f32]
-                }));
-            }
-        }
+        let places: Vec<f32> = self
+            .in_merge_order(sizes)
+            .flat_map(|(row, column, _)| [row as f32, column as f32])
+            .collect();
         let places = Tensor::from_slice(&places).to_device(device).view([-1, 2, 1]);
         Angles::of(&(places * &self.frequencies).flatten(1, 2), Kind::Float)
     }

@@ -4,17 +4,29 @@ use super::{
     ModelError, Places,
     config::Keys,
     decoder::{self, Decoder},
-    in_line, intern_vl, names, qwen_vl, smol_vlm,
+    in_line, intern_vl, names,
+    qwen_vl::{self, Generation},
+    smol_vlm,
 };
 use crate::engine::{pack::Images, pixels::Size, weights::Weights};
 use tch::Tensor;
 
 /// The architectures that consist of a decoder and one of these, by `model_type`.
-pub(super) const KINDS: [&str; 6] =
-    ["idefics3", "internvl", "internvl_chat", "qwen2_5_vl", "qwen2_vl", "smolvlm"];
+pub(super) const KINDS: [&str; 7] =
+    ["idefics3", "internvl", "internvl_chat", "qwen2_5_vl", "qwen2_vl", "qwen3_vl", "smolvlm"];
 
 /// The shares of a head that turn with time, height and width where a configuration has none.
 const SECTIONS: [i64; 3] = [16, 24, 24];
+/// The same in Qwen3-VL.
+const INTERLEAVED: [i64; 3] = [24, 20, 20];
+
+/// What a model sees in images.
+pub(super) struct Seen {
+    /// For each placeholder what stands there, `[tokens, D]`.
+    pub(super) features: Tensor,
+    /// What is added there after each of the first layers of the decoder.
+    pub(super) deep: Vec<Tensor>,
+}
 
 /// A vision tower with its projector.
 pub(super) enum Vision {
@@ -33,7 +45,9 @@ pub(super) fn build(
     let text = top.table(&["text_config", "llm_config"])?.unwrap_or_else(|| top.clone());
     let language = decoder::Config::read(top, &text)?;
     match kind {
-        "qwen2_vl" | "qwen2_5_vl" => qwen_vl(kind == "qwen2_5_vl", top, language, weights),
+        "qwen2_vl" => qwen_vl(Generation::Two, top, language, weights),
+        "qwen2_5_vl" => qwen_vl(Generation::TwoAndAHalf, top, language, weights),
+        "qwen3_vl" => qwen_vl(Generation::Three, top, language, weights),
         "internvl" | "internvl_chat" => intern_vl(top, language, weights),
         _ => smol_vlm(top, language, weights),
     }
@@ -54,19 +68,27 @@ fn smol_vlm(top: &Keys<'_>, mut language: decoder::Config, weights: Weights) -> 
 }
 
 fn qwen_vl(
-    windowed: bool,
+    generation: Generation,
     top: &Keys<'_>,
     mut language: decoder::Config,
     weights: Weights,
 ) -> Built {
-    let mut weights = weights.named(&names::qwen_vl());
+    let third = generation == Generation::Three;
+    let mut weights = weights.named(&if third { names::qwen3_vl() } else { names::qwen_vl() });
     language.tied = weights.tied("lm_head.weight", language.tied);
-    language.rope.sections = language.rope.sections.or(Some(SECTIONS));
-    let config = qwen_vl::Config::read(top, windowed, language.vocabulary, language.width)?;
+    let sections = if third { INTERLEAVED } else { SECTIONS };
+    language.rope.sections = language.rope.sections.or(Some(sections));
+    language.rope.interleaved = third;
+    let config = qwen_vl::Config::read(top, generation, &language)?;
     let root = weights.root();
-    let vision = qwen_vl::Vision::new(&(&root / "visual"), config, language.width);
-    let decoder = Decoder::new(&(&root / "model"), &root, language);
-    drop(root);
+    let model = &root / "model";
+    let (tower, words) = match third {
+        true => (&model / "visual", &model / "language_model"),
+        false => (&root / "visual", model.clone()),
+    };
+    let vision = qwen_vl::Vision::new(&tower, config, language.width);
+    let decoder = Decoder::new(&words, &root, language);
+    drop((root, model, tower, words));
     Ok((decoder, Vision::QwenVl(vision), weights))
 }
 
@@ -115,16 +137,13 @@ impl Vision {
         }
     }
 
-    /// The features of all images, `[tokens, D]`.
-    pub(super) fn features(&self, images: &Images) -> Tensor {
-        match self {
-            Self::QwenVl(vision) => vision.features(images),
-            Self::SmolVlm(vision) => {
-                vision.features(&images.squares(vision.config.side())).flatten(0, 1)
-            }
-            Self::InternVl(vision) => {
-                vision.features(&images.squares(vision.config.side())).flatten(0, 1)
-            }
-        }
+    /// What is seen in all images.
+    pub(super) fn features(&self, images: &Images) -> Seen {
+        let features = match self {
+            Self::QwenVl(vision) => return vision.features(images),
+            Self::SmolVlm(vision) => vision.features(&images.squares(vision.config.side())),
+            Self::InternVl(vision) => vision.features(&images.squares(vision.config.side())),
+        };
+        Seen { features: features.flatten(0, 1), deep: Vec::new() }
     }
 }

@@ -46,8 +46,19 @@ impl Mlp {
         activation: Activation,
         deviations: (f64, f64),
     ) -> Self {
-        let fc1 = Linear::with_bias(&(w / "fc1"), width, hidden, Init::Normal(deviations.0));
-        let fc2 = Linear::with_bias(&(w / "fc2"), hidden, width, Init::Normal(deviations.1));
+        Self::of((&(w / "fc1"), &(w / "fc2")), width, hidden, activation, deviations)
+    }
+
+    /// The same with the two maps at places of their own.
+    pub fn of(
+        w: (&Path<'_>, &Path<'_>),
+        width: i64,
+        hidden: i64,
+        activation: Activation,
+        deviations: (f64, f64),
+    ) -> Self {
+        let fc1 = Linear::with_bias(w.0, width, hidden, Init::Normal(deviations.0));
+        let fc2 = Linear::with_bias(w.1, hidden, width, Init::Normal(deviations.1));
         Self { fc1, fc2, activation }
     }
 
