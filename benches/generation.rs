@@ -7,7 +7,7 @@
 
 use mstar::base::Seed;
 use mstar::engine::{
-    Model, Precision, Prompt, Sampling, Weights, generate, generate::Settings, load,
+    Model, Pixels, Precision, Prompt, Sampling, Weights, generate, generate::Settings, load,
     models::mini_vlm, set_threads,
 };
 use rand::Rng as _;
@@ -44,7 +44,7 @@ fn prompts(count: u64) -> Vec<Prompt> {
         let mut tokens = vec![232; 16];
         tokens.extend((0..words).map(|_| generator.random_range(3..232_i64)));
         let pixels = (0..3072).map(|_| generator.random_range(-1.0..1.0)).collect();
-        Prompt { id, tokens, pixels }
+        Prompt { id, tokens, pixels: Pixels::one(32, 32, pixels) }
     };
     (0..count).map(prompt).collect()
 }

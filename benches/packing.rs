@@ -5,7 +5,7 @@
 
 use mstar::base::Seed;
 use mstar::engine::{
-    Model, Optimizer, OptimizerSettings, Precision, Sequence, Weights, load, loss,
+    Model, Optimizer, OptimizerSettings, Pixels, Precision, Sequence, Weights, load, loss,
     models::mini_vlm, pack, set_threads, weights::normal,
 };
 use std::time::Instant;
@@ -45,7 +45,7 @@ fn main() {
 fn epoch_seconds(model: &Model, lengths: &[usize], real: &[usize]) -> f64 {
     let settings = OptimizerSettings::muon(1e-3, 1e-3);
     let mut optimizer = Optimizer::new(model.parameters(), settings, Model::is_block_matrix);
-    let pixels = vec![0.5; 3072];
+    let pixels = Pixels::one(32, 32, vec![0.5; 3072]);
     let data: Vec<(Vec<i64>, Vec<f32>)> = lengths
         .iter()
         .zip(real)

@@ -15,6 +15,7 @@ use super::{
         cache::{LENGTH_MULTIPLE, ROW_MULTIPLE, Step},
     },
     pack::{Inputs, PackError, check_readable, inputs},
+    pixels::Pixels,
     sampling::{Sampling, draw},
 };
 use crate::base::Seed;
@@ -29,8 +30,8 @@ pub struct Prompt {
     pub id: u64,
     /// The prompt, with the image placeholders where images stand.
     pub tokens: Vec<i64>,
-    /// The images one after the other, RGB by rows, columns, channels, in -1..=1; empty if none.
-    pub pixels: Vec<f32>,
+    /// The images, in the order of their placeholders.
+    pub pixels: Pixels,
 }
 
 /// How to answer.
@@ -144,6 +145,8 @@ struct Batch<'a> {
     prompts: &'a [Prompt],
     settings: &'a Settings,
     waiting: VecDeque<usize>,
+    /// For each prompt the position after it.
+    next: Vec<i64>,
     cache: Cache,
     table: Table,
     drawn: u64,
@@ -176,6 +179,10 @@ impl<'a> Batch<'a> {
             prompts,
             settings,
             waiting: (0..prompts.len()).collect(),
+            next: prompts
+                .iter()
+                .map(|prompt| model.places(&prompt.tokens, prompt.pixels.sizes()).next)
+                .collect(),
             cache: Cache::new(shape, model.kind(), model.device()),
             table: Table::new(rows, groups, samples),
             drawn: 0,
@@ -205,12 +212,12 @@ impl<'a> Batch<'a> {
     fn admit(&mut self, count: usize) -> Vec<Ended> {
         let prompts = self.prompts;
         let indices: Vec<usize> = self.waiting.drain(..count).collect();
-        let mut sequences: Vec<(&[i64], &[f32])> = indices
+        let mut sequences: Vec<(&[i64], &Pixels)> = indices
             .iter()
-            .map(|&index| (&prompts[index].tokens[..], &prompts[index].pixels[..]))
+            .map(|&index| (&prompts[index].tokens[..], &prompts[index].pixels))
             .collect();
         // Small matrices go through other kernels; repeating a prompt keeps the bits of the others.
-        let tokens = |sequences: &[(&[i64], &[f32])]| -> usize {
+        let tokens = |sequences: &[(&[i64], &Pixels)]| -> usize {
             sequences.iter().map(|(tokens, _)| tokens.len()).sum()
         };
         while sequences.len() < ROW_MULTIPLE && tokens(&sequences) < ROW_MULTIPLE {
@@ -253,19 +260,18 @@ impl<'a> Batch<'a> {
     /// Feeds every row its last token and draws the next.
     fn step(&mut self) -> Vec<Ended> {
         let rows = self.table.used_rows().next_multiple_of(ROW_MULTIPLE);
-        let (mut tokens, mut positions) = (vec![0; rows], vec![0; rows]);
+        let (mut tokens, mut places) = (vec![0; rows], vec![[0; 3]; rows]);
         let mut lengths = vec![0; rows];
         for (slot, row) in self.table.iter() {
             let cached = row.tokens.len() - 1;
             tokens[slot] = row.tokens[cached];
             lengths[slot] = cached as i64;
-            positions[slot] = (self.prompts[row.prompt].tokens.len() + cached) as i64;
+            places[slot] = [self.next[row.prompt] + cached as i64; 3];
         }
         let (seats, seated) = self.table.seating(rows);
         self.cache.begin(&Step { seats: &seats, rows: &seated, lengths: &lengths });
-        let device = self.model.device();
-        let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
-        let (tokens, positions) = (on_device(&tokens), on_device(&positions));
+        let tokens = Tensor::from_slice(&tokens).to_device(self.model.device());
+        let positions = self.model.positions_of(&places);
         let inputs = Inputs { tokens, images: None, positions };
         let stream = self.model.forward(&inputs, &mut Attend::Cached(&mut self.cache));
         let mut chances = self.chances(&self.model.logits(&stream));

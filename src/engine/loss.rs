@@ -1,6 +1,11 @@
 //! Cross entropy over the tokens to learn, without ever holding the logits of a whole batch.
 
-use super::{models::Model, nn::Attend, pack::Pack};
+use super::{
+    models::Model,
+    nn::{Attend, Layout},
+    pack::{Pack, PackError, check_readable, inputs},
+    pixels::Pixels,
+};
 use tch::{Reduction, Tensor};
 
 /// Logits of this many numbers exist at a time (64 MiB of 32-bit floats).
@@ -56,6 +61,23 @@ pub fn evaluate(model: &Model, pack: &Pack) -> f64 {
         });
         losses.sum::<f64>() / pack.weight().max(f64::MIN_POSITIVE)
     })
+}
+
+/// The logits after every token of sequences of tokens and images, one after the other in one pass,
+/// `[T, vocabulary]`.
+///
+/// # Errors
+/// For the first sequence that the model cannot read.
+pub fn logits(model: &Model, sequences: &[(&[i64], &Pixels)]) -> Result<Tensor, PackError> {
+    for (index, (tokens, pixels)) in sequences.iter().enumerate() {
+        check_readable(model, index, tokens, pixels, 0)?;
+    }
+    let lengths: Vec<usize> = sequences.iter().map(|(tokens, _)| tokens.len()).collect();
+    let layout = Layout::new(&lengths, 1, model.device());
+    Ok(tch::no_grad(|| {
+        let stream = model.forward(&inputs(model, sequences), &mut Attend::Packed(&layout));
+        model.logits(&stream)
+    }))
 }
 
 fn chunk_loss(model: &Model, pack: &Pack, learned: &Tensor, start: i64) -> Tensor {

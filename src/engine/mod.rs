@@ -16,6 +16,7 @@ pub mod nn;
 pub mod optimizer;
 pub mod pack;
 pub mod perception;
+pub mod pixels;
 pub mod reward;
 pub mod sampling;
 pub mod schedule;
@@ -25,11 +26,12 @@ pub use device::{
     DeviceChoice, DeviceError, LIBTORCH_WANTED, describe, libtorch_version, set_threads,
 };
 pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate};
-pub use loss::backward;
+pub use loss::{backward, logits};
 pub use models::{Model, ModelError, Part, kind_of, load};
 pub use optimizer::{Optimizer, OptimizerSettings};
 pub use pack::{Pack, PackError, Sequence, pack};
 pub use perception::{PatchTarget, Perception};
+pub use pixels::{Pixels, Size};
 pub use reward::{Continued, Reading, ReadingPack, RewardHead, Target};
 pub use sampling::Sampling;
 pub use schedule::{Curve, Schedule};

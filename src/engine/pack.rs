@@ -3,17 +3,18 @@
 use super::{
     models::Model,
     nn::{Layout, attention::starts},
+    pixels::{Pixels, Size},
 };
 use crate::base::Hint;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// A sequence to learn from.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequence<'a> {
     /// Prompt and response, with the image placeholders where images stand.
     pub tokens: &'a [i64],
-    /// The images one after the other, RGB by rows, columns, channels, in -1..=1; empty if none.
-    pub pixels: &'a [f32],
+    /// The images, in the order of their placeholders.
+    pub pixels: &'a Pixels,
     /// How many tokens belong to the prompt and are not learned; at least 1.
     pub prompt: usize,
     /// The weight of each token after the prompt in the loss; all 1 if absent.
@@ -53,22 +54,34 @@ pub enum PackError {
         /// Number of token ids.
         vocabulary: usize,
     },
-    /// Placeholders and pixels that do not belong together.
+    /// Placeholders and images that do not belong together.
     #[error(
-        "sequence {sequence} has {placeholders} image placeholders and {values} pixel values: the \
-         model reads {tokens} and {image} for each image"
+        "sequence {sequence} has {placeholders} image placeholders: its images, {images}, need \
+         {wanted}"
     )]
     Images {
         /// Its place in the batch, from 0.
         sequence: usize,
         /// Placeholders found.
         placeholders: usize,
-        /// Numbers found.
-        values: usize,
-        /// Placeholders of one image.
-        tokens: usize,
-        /// Numbers of one image.
-        image: usize,
+        /// Images found.
+        images: usize,
+        /// Placeholders of these images.
+        wanted: usize,
+    },
+    /// An image of a size that the model does not read.
+    #[error(
+        "sequence {sequence} has an image of {} x {} pixels: the model reads {wanted}",
+        .found.width,
+        .found.height
+    )]
+    ImageSize {
+        /// Its place in the batch, from 0.
+        sequence: usize,
+        /// Its size.
+        found: Size,
+        /// What the model reads.
+        wanted: String,
     },
     /// More tokens than positions.
     #[error("sequence {sequence} needs {tokens} positions: the model has {positions}")]
@@ -88,7 +101,7 @@ impl Hint for PackError {
             Self::TooLong { .. } => {
                 Some("shorten the prompt, or lower `max_new_tokens`".to_owned())
             }
-            Self::Token { .. } | Self::Images { .. } => {
+            Self::Token { .. } | Self::Images { .. } | Self::ImageSize { .. } => {
                 Some("check that data and model use the same tokenizer and image size".to_owned())
             }
             Self::Empty { .. } | Self::Parts { .. } => None,
@@ -102,16 +115,37 @@ pub struct Inputs {
     pub tokens: Tensor,
     /// Images, if there are any.
     pub images: Option<Images>,
-    /// The position of each token in its sequence, `[T]`.
+    /// The position of each token in its sequence, `[T]`, or `[T, 3]` for time, height and width
+    /// where the model has these axes.
     pub positions: Tensor,
 }
 
 /// The images of a stream.
 pub struct Images {
-    /// `[N, side, side, 3]` in -1..=1.
+    /// All numbers one after the other.
     pub pixels: Tensor,
+    /// Their sizes.
+    pub sizes: Vec<Size>,
     /// For each token of the stream its place in text embeddings followed by image features, `[T]`.
     pub order: Tensor,
+}
+
+impl Images {
+    /// Images that all are squares of one size, `[N, side, side, 3]`.
+    pub fn squares(&self, side: usize) -> Tensor {
+        let side = side as i64;
+        self.pixels.view([-1, side, side, 3])
+    }
+
+    /// Each image, `[height, width, 3]`.
+    pub fn each(&self) -> impl Iterator<Item = Tensor> {
+        self.sizes.iter().scan(0, |start, size| {
+            let values = size.values() as i64;
+            let image = self.pixels.narrow(0, *start, values);
+            *start += values;
+            Some(image.view([size.height as i64, size.width as i64, 3]))
+        })
+    }
 }
 
 /// A batch to learn from.
@@ -200,7 +234,7 @@ pub(crate) fn check_readable(
     model: &Model,
     index: usize,
     tokens: &[i64],
-    pixels: &[f32],
+    pixels: &Pixels,
     more: usize,
 ) -> Result<(), PackError> {
     if tokens.is_empty() {
@@ -210,17 +244,18 @@ pub(crate) fn check_readable(
     if let Some(&token) = tokens.iter().find(|&&id| id < 0 || id >= vocabulary as i64) {
         return Err(PackError::Token { sequence: index, token, vocabulary });
     }
-    let image = model.image();
-    let placeholders = tokens.iter().filter(|&&token| token == image.token).count();
-    let images = pixels.len() / image.values();
-    if !pixels.len().is_multiple_of(image.values()) || placeholders != images * image.tokens {
-        return Err(PackError::Images {
-            sequence: index,
-            placeholders,
-            values: pixels.len(),
-            tokens: image.tokens,
-            image: image.values(),
-        });
+    let image = model.image_token();
+    let placeholders = tokens.iter().filter(|&&token| token == image).count();
+    let mut wanted = 0;
+    for &found in pixels.sizes() {
+        wanted += model.image_tokens(found).ok_or_else(|| {
+            let wanted = model.image_sizes();
+            PackError::ImageSize { sequence: index, found, wanted }
+        })?;
+    }
+    if placeholders != wanted {
+        let images = pixels.sizes().len();
+        return Err(PackError::Images { sequence: index, placeholders, images, wanted });
     }
     let (tokens, positions) = (tokens.len() + more, model.positions());
     if tokens > positions {
@@ -230,29 +265,41 @@ pub(crate) fn check_readable(
 }
 
 /// The stream of sequences that have been checked.
-pub(crate) fn inputs(model: &Model, sequences: &[(&[i64], &[f32])]) -> Inputs {
-    let (image, device) = (model.image(), model.device());
-    let (mut text, mut positions, mut pixels) = (Vec::new(), Vec::new(), Vec::new());
+pub(crate) fn inputs(model: &Model, sequences: &[(&[i64], &Pixels)]) -> Inputs {
+    let places: Vec<[i64; 3]> = sequences
+        .iter()
+        .flat_map(|(tokens, pixels)| model.places(tokens, pixels.sizes()).tokens)
+        .collect();
+    inputs_at(model, sequences, &places)
+}
+
+/// The same with each token at a given place.
+pub(crate) fn inputs_at(
+    model: &Model,
+    sequences: &[(&[i64], &Pixels)],
+    places: &[[i64; 3]],
+) -> Inputs {
+    let (image, device) = (model.image_token(), model.device());
+    let (mut text, mut pixels, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
     for (tokens, images) in sequences {
-        text.extend(tokens.iter().copied().filter(|&token| token != image.token));
-        positions.extend(0..tokens.len() as i64);
-        pixels.extend_from_slice(images);
+        text.extend(tokens.iter().copied().filter(|&token| token != image));
+        pixels.extend_from_slice(images.values());
+        sizes.extend_from_slice(images.sizes());
     }
     let images = (!pixels.is_empty()).then(|| {
         let (mut next_text, mut next_image) = (0, text.len() as i64);
         let order = sequences.iter().flat_map(|(tokens, _)| *tokens).map(|&token| {
-            let next = if token == image.token { &mut next_image } else { &mut next_text };
+            let next = if token == image { &mut next_image } else { &mut next_text };
             *next += 1;
             *next - 1
         });
         let order = Tensor::from_slice(&order.collect::<Vec<i64>>()).to_device(device);
-        let side = image.side as i64;
-        let pixels = Tensor::from_slice(&pixels).view([-1, side, side, 3]);
-        Images { pixels: pixels.to_device(device).to_kind(model.kind()), order }
+        let pixels = Tensor::from_slice(&pixels).to_device(device).to_kind(model.kind());
+        Images { pixels, sizes, order }
     });
     Inputs {
         tokens: Tensor::from_slice(&text).to_device(device),
         images,
-        positions: Tensor::from_slice(&positions).to_kind(Kind::Int64).to_device(device),
+        positions: model.positions_of(places),
     }
 }

@@ -71,7 +71,7 @@ impl<'m> Perception<'m> {
     /// One step on pictures (`[N, side, side, 3]`, flat) and the targets of all their patches; gives
     /// the loss, a sum of four mean cross entropies.
     pub fn step(&mut self, pixels: &[f32], targets: &[PatchTarget], factor: f64) -> f64 {
-        let side = self.model.image().side as i64;
+        let side = self.mini.config().vision_config.image_size;
         let device = self.model.device();
         let pixels = Tensor::from_slice(pixels).view([-1, side, side, 3]).to_device(device);
         let features = self.mini.patch_features(&pixels.to_kind(self.model.kind()));

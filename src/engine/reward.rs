@@ -7,7 +7,8 @@
 use super::{
     models::Model,
     nn::{Attend, Layout, Linear},
-    pack::{Inputs, PackError, check_readable, inputs},
+    pack::{Inputs, PackError, check_readable, inputs_at},
+    pixels::Pixels,
     weights::{Init, Parameters, Precision, Weights, WeightsError},
 };
 use crate::base::Seed;
@@ -27,8 +28,8 @@ pub struct RewardHead {
 pub struct Reading<'a> {
     /// The prompt, with the image placeholders where images stand.
     pub prompt: &'a [i64],
-    /// The images one after the other, RGB by rows, columns, channels, in -1..=1; empty if none.
-    pub pixels: &'a [f32],
+    /// The images, in the order of their placeholders.
+    pub pixels: &'a Pixels,
     /// What goes on from it, at least one.
     pub responses: Vec<Continued<'a>>,
 }
@@ -68,29 +69,31 @@ impl ReadingPack {
     pub fn new(model: &Model, readings: &[Reading<'_>]) -> Result<Self, PackError> {
         let device = model.device();
         let (mut streams, mut groups) = (Vec::new(), Vec::new());
-        let (mut positions, mut places) = (Vec::new(), Vec::new());
+        let (mut stream_places, mut ends) = (Vec::new(), Vec::new());
         for (index, reading) in readings.iter().enumerate() {
             let prompt = reading.prompt.len();
-            positions.extend(0..prompt as i64);
+            let places = model.places(reading.prompt, reading.pixels.sizes());
+            stream_places.extend(places.tokens);
             let mut stream = reading.prompt.to_vec();
             for response in &reading.responses {
                 let whole = [reading.prompt, response.tokens].concat();
                 check_readable(model, index, &whole, reading.pixels, 0)?;
-                let start = positions.len();
-                places.extend(response.ends.iter().map(|&end| (start + end - 1) as i64));
-                positions.extend((prompt..whole.len()).map(|at| at as i64));
+                let start = stream_places.len();
+                ends.extend(response.ends.iter().map(|&end| (start + end - 1) as i64));
+                let own = 0..response.tokens.len() as i64;
+                stream_places.extend(own.map(|at| [places.next + at; 3]));
                 stream.extend_from_slice(response.tokens);
             }
             groups.push((prompt, reading.responses.iter().map(|it| it.tokens.len()).collect()));
             streams.push((stream, reading.pixels));
         }
-        let streams: Vec<(&[i64], &[f32])> =
+        let streams: Vec<(&[i64], &Pixels)> =
             streams.iter().map(|(stream, pixels)| (&stream[..], *pixels)).collect();
-        let tokens = positions.len();
-        let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
-        let inputs = Inputs { positions: on_device(&positions), ..inputs(model, &streams) };
+        let tokens = stream_places.len();
+        let inputs = inputs_at(model, &streams, &stream_places);
         let layout = Layout::branching(&groups, device);
-        Ok(Self { inputs, layout, places: on_device(&places), tokens })
+        let places = Tensor::from_slice(&ends).to_device(device);
+        Ok(Self { inputs, layout, places, tokens })
     }
 
     /// Tokens of the stream.

@@ -5,11 +5,16 @@
 //! `q_proj.leaf("weight", &[64, 64], Init::Normal(0.02))`. The same walk reads a checkpoint, where
 //! everything missing, misshapen or left over is said at once, or makes a fresh model.
 
+mod checkpoint;
 mod file;
 mod init;
+mod names;
 
 pub use file::{from_safetensors, to_safetensors};
 pub use init::{Init, normal, orthogonal};
+pub use names::{Fused, Names, Rows};
+
+use checkpoint::Checkpoint;
 
 use crate::base::{Digest, Hint, Seed};
 use std::{cell::RefCell, collections::BTreeMap, fmt, ops::Div, path::Path as FilePath};
@@ -89,8 +94,18 @@ pub enum WeightsError {
         path: String,
     },
     /// Not safetensors, or a torn file.
-    #[error("`{path}` is not a whole safetensors file: {reason}")]
+    #[error("`{path}` is broken at byte {offset}: {reason}")]
     Corrupt {
+        /// The file.
+        path: String,
+        /// Where in it.
+        offset: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// Files of a checkpoint that do not belong together.
+    #[error("`{path}`: {reason}")]
+    Index {
         /// The file.
         path: String,
         /// What is wrong with it.
@@ -129,12 +144,16 @@ impl Hint for WeightsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unreadable { .. } => Some("check the path of the model".to_owned()),
-            Self::Pickle { .. } => Some(
-                "convert it with the `safetensors` package; pickles can run code and are never \
-                 opened"
-                    .to_owned(),
-            ),
-            Self::Corrupt { .. } => Some("fetch or write the file again".to_owned()),
+            Self::Pickle { path } => Some(format!(
+                "pickles can run code and are never opened; convert it: {}",
+                conversion(path)
+            )),
+            Self::Corrupt { .. } => {
+                Some("it is no safetensors file, or not all of one: fetch or write it again".into())
+            }
+            Self::Index { .. } => {
+                Some("fetch all files of the checkpoint again, from one revision".to_owned())
+            }
             Self::Format { .. } => Some("store the tensor as F32, BF16 or F16".to_owned()),
             Self::Mismatched(_) => {
                 Some("check that `config.json` and the weights are of the same model".to_owned())
@@ -143,8 +162,26 @@ impl Hint for WeightsError {
     }
 }
 
+/// The command that makes safetensors of a pickled checkpoint.
+fn conversion(path: &str) -> String {
+    let folder = FilePath::new(path).parent().unwrap_or(FilePath::new("."));
+    match path.ends_with(".json") {
+        true => format!(
+            "python -c \"from transformers import AutoModelForImageTextToText as M; \
+             M.from_pretrained('{0}').save_pretrained('{0}')\"",
+            folder.display()
+        ),
+        false => format!(
+            "python -c \"import torch; from safetensors.torch import save_file; w = \
+             torch.load('{path}', weights_only=True); save_file({{k: v.clone() for k, v in \
+             w.items()}}, '{}')\"",
+            folder.join("model.safetensors").display()
+        ),
+    }
+}
+
 enum Origin {
-    File(BTreeMap<String, Tensor>),
+    File(Checkpoint),
     Random(Seed),
 }
 
@@ -158,16 +195,17 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads a safetensors file through a memory map.
+    /// Maps a safetensors file, or a folder with `model.safetensors` or
+    /// `model.safetensors.index.json` and what that names.
     ///
     /// # Errors
-    /// When the file cannot be read, is torn, or is no safetensors file.
+    /// When a file cannot be read, is torn, or is no safetensors file.
     pub fn open(
         path: &FilePath,
         precision: Precision,
         device: Device,
     ) -> Result<Self, WeightsError> {
-        Ok(Self::new(Origin::File(file::open(path)?), precision, device))
+        Ok(Self::new(Origin::File(Checkpoint::open(path)?), precision, device))
     }
 
     /// Reads the bytes of a safetensors file; `name` stands for it in errors.
@@ -180,7 +218,7 @@ impl Weights {
         precision: Precision,
         device: Device,
     ) -> Result<Self, WeightsError> {
-        Ok(Self::new(Origin::File(from_safetensors(bytes, name)?), precision, device))
+        Ok(Self::new(Origin::File(Checkpoint::of_bytes(bytes, name)?), precision, device))
     }
 
     /// Fresh weights: each tensor follows its rule and a seed named after it.
@@ -198,6 +236,27 @@ impl Weights {
         }
     }
 
+    /// Calls what was found as a model does, before the walk begins.
+    #[must_use]
+    pub fn named(mut self, names: &Names) -> Self {
+        if let Origin::File(checkpoint) = &mut self.origin {
+            checkpoint.rename(names);
+        }
+        self
+    }
+
+    /// Whether a head is the embedding: as `declared`, and where a checkpoint has no tensor `head`.
+    /// A tied head that is there all the same is not read.
+    #[must_use]
+    pub fn tied(&mut self, head: &str, declared: bool) -> bool {
+        let Origin::File(checkpoint) = &mut self.origin else { return declared };
+        let tied = declared || checkpoint.shape(head).is_none();
+        if tied {
+            checkpoint.forget(head);
+        }
+        tied
+    }
+
     /// The root of the walk.
     pub fn root(&self) -> Path<'_> {
         Path { weights: self, name: String::new() }
@@ -210,11 +269,12 @@ impl Weights {
     pub fn finish(self) -> Result<Parameters, WeightsError> {
         let handed_out = self.handed_out.into_inner();
         let mut mismatches = self.mismatches.into_inner();
-        if let Origin::File(tensors) = &self.origin {
-            let extra = tensors.keys().filter(|name| !handed_out.contains_key(*name));
-            mismatches.extend(extra.map(|name| Mismatch::Extra { name: name.clone() }));
+        if let Origin::File(checkpoint) = &self.origin {
+            let extra = checkpoint.names().filter(|(name, _)| !handed_out.contains_key(*name));
+            mismatches.extend(extra.map(|(_, found)| Mismatch::Extra { name: found.to_owned() }));
         }
         mismatches.sort();
+        mismatches.dedup();
         match mismatches.is_empty() {
             true => Ok(Parameters(handed_out)),
             false => Err(WeightsError::Mismatched(mismatches)),
@@ -222,27 +282,41 @@ impl Weights {
     }
 
     fn leaf(&self, name: String, shape: &[i64], init: &Init<'_>) -> Tensor {
-        let placeholder = || Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-        let values = match &self.origin {
-            Origin::Random(seed) => init.values(*seed, &name, shape),
-            Origin::File(tensors) => match tensors.get(&name) {
-                Some(found) if found.size() == shape => found.shallow_clone(),
-                Some(found) => {
-                    let (expected, found) = (shape.to_vec(), found.size());
-                    let fault = Mismatch::Shape { name: name.clone(), expected, found };
-                    self.mismatches.borrow_mut().push(fault);
-                    placeholder()
-                }
-                None => {
-                    self.mismatches.borrow_mut().push(Mismatch::Missing { name: name.clone() });
-                    placeholder()
-                }
-            },
+        let leaf = match &self.origin {
+            Origin::Random(seed) => self.placed(&init.values(*seed, &name, shape)),
+            Origin::File(checkpoint) => {
+                let found = checkpoint.shape(&name);
+                let fault = match found {
+                    Some(found) if found == shape => None,
+                    Some(found) => {
+                        let expected = shape.to_vec();
+                        Some(Mismatch::Shape { name: name.clone(), expected, found })
+                    }
+                    None => Some(Mismatch::Missing { name: name.clone() }),
+                };
+                let read = match fault {
+                    None => checkpoint.read(&name, |found| self.placed(found)),
+                    Some(fault) => {
+                        self.mismatches.borrow_mut().push(fault);
+                        None
+                    }
+                };
+                // No more than a stand-in: a wrong configuration may ask for any size.
+                read.unwrap_or_else(|| Tensor::zeros([1], (self.kind, self.device)))
+            }
         };
-        let leaf = values.to_device(self.device).to_kind(self.kind).detach().copy();
         let leaf = leaf.set_requires_grad(true);
-        self.handed_out.borrow_mut().insert(name, leaf.shallow_clone());
+        let _again = self.handed_out.borrow_mut().insert(name, leaf.shallow_clone());
         leaf
+    }
+
+    /// A copy, the only one, on the device and in the number format of the model.
+    fn placed(&self, values: &Tensor) -> Tensor {
+        let placed = values.to_device(self.device).to_kind(self.kind).detach();
+        match placed.data_ptr() == values.data_ptr() {
+            true => placed.copy(),
+            false => placed.contiguous(),
+        }
     }
 }
 
@@ -286,8 +360,13 @@ impl Path<'_> {
         &self.name
     }
 
+    /// The number format and the device of the tensors handed out.
+    pub fn options(&self) -> (Kind, Device) {
+        (self.weights.kind, self.weights.device)
+    }
+
     /// The trainable tensor `name` below this place. A tensor that is not there, or has another
-    /// shape, is noted for [`Weights::finish`] and zeros stand in for it until then.
+    /// shape, is noted for [`Weights::finish`] and a zero stands in for it until then.
     pub fn leaf(&self, name: &str, shape: &[i64], init: Init<'_>) -> Tensor {
         self.weights.leaf((self / name).name, shape, &init)
     }

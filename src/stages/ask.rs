@@ -1,10 +1,12 @@
 //! One question about some pictures, outside any run.
 
 use super::failure::{failed, failure};
-use super::policy::Policy;
+use super::policy::{Policy, seen};
 use crate::base::{Failure, Seed};
 use crate::data::{Template, checkpoint};
-use crate::engine::{self, DeviceChoice, Precision, Prompt, Sampling, Settings, Weights, generate};
+use crate::engine::{
+    self, DeviceChoice, Pixels, Precision, Prompt, Sampling, Settings, Weights, generate,
+};
 use crate::run::Stop;
 use image::RgbImage;
 use std::fs;
@@ -57,23 +59,22 @@ fn answer(question: &Question) -> Result<Answered, Stop> {
     }
     let device: DeviceChoice = question.device.parse().map_err(failed)?;
     let policy = load(question, device.open().map_err(failed)?)?;
-    let shape = policy.model.image();
-    let mut pixels = Vec::new();
+    let (mut pixels, mut image_tokens) = (Pixels::none(), 0);
     for bytes in &question.images {
         let image = image::load_from_memory(bytes).map_err(|error| {
             failure(format!("a picture cannot be read: {error}"), "give a PNG file")
         })?;
         let image: RgbImage = image.into_rgb8();
-        if (image.width() as usize, image.height() as usize) != (shape.side, shape.side) {
+        let picture = seen(&image);
+        image_tokens += policy.model.image_tokens(picture.sizes()[0]).ok_or_else(|| {
             let (width, height) = image.dimensions();
             let reason = format!("a picture has {width} x {height} pixels");
-            let hint = format!("`{}` sees {side} x {side}", question.model, side = shape.side);
-            return Err(failure(reason, hint));
-        }
-        pixels.extend(crate::data::pixels::channels_last(&image));
+            let hint = format!("`{}` sees {}", question.model, policy.model.image_sizes());
+            failure(reason, hint)
+        })?;
+        pixels.extend(&picture);
     }
-    let template =
-        Template { image_tokens: shape.tokens * question.images.len(), ..policy.template };
+    let template = Template { image_tokens, ..policy.template };
     let tokens = template.prompt(&policy.tokenizer, &question.text).map_err(failed)?;
     let prompt_tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
     let prompt = Prompt { id: 0, tokens: prompt_tokens.clone(), pixels };
@@ -105,8 +106,7 @@ fn load(question: &Question, device: engine::Device) -> Result<Policy, Stop> {
         };
         let config = String::from_utf8_lossy(&read("config.json")?).into_owned();
         let tokenizer = read("tokenizer.json")?;
-        let weights = Weights::open(&folder.join("model.safetensors"), Precision::F32, device)
-            .map_err(failed)?;
+        let weights = Weights::open(folder, Precision::F32, device).map_err(failed)?;
         return Policy::of_parts(weights, &config, tokenizer);
     }
     let Some(shipped) = checkpoint::shipped(&question.model) else {

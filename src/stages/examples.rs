@@ -1,12 +1,12 @@
 //! What a training stage learns from, as tokens.
 
 use super::failure::{failed, failure};
-use super::policy::Policy;
+use super::policy::{Policy, seen};
 use super::prompts::Prompts;
 use crate::base::Seed;
 use crate::data::table::{self, TrainingExample};
-use crate::data::{Reference, Sample, pixels};
-use crate::engine::Sequence;
+use crate::data::{Reference, Sample};
+use crate::engine::{Pixels, Sequence};
 use crate::plan::{Port, Train, TrainingSet};
 use crate::recipe::Supervision;
 use crate::run::{Context, Stop};
@@ -100,10 +100,8 @@ impl Examples {
     }
 
     /// Pixels of some examples, to be borrowed by [`Examples::sequences`].
-    pub(super) fn pixels(&self, indices: &[usize]) -> Vec<Vec<f32>> {
-        let of = |index: &usize| {
-            pixels::channels_last(&self.samples[self.examples[*index].sample].image)
-        };
+    pub(super) fn pixels(&self, indices: &[usize]) -> Vec<Pixels> {
+        let of = |index: &usize| seen(&self.samples[self.examples[*index].sample].image);
         indices.iter().map(of).collect()
     }
 
@@ -111,10 +109,10 @@ impl Examples {
     pub(super) fn sequences<'a>(
         &'a self,
         indices: &[usize],
-        pixels: &'a [Vec<f32>],
+        pixels: &'a [Pixels],
         (seed, pass): (Seed, u64),
     ) -> Vec<Sequence<'a>> {
-        let sequence = |(index, pixels): (&usize, &'a Vec<f32>)| {
+        let sequence = |(index, pixels): (&usize, &'a Pixels)| {
             let example = &self.examples[*index];
             let draw = seed.named("variant").uniform_at(*index as u64, pass);
             let variant = (draw * example.variants.len() as f64) as usize;

@@ -9,14 +9,14 @@
 
 use super::failure::failed;
 use super::hooks::Hooks;
-use super::policy::{Policy, Resident, write_metrics};
+use super::policy::{Policy, Resident, seen, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, judge};
 use super::steps::Cutter;
 use super::verifier::{by_id, sample_of};
 use crate::base::Seed;
+use crate::data::Sample;
 use crate::data::table::{self, Rollout, StepLabel};
-use crate::data::{Sample, pixels};
 use crate::engine::{self, Device, Finish, Prompt, Settings, generate};
 use crate::event::Unit;
 use crate::plan::{Label, Port};
@@ -154,7 +154,7 @@ impl Judge<'_> {
             let sample = sample_of(samples, id)?;
             let mut tokens = policy.prompt_tokens(sample)?;
             tokens.extend(prefix.iter().map(|&token| i64::from(token)));
-            let pixels = pixels::channels_last(&sample.image);
+            let pixels = seen(&sample.image);
             prompts.push(Prompt { id: name_of(id, prefix), tokens, pixels });
         }
         let draw = Draw {

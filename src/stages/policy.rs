@@ -3,10 +3,11 @@
 use super::failure::{failed, failure, json};
 use crate::base::{Hint as _, Key};
 use crate::data::{Sample, Template, Tokenizer, pixels};
-use crate::engine::{self, Device, Model, Precision, Prompt, Weights};
+use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Weights};
 use crate::recipe::Dtype;
 use crate::run::{Context, Stop};
 use crate::store::{Artifact, Folder};
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 /// What a policy's training left besides weights: `trainer.json`.
@@ -96,8 +97,14 @@ impl Policy {
     /// A sample as the engine reads it.
     pub(super) fn prompt(&self, sample: &Sample) -> Result<Prompt, Stop> {
         let tokens = self.prompt_tokens(sample)?;
-        Ok(Prompt { id: sample.id, tokens, pixels: pixels::channels_last(&sample.image) })
+        Ok(Prompt { id: sample.id, tokens, pixels: seen(&sample.image) })
     }
+}
+
+/// A picture as the engine reads it.
+pub(super) fn seen(image: &RgbImage) -> Pixels {
+    let (width, height) = image.dimensions();
+    Pixels::one(height as usize, width as usize, pixels::channels_last(image))
 }
 
 /// The policy that the last stage used, which the next one often needs again.

@@ -5,7 +5,7 @@
 
 use super::checkpoint;
 use super::failure::{failed, failure, json};
-use super::policy::{Policy, TrainerState, precision, write_metrics};
+use super::policy::{Policy, TrainerState, precision, seen, write_metrics};
 use crate::base::Seed;
 use crate::data::mini_vista::{
     CAPTION_QUESTION, Example, MiniVista, PATCH_COLOURS, PATCH_KINDS, POOL_ONE_OPERATION, Stream,
@@ -14,8 +14,8 @@ use crate::data::mini_vista::{
 use crate::data::{Sample, pixels};
 use crate::engine::models::mini_vlm;
 use crate::engine::{
-    Device, Model, Optimizer, OptimizerSettings, PatchTarget, Perception, Sequence, Weights,
-    backward, pack,
+    Device, Model, Optimizer, OptimizerSettings, PatchTarget, Perception, Pixels, Sequence,
+    Weights, backward, pack,
 };
 use crate::event::Unit;
 use crate::plan::{Lesson, Port, Pretrain};
@@ -235,7 +235,7 @@ struct Source<'a> {
 
 struct Learned {
     tokens: Vec<i64>,
-    pixels: Vec<f32>,
+    pixels: Pixels,
     prompt: usize,
     weights: Option<Vec<f32>>,
 }
@@ -261,7 +261,7 @@ impl Source<'_> {
             let weight = |token: &i64| f32::from(u8::from(numbers.contains(token)));
             tokens[prompt..].iter().map(weight).collect()
         });
-        Ok(Learned { tokens, pixels: pixels::channels_last(&sample.image), prompt, weights })
+        Ok(Learned { tokens, pixels: seen(&sample.image), prompt, weights })
     }
 }
 

@@ -7,16 +7,16 @@
 use super::checkpoint;
 use super::failure::{failed, failure};
 use super::measure::by_prompt;
-use super::policy::{Policy, write_metrics};
+use super::policy::{Policy, seen, write_metrics};
 use super::prompts::Prompts;
 use super::train::part_of;
 use super::verifier::{Verifier, by_id, sample_of};
 use crate::base::Seed;
 use crate::data::table::{self, Rollout, StepLabel};
-use crate::data::{Reference, Sample, mini_vista, pixels};
+use crate::data::{Reference, Sample, mini_vista};
 use crate::engine::{
-    Continued, Curve, Device, Optimizer, OptimizerSettings, Reading, ReadingPack, RewardHead,
-    Schedule, Target,
+    Continued, Curve, Device, Optimizer, OptimizerSettings, Pixels, Reading, ReadingPack,
+    RewardHead, Schedule, Target,
 };
 use crate::event::Unit;
 use crate::plan::{Port, Scored, TrainReward};
@@ -250,14 +250,14 @@ fn gradients(
     Ok(verifier.head.backward(&verifier.policy.model, &pack, &targets, targets.len() as f64))
 }
 
-fn pixels_of(batch: &[&Example<'_>]) -> Vec<Vec<f32>> {
-    batch.iter().map(|example| pixels::channels_last(&example.sample.image)).collect()
+fn pixels_of(batch: &[&Example<'_>]) -> Vec<Pixels> {
+    batch.iter().map(|example| seen(&example.sample.image)).collect()
 }
 
 fn pack(
     verifier: &Verifier,
     batch: &[&Example<'_>],
-    pixels: &[Vec<f32>],
+    pixels: &[Pixels],
 ) -> Result<ReadingPack, Stop> {
     let mut readings = Vec::with_capacity(batch.len());
     for (example, pixels) in batch.iter().zip(pixels) {

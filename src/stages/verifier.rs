@@ -1,11 +1,11 @@
 //! A reward model with what it needs to read text: trained by `train-reward`, asked by `score`.
 
 use super::failure::{failed, failure, json};
-use super::policy::Policy;
+use super::policy::{Policy, seen};
 use super::steps::Cutter;
+use crate::data::Sample;
 use crate::data::table::{ResponseScores, Rollout};
-use crate::data::{Sample, pixels};
-use crate::engine::{Continued, Device, Reading, ReadingPack, RewardHead};
+use crate::engine::{Continued, Device, Pixels, Reading, ReadingPack, RewardHead};
 use crate::event::Unit;
 use crate::plan::{Score, Scored};
 use crate::recipe::{Aggregate, Dtype};
@@ -48,7 +48,7 @@ type Scores<'a> = BTreeMap<(u64, &'a [u32]), Vec<f32>>;
 /// A prompt as the model reads it.
 struct Question {
     tokens: Vec<i64>,
-    pixels: Vec<f32>,
+    pixels: Pixels,
 }
 
 impl Verifier {
@@ -123,7 +123,7 @@ impl Verifier {
 
     fn question(&self, sample: &Sample) -> Result<Question, Stop> {
         let tokens = self.policy.prompt_tokens(sample)?;
-        Ok(Question { tokens, pixels: pixels::channels_last(&sample.image) })
+        Ok(Question { tokens, pixels: seen(&sample.image) })
     }
 
     fn response<'a>(

@@ -10,6 +10,8 @@ mod book;
 mod bundles;
 #[cfg(feature = "torch")]
 mod carry_over;
+#[cfg(feature = "torch")]
+mod checkpoints;
 mod command_line;
 mod data;
 #[cfg(feature = "torch")]
@@ -34,6 +36,8 @@ mod limits;
 mod locks;
 #[cfg(feature = "torch")]
 mod main_path;
+#[cfg(feature = "torch")]
+mod model_parity;
 mod paper;
 #[cfg(feature = "torch")]
 mod parity;

@@ -18,6 +18,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig
 from transformers.models.idefics3.modeling_idefics3 import Idefics3Connector
 from transformers.models.siglip.modeling_siglip import SiglipEncoderLayer
 
+from models import models
+
 
 def save(folder, name, tensors):
     save_file({k: v.detach().contiguous().clone() for k, v in tensors.items()}, folder / f"{name}.safetensors")
@@ -129,5 +131,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for write in (llama, siglip, adamw, muon, pixel_shuffle, inputs.write, judges.write):
+    writers = (llama, siglip, adamw, muon, pixel_shuffle, models, inputs.write, judges.write)
+    for write in writers:
         write(folder)

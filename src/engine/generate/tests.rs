@@ -25,7 +25,7 @@ fn prompts(count: u64) -> Vec<Prompt> {
         let mut tokens = vec![232; 16 * images];
         tokens.extend((0..2 + id as usize * 7 % 29).map(|_| generator.random_range(0..232_i64)));
         let pixels = (0..images * 3072).map(|_| generator.random_range(-1.0..1.0)).collect();
-        Prompt { id, tokens, pixels }
+        Prompt { id, tokens, pixels: Pixels::squares(32, pixels) }
     };
     (0..count).map(prompt).collect()
 }
@@ -44,7 +44,7 @@ fn answers(model: &Model, prompts: &[Prompt], settings: &Settings) -> Vec<Respon
 }
 
 /// Logits after each of `tokens`, by one full pass.
-fn logits(model: &Model, tokens: &[i64], pixels: &[f32]) -> Tensor {
+fn logits(model: &Model, tokens: &[i64], pixels: &Pixels) -> Tensor {
     tch::no_grad(|| {
         let layout = Layout::new(&[tokens.len()], 1, tch::Device::Cpu);
         let inputs = inputs(model, &[(tokens, pixels)]);
@@ -186,7 +186,7 @@ fn stopping_keeps_what_has_ended() {
 fn prompts_that_the_model_cannot_read_are_errors() {
     let model = model(4);
     let read = |tokens: Vec<i64>, pixels: Vec<f32>| {
-        let prompts = [Prompt { id: 0, tokens, pixels }];
+        let prompts = [Prompt { id: 0, tokens, pixels: Pixels::squares(32, pixels) }];
         generate(&model, &prompts, &settings(1.0, 1, 1), &mut |_| (), &|| false).unwrap_err()
     };
     assert!(matches!(read(vec![], vec![]), PackError::Empty { .. }));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::Seed;
 use crate::engine::{
+    Pixels,
     models::{load, mini_vlm},
     pack::{Sequence, pack},
     weights::{Precision, Weights},
@@ -18,7 +19,7 @@ fn model() -> Model {
 }
 
 /// Tokens, pixels, length of the prompt, weights.
-type Datum = (Vec<i64>, Vec<f32>, usize, Vec<f32>);
+type Datum = (Vec<i64>, Pixels, usize, Vec<f32>);
 
 /// Five sequences with 0 to 2 images and 3 to 60 words, half of them prompt.
 fn data() -> Vec<Datum> {
@@ -30,7 +31,7 @@ fn data() -> Vec<Datum> {
         let pixels = (0..images * 3072).map(|_| generator.random_range(-1.0..1.0)).collect();
         let response = words - words / 2;
         let weights = (0..response).map(|i| [1.0, 0.0, 0.5][i % 3]).collect();
-        (tokens, pixels, 16 * images + words / 2, weights)
+        (tokens, Pixels::squares(32, pixels), 16 * images + words / 2, weights)
     };
     shapes.map(&mut make).to_vec()
 }
@@ -99,7 +100,8 @@ fn chunks_of_logits_change_nothing() {
 #[test]
 fn nothing_to_learn_costs_nothing() {
     let model = model();
-    let none = Sequence { tokens: &[5, 6], pixels: &[], prompt: 1, weights: Some(&[0.0]) };
+    let none =
+        Sequence { tokens: &[5, 6], pixels: &Pixels::none(), prompt: 1, weights: Some(&[0.0]) };
     let pack = pack(&model, &[none]).unwrap();
     assert_eq!(backward(&model, &pack, 1.0), 0.0);
 }

@@ -14,8 +14,7 @@
 //! | stream of packed tokens | `T D` |
 //! | queries, keys and values of a layer | `T (H + 2 G) W` |
 
-use super::ImageShape;
-use super::Part;
+use super::config::ConfigError;
 use crate::base::Seed;
 use crate::engine::{
     nn::{
@@ -98,44 +97,6 @@ pub struct VisionConfig {
     pub layer_norm_eps: f64,
 }
 
-/// A configuration that no model can have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A size or count below 1.
-    #[error("`{key}` must be at least 1, found {value}")]
-    TooSmall {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        value: i64,
-    },
-    /// A size that has to be a multiple of another.
-    #[error("`{key}` ({value}) must be a multiple of `{of}` ({divisor})")]
-    NotDivisible {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        value: i64,
-        /// The key of the divisor.
-        of: &'static str,
-        /// The divisor.
-        divisor: i64,
-    },
-    /// A token id outside the vocabulary.
-    #[error("`{key}` ({value}) is outside the vocabulary of {vocabulary}")]
-    Token {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        value: i64,
-        /// Number of token ids.
-        vocabulary: i64,
-    },
-    /// A head of its own, which this architecture does not have.
-    #[error("`tie_word_embeddings` must be true")]
-    Untied,
-}
-
 impl Config {
     /// The embedded model: 236,096 parameters, 232 words and the image placeholder.
     pub fn builtin() -> Self {
@@ -190,7 +151,7 @@ impl Config {
             ("vision_config.num_attention_heads", vision.num_attention_heads),
         ] {
             if value < 1 {
-                return Err(ConfigError::TooSmall { key, value });
+                return Err(ConfigError::TooSmall { key: key.to_owned(), value });
             }
         }
         for (key, value, of, divisor) in [
@@ -206,6 +167,7 @@ impl Config {
             }),
         ] {
             if value % divisor != 0 {
+                let (key, of) = (key.to_owned(), of.to_owned());
                 return Err(ConfigError::NotDivisible { key, value, of, divisor });
             }
         }
@@ -213,7 +175,8 @@ impl Config {
             [("image_token_id", self.image_token_id), ("eos_token_id", self.eos_token_id)]
         {
             if !(0..self.vocab_size).contains(&value) {
-                return Err(ConfigError::Token { key, value, vocabulary: self.vocab_size });
+                let (key, vocabulary) = (key.to_owned(), self.vocab_size);
+                return Err(ConfigError::Token { key, value, vocabulary });
             }
         }
         if !self.tie_word_embeddings {
@@ -459,14 +422,9 @@ impl MiniVlm {
         &self.config
     }
 
-    /// How images enter it.
-    pub fn image(&self) -> ImageShape {
-        let vision = &self.config.vision_config;
-        ImageShape {
-            token: self.config.image_token_id,
-            tokens: (vision.grid() * vision.grid()) as usize,
-            side: vision.image_size as usize,
-        }
+    /// Placeholders of one image.
+    pub fn image_tokens(&self) -> usize {
+        (self.config.vision_config.grid() * self.config.vision_config.grid()) as usize
     }
 
     /// Decoder layers and their heads.
@@ -497,7 +455,8 @@ impl MiniVlm {
         let mut xs = match &inputs.images {
             None => text,
             Some(images) => {
-                let features = self.image_features(&images.pixels).flatten(0, 1);
+                let tiles = images.squares(self.config.vision_config.image_size as usize);
+                let features = self.image_features(&tiles).flatten(0, 1);
                 Tensor::cat(&[text, features], 0).index_select(0, &images.order)
             }
         };
@@ -560,24 +519,11 @@ fn index(values: &[i64], device: tch::Device) -> Tensor {
     Tensor::from_slice(values).to_device(device)
 }
 
-/// Whether `name` is a matrix inside a block.
-pub(super) fn part(name: &str) -> Part {
-    match name.split('.').next() {
-        Some("patch_fc1" | "patch_fc2" | "row_embed" | "col_embed" | "vision") => Part::Vision,
-        Some("projector") => Part::Projector,
-        _ => Part::Language,
-    }
-}
-
-pub(super) fn is_block_matrix(name: &str) -> bool {
-    let inside = name.starts_with("vision.") || name.starts_with("layers.");
-    inside && !name.contains("norm") && name.ends_with(".weight")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::{
+        Pixels,
         generate::{Prompt, Settings, generate},
         models::{ModelError, load},
         sampling::Sampling,
@@ -595,7 +541,9 @@ mod tests {
         let model = model(Precision::F32);
         assert_eq!(model.parameters().count(), 236_096);
         let matrices = model.parameters().iter();
-        let matrices = matrices.filter(|(name, p)| is_block_matrix(name) && p.dim() == 2).count();
+        let matrices = matrices
+            .filter(|(name, p)| crate::engine::Model::is_block_matrix(name) && p.dim() == 2)
+            .count();
         assert_eq!(matrices, 6 + 2 * 7);
     }
 
@@ -652,7 +600,7 @@ mod tests {
 
     #[test]
     fn bfloat16_generates_like_32_bits_at_first() {
-        let prompts = [Prompt { id: 0, tokens: vec![5, 9, 40], pixels: vec![] }];
+        let prompts = [Prompt { id: 0, tokens: vec![5, 9, 40], pixels: Pixels::none() }];
         let settings = Settings {
             samples: 1,
             first_sample: 0,

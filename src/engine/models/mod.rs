@@ -1,49 +1,44 @@
 //! Architectures, one file each, behind one closed enum.
 
+mod config;
+mod decoder;
+mod intern_vl;
 pub mod mini_vlm;
+mod names;
+mod qwen_vl;
+mod smol_vlm;
+mod vision;
+
+pub use config::ConfigError;
 
 use crate::base::Hint;
 use crate::engine::{
     nn::{Attend, Heads},
     pack::Inputs,
+    pixels::Size,
     weights::{Parameters, Weights, WeightsError},
 };
+use config::Keys;
+use decoder::Decoder;
 use mini_vlm::MiniVlm;
 use tch::{Device, Kind, Tensor};
+use vision::{Seen, Vision};
 
 /// The number that has to change when the arithmetic of any model changes on purpose.
 pub const BEHAVIOUR: u32 = 1;
-
-/// How images enter a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageShape {
-    /// The placeholder in the token stream.
-    pub token: i64,
-    /// Placeholders for one image.
-    pub tokens: usize,
-    /// Height and width in pixels; values are RGB by rows, columns, channels, in -1..=1.
-    pub side: usize,
-}
-
-impl ImageShape {
-    /// Numbers of one image.
-    pub fn values(&self) -> usize {
-        self.side * self.side * 3
-    }
-}
 
 /// A model that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// Not one of the architectures.
-    #[error("unknown architecture `{0}`")]
+    #[error("no architecture claims the `model_type` `{0}`")]
     Architecture(String),
     /// `config.json` cannot be understood.
     #[error("config.json: {0}")]
     Syntax(#[from] serde_json::Error),
     /// `config.json` contradicts itself.
     #[error("config.json: {0}")]
-    Config(#[from] mini_vlm::ConfigError),
+    Config(#[from] ConfigError),
     /// The weights do not fit.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -52,15 +47,22 @@ pub enum ModelError {
 impl Hint for ModelError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Architecture(_) => Some(format!("`model_type` may be `{}`", mini_vlm::KIND)),
+            Self::Architecture(_) => {
+                let known = [mini_vlm::KIND].into_iter().chain(vision::KINDS);
+                let known: Vec<String> = known.map(|kind| format!("`{kind}`")).collect();
+                Some(format!("it may be {}", known.join(", ")))
+            }
             Self::Weights(error) => error.hint(),
-            Self::Syntax(_) | Self::Config(_) => None,
+            Self::Config(_) => Some("compare the file with the one the model came with".into()),
+            Self::Syntax(_) => None,
         }
     }
 }
 
 enum Architecture {
     MiniVlm(MiniVlm),
+    /// A decoder and what sees for it.
+    Sighted(Decoder, Vision),
 }
 
 /// A part of a model that is trained or left alone as a whole.
@@ -72,6 +74,15 @@ pub enum Part {
     Projector,
     /// The language model.
     Language,
+}
+
+/// Where the tokens of a sequence are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Time, height and width of each token; all the same in text.
+    pub tokens: Vec<[i64; 3]>,
+    /// Where the token after them is.
+    pub next: i64,
 }
 
 /// A model with its parameters. Forward passes are `&self`: caches are arguments.
@@ -98,11 +109,16 @@ pub fn kind_of(config: &str) -> Result<String, ModelError> {
 /// # Errors
 /// When the kind is unknown, or configuration or weights do not fit.
 pub fn load(kind: &str, config: &str, weights: Weights) -> Result<Model, ModelError> {
-    let architecture = match kind {
+    let (architecture, weights) = match kind {
         mini_vlm::KIND => {
             let config: mini_vlm::Config = serde_json::from_str(config)?;
             config.check()?;
-            Architecture::MiniVlm(MiniVlm::new(&weights.root(), config))
+            (Architecture::MiniVlm(MiniVlm::new(&weights.root(), config)), weights)
+        }
+        kind if vision::KINDS.contains(&kind) => {
+            let value: serde_json::Value = serde_json::from_str(config)?;
+            let (decoder, vision, weights) = vision::build(kind, &Keys::new(&value), weights)?;
+            (Architecture::Sighted(decoder, vision), weights)
         }
         other => return Err(ModelError::Architecture(other.to_owned())),
     };
@@ -132,17 +148,60 @@ impl Model {
         self.kind
     }
 
-    /// How images enter it.
-    pub fn image(&self) -> ImageShape {
+    /// The placeholder of images in the token stream.
+    pub fn image_token(&self) -> i64 {
         match &self.architecture {
-            Architecture::MiniVlm(model) => model.image(),
+            Architecture::MiniVlm(model) => model.config().image_token_id,
+            Architecture::Sighted(_, vision) => vision.token(),
         }
+    }
+
+    /// Placeholders for an image of a size, or `None` if it cannot be read.
+    pub fn image_tokens(&self, size: Size) -> Option<usize> {
+        match &self.architecture {
+            Architecture::MiniVlm(model) => {
+                let side = model.config().vision_config.image_size as usize;
+                (size == Size { height: side, width: side }).then(|| model.image_tokens())
+            }
+            Architecture::Sighted(_, vision) => vision.tokens(size),
+        }
+    }
+
+    /// Which sizes of images can be read, in words.
+    pub fn image_sizes(&self) -> String {
+        match &self.architecture {
+            Architecture::MiniVlm(model) => {
+                let side = model.config().vision_config.image_size;
+                format!("{side} x {side}")
+            }
+            Architecture::Sighted(_, vision) => vision.sizes(),
+        }
+    }
+
+    /// Where the tokens of a sequence are, whose images have these sizes.
+    pub fn places(&self, tokens: &[i64], images: &[Size]) -> Places {
+        match &self.architecture {
+            Architecture::Sighted(_, vision) => vision.places(tokens, images),
+            Architecture::MiniVlm(_) => in_line(tokens.len()),
+        }
+    }
+
+    /// The positions of tokens as a forward pass reads them.
+    pub(crate) fn positions_of(&self, places: &[[i64; 3]]) -> Tensor {
+        let axes = match &self.architecture {
+            Architecture::Sighted(decoder, _) if decoder.config.rope.sections.is_some() => 3,
+            _ => 1,
+        };
+        let flat: Vec<i64> = places.iter().flat_map(|place| &place[..axes]).copied().collect();
+        let positions = Tensor::from_slice(&flat).to_device(self.device);
+        if axes == 3 { positions.view([-1, 3]) } else { positions }
     }
 
     /// Number of token ids.
     pub fn vocabulary(&self) -> usize {
         match &self.architecture {
             Architecture::MiniVlm(model) => model.config().vocab_size as usize,
+            Architecture::Sighted(decoder, _) => decoder.config.vocabulary as usize,
         }
     }
 
@@ -150,6 +209,7 @@ impl Model {
     pub fn positions(&self) -> usize {
         match &self.architecture {
             Architecture::MiniVlm(model) => model.config().max_position_embeddings as usize,
+            Architecture::Sighted(decoder, _) => decoder.config.positions as usize,
         }
     }
 
@@ -157,23 +217,37 @@ impl Model {
     pub fn layers(&self) -> (usize, Heads) {
         match &self.architecture {
             Architecture::MiniVlm(model) => model.layers(),
+            Architecture::Sighted(decoder, _) => (decoder.config.layers, decoder.config.heads),
         }
     }
 
     /// To which part the parameter `name` belongs.
     pub fn part(name: &str) -> Part {
-        mini_vlm::part(name)
+        names::part(name)
     }
 
     /// Whether `name` is a matrix inside a block, which Muon may train.
     pub fn is_block_matrix(name: &str) -> bool {
-        mini_vlm::is_block_matrix(name)
+        names::is_block_matrix(name)
     }
 
     /// The stream after the last layer, `[T, D]`, before the final norm.
     pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
         match &self.architecture {
             Architecture::MiniVlm(model) => model.forward(inputs, attend),
+            Architecture::Sighted(decoder, vision) => {
+                let text = decoder.embed(&inputs.tokens);
+                let Some(images) = &inputs.images else {
+                    return decoder.forward(text, &[], &inputs.positions, attend);
+                };
+                let Seen { features, deep } = vision.features(images);
+                let placed = |text: &Tensor, features: &Tensor| {
+                    Tensor::cat(&[text, features], 0).index_select(0, &images.order)
+                };
+                let nothing = text.zeros_like();
+                let deep: Vec<Tensor> = deep.iter().map(|it| placed(&nothing, it)).collect();
+                decoder.forward(placed(&text, &features), &deep, &inputs.positions, attend)
+            }
         }
     }
 
@@ -181,6 +255,7 @@ impl Model {
     pub fn width(&self) -> i64 {
         match &self.architecture {
             Architecture::MiniVlm(model) => model.config().hidden_size,
+            Architecture::Sighted(decoder, _) => decoder.config.width,
         }
     }
 
@@ -188,6 +263,7 @@ impl Model {
     pub fn normed(&self, stream: &Tensor) -> Tensor {
         match &self.architecture {
             Architecture::MiniVlm(model) => model.normed(stream),
+            Architecture::Sighted(decoder, _) => decoder.normed(stream),
         }
     }
 
@@ -195,6 +271,7 @@ impl Model {
     pub fn logits(&self, stream: &Tensor) -> Tensor {
         match &self.architecture {
             Architecture::MiniVlm(model) => model.logits(stream),
+            Architecture::Sighted(decoder, _) => decoder.logits(stream),
         }
     }
 
@@ -202,6 +279,13 @@ impl Model {
     pub fn as_mini_vlm(&self) -> Option<&MiniVlm> {
         match &self.architecture {
             Architecture::MiniVlm(model) => Some(model),
+            Architecture::Sighted(..) => None,
         }
     }
+}
+
+/// Tokens one after the other.
+fn in_line(count: usize) -> Places {
+    let count = count as i64;
+    Places { tokens: (0..count).map(|at| [at; 3]).collect(), next: count }
 }

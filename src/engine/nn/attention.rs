@@ -74,16 +74,10 @@ struct Row {
 }
 
 impl Row {
-    fn length(&self) -> usize {
-        self.shared.1 + self.own.1
-    }
-
-    /// Where in the stream its token is.
-    fn place(&self, token: usize) -> usize {
-        match token.checked_sub(self.shared.1) {
-            None => self.shared.0 + token,
-            Some(own) => self.own.0 + own,
-        }
+    /// Where in the stream its tokens are.
+    fn places(&self) -> Vec<usize> {
+        let range = |(start, length): (usize, usize)| start..start + length;
+        range(self.shared).chain(range(self.own)).collect()
     }
 }
 
@@ -92,7 +86,14 @@ impl Layout {
     pub fn new(lengths: &[usize], multiple: usize, device: Device) -> Self {
         let row = |(start, &length)| Row { shared: (start, 0), own: (start, length) };
         let rows: Vec<Row> = starts(lengths).zip(lengths).map(row).collect();
-        Self::of_rows(&rows, lengths.iter().sum(), multiple, device)
+        let places = rows.iter().map(Row::places).collect();
+        Self::of_rows(places, lengths.iter().sum(), multiple, SHORTEST_SHARE, device)
+    }
+
+    /// Groups of tokens that see each other and no others, each by the places of its tokens in a
+    /// stream of `total`. Nothing is padded, so that attention may look both ways.
+    pub fn groups(groups: Vec<Vec<usize>>, total: usize, device: Device) -> Self {
+        Self::of_rows(groups, total, 1, 1.0, device)
     }
 
     /// Prompts of these lengths, each followed by responses of these lengths that go on from it: a
@@ -107,27 +108,30 @@ impl Layout {
                 next += length;
             }
         }
-        Self::of_rows(&rows, next, 1, device)
+        Self::of_rows(rows.iter().map(Row::places).collect(), next, 1, SHORTEST_SHARE, device)
     }
 
-    fn of_rows(sequences: &[Row], total: usize, multiple: usize, device: Device) -> Self {
-        let mut order: Vec<Row> = sequences.to_vec();
-        order.sort_by_key(|row| std::cmp::Reverse(row.length()));
+    fn of_rows(
+        mut sequences: Vec<Vec<usize>>,
+        total: usize,
+        multiple: usize,
+        shortest_share: f64,
+        device: Device,
+    ) -> Self {
+        sequences.sort_by_key(|row| std::cmp::Reverse(row.len()));
         let (mut buckets, mut to_rows, mut to_stream) = (Vec::new(), Vec::new(), vec![0; total]);
-        let mut rest = &order[..];
+        let mut rest = &sequences[..];
         while let Some(longest) = rest.first() {
-            let length = longest.length().next_multiple_of(multiple);
-            let shortest = (length as f64 * SHORTEST_SHARE) as usize;
-            let rows =
-                rest.partition_point(|row| row.length().next_multiple_of(multiple) >= shortest);
+            let length = longest.len().next_multiple_of(multiple);
+            let shortest = (length as f64 * shortest_share) as usize;
+            let rows = rest.partition_point(|row| row.len().next_multiple_of(multiple) >= shortest);
             for row in &rest[..rows] {
-                for token in 0..length {
-                    if token < row.length() {
-                        to_stream[row.place(token)] = to_rows.len() as i64;
-                    }
-                    // Padding repeats the sequence's last token; nothing ever reads its result.
-                    to_rows.push(row.place(token.min(row.length() - 1)) as i64);
+                for (token, &place) in row.iter().enumerate() {
+                    to_stream[place] = (to_rows.len() + token) as i64;
                 }
+                // Padding repeats the sequence's last token; nothing ever reads its result.
+                let padded = (0..length).map(|token| row[token.min(row.len() - 1)] as i64);
+                to_rows.extend(padded);
             }
             buckets.push(Bucket { rows: rows as i64, length: length as i64 });
             rest = &rest[rows..];
@@ -153,6 +157,12 @@ pub fn starts(lengths: &[usize]) -> impl Iterator<Item = usize> + '_ {
         *next += length;
         Some(start)
     })
+}
+
+/// Attention of the tokens of each group of [`Layout::groups`] to all of their group, over
+/// `[T, queries + 2 keys, width]`; gives `[T, queries * width]`.
+pub fn within_groups(qkv: &Tensor, heads: Heads, layout: &Layout) -> Tensor {
+    packed(qkv, heads, layout, false)
 }
 
 fn packed(qkv: &Tensor, heads: Heads, layout: &Layout, causal: bool) -> Tensor {
@@ -241,6 +251,22 @@ mod tests {
                 response += own;
             }
             prompt = response;
+        }
+    }
+
+    #[test]
+    fn groups_look_both_ways_and_nowhere_else() {
+        let heads = Heads { queries: 2, keys: 2, width: 4 };
+        let stream = Tensor::randn([9, 6, 4], FLOAT_CPU);
+        let groups = vec![vec![0, 4, 8], vec![1, 2, 3, 5], vec![7, 6]];
+        let together =
+            within_groups(&stream, heads, &Layout::groups(groups.clone(), 9, Device::Cpu));
+        for group in groups {
+            let places: Vec<i64> = group.into_iter().map(|place| place as i64).collect();
+            let places = Tensor::from_slice(&places);
+            let alone = attention(&stream.index_select(0, &places).unsqueeze(0), heads, false);
+            let error = (together.index_select(0, &places) - alone).abs().max();
+            assert!(error.double_value(&[]) < 1e-6);
         }
     }
 

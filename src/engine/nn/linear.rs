@@ -29,9 +29,16 @@ impl Linear {
     }
 }
 
-/// The outputs of several maps of one input side by side, by one multiplication. Either all have
-/// a bias or none.
+/// Joining weights of up to this many numbers costs less than calling a kernel for each map.
+const JOINED: usize = 1 << 18;
+
+/// The outputs of several maps of one input side by side, by one multiplication where the maps are
+/// small. Either all have a bias or none.
 pub fn side_by_side(maps: &[&Linear], xs: &Tensor) -> Tensor {
+    if maps.iter().map(|map| map.weight.numel()).sum::<usize>() > JOINED {
+        let outputs: Vec<Tensor> = maps.iter().map(|map| map.forward(xs)).collect();
+        return Tensor::cat(&outputs, -1);
+    }
     let weights: Vec<&Tensor> = maps.iter().map(|map| &map.weight).collect();
     let biases: Vec<&Tensor> = maps.iter().filter_map(|map| map.bias.as_ref()).collect();
     let bias = (!biases.is_empty()).then(|| Tensor::cat(&biases, 0));

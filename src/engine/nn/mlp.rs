@@ -14,6 +14,9 @@ pub enum Activation {
     /// Its tanh approximation.
     #[serde(rename = "gelu_pytorch_tanh")]
     GeluTanh,
+    /// Another approximation, `x sigmoid(1.702 x)`, as in CLIP.
+    #[serde(rename = "quick_gelu")]
+    QuickGelu,
 }
 
 impl Activation {
@@ -22,6 +25,7 @@ impl Activation {
         match self {
             Self::Gelu => xs.gelu("none"),
             Self::GeluTanh => xs.gelu("tanh"),
+            Self::QuickGelu => xs * (xs * 1.702).sigmoid(),
         }
     }
 }
@@ -42,8 +46,19 @@ impl Mlp {
         activation: Activation,
         deviations: (f64, f64),
     ) -> Self {
-        let fc1 = Linear::with_bias(&(w / "fc1"), width, hidden, Init::Normal(deviations.0));
-        let fc2 = Linear::with_bias(&(w / "fc2"), hidden, width, Init::Normal(deviations.1));
+        Self::of((&(w / "fc1"), &(w / "fc2")), width, hidden, activation, deviations)
+    }
+
+    /// The same with the two maps at places of their own.
+    pub fn of(
+        w: (&Path<'_>, &Path<'_>),
+        width: i64,
+        hidden: i64,
+        activation: Activation,
+        deviations: (f64, f64),
+    ) -> Self {
+        let fc1 = Linear::with_bias(w.0, width, hidden, Init::Normal(deviations.0));
+        let fc2 = Linear::with_bias(w.1, hidden, width, Init::Normal(deviations.1));
         Self { fc1, fc2, activation }
     }
 
@@ -53,7 +68,7 @@ impl Mlp {
     }
 }
 
-/// SwiGLU (Shazeer 2020) as in Llama: `down_proj(silu(gate_proj(x)) * up_proj(x))`, no biases.
+/// SwiGLU (Shazeer 2020) as in Llama: `down_proj(silu(gate_proj(x)) * up_proj(x))`.
 pub struct GatedMlp {
     gate_proj: Linear,
     up_proj: Linear,
@@ -62,7 +77,8 @@ pub struct GatedMlp {
 }
 
 impl GatedMlp {
-    /// From `width` to `hidden` and back; `deviations` are those of fresh gate and up, and of down.
+    /// From `width` to `hidden` and back without biases; `deviations` are those of fresh gate and
+    /// up, and of down.
     pub fn new(w: &Path<'_>, width: i64, hidden: i64, deviations: (f64, f64)) -> Self {
         let rising =
             |name| Linear::without_bias(&(w / name), width, hidden, Init::Normal(deviations.0));
@@ -71,6 +87,19 @@ impl GatedMlp {
             gate_proj: rising("gate_proj"),
             up_proj: rising("up_proj"),
             down_proj: Linear::without_bias(&(w / "down_proj"), hidden, width, falling),
+            hidden,
+        }
+    }
+
+    /// The same with biases, and one deviation for all.
+    pub fn with_biases(w: &Path<'_>, width: i64, hidden: i64, deviation: f64) -> Self {
+        let linear = |name, input, output| {
+            Linear::with_bias(&(w / name), input, output, Init::Normal(deviation))
+        };
+        Self {
+            gate_proj: linear("gate_proj", width, hidden),
+            up_proj: linear("up_proj", width, hidden),
+            down_proj: linear("down_proj", hidden, width),
             hidden,
         }
     }

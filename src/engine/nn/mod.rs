@@ -19,7 +19,7 @@ pub use cache::{Cache, CacheShape};
 pub use linear::Linear;
 pub use mlp::{GatedMlp, Mlp};
 pub use norm::{LayerNorm, RmsNorm};
-pub use patch::PatchEmbedding;
+pub use patch::{PatchConvolution, PatchEmbedding};
 pub use pixel_shuffle::pixel_shuffle;
 pub use positions::LearnedPositions;
 pub use projector::Projector;

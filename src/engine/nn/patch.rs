@@ -45,6 +45,51 @@ impl PatchEmbedding {
     }
 }
 
+/// A convolution whose stride is the side of its kernel: one affine map of each patch.
+pub struct PatchConvolution {
+    /// `[width, 3, side, side]`, or `[width, 3, frames, side, side]`.
+    weight: Tensor,
+    bias: Option<Tensor>,
+    side: i64,
+}
+
+impl PatchConvolution {
+    /// Patches of `side` x `side` pixels with three channels to `width` features.
+    pub fn new(w: &Path<'_>, side: i64, width: i64, deviation: f64) -> Self {
+        let bias = Some(w.leaf("bias", &[width], Init::Zeros));
+        let weight = w.leaf("weight", &[width, 3, side, side], Init::Normal(deviation));
+        Self { weight, bias, side }
+    }
+
+    /// Of a video tower, for pictures that stand still: all `frames` see the same patch.
+    pub fn of_frames(
+        w: &Path<'_>,
+        (side, frames): (i64, i64),
+        width: i64,
+        (bias, deviation): (bool, f64),
+    ) -> Self {
+        let shape = [width, 3, frames, side, side];
+        let weight = w.leaf("weight", &shape, Init::Normal(deviation));
+        let bias = bias.then(|| w.leaf("bias", &[width], Init::Zeros));
+        Self { weight, bias, side }
+    }
+
+    /// `[N, height, width, 3]` to `[N, patches, width]`; pixels beyond the last whole patch are
+    /// not seen.
+    pub fn forward(&self, images: &Tensor) -> Tensor {
+        let (_, height, width, _) = images.size4().expect("images have four dimensions");
+        let whole = |length: i64| length / self.side * self.side;
+        let images = images.narrow(1, 0, whole(height)).narrow(2, 0, whole(width));
+        let weight = match self.weight.dim() {
+            5 => self.weight.sum_dim_intlist([2_i64].as_slice(), false, None),
+            _ => self.weight.shallow_clone(),
+        };
+        // Patches are cut with the channels last.
+        let weight = weight.permute([0, 2, 3, 1]).flatten(1, -1);
+        patches(&images.contiguous(), self.side).linear(&weight, self.bias.as_ref())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +102,19 @@ mod tests {
         assert_eq!(cut.size(), [2, 4, 12]);
         let second = Vec::<i64>::try_from(cut.get(0).get(1)).unwrap();
         assert_eq!(second, [6, 7, 8, 9, 10, 11, 18, 19, 20, 21, 22, 23]);
+    }
+
+    #[test]
+    fn a_convolution_is_one_map_of_each_patch() {
+        let (weight, bias) = (
+            Tensor::randn([5, 3, 2, 2], tch::kind::FLOAT_CPU),
+            Tensor::ones([5], tch::kind::FLOAT_CPU),
+        );
+        let images = Tensor::randn([2, 5, 4, 3], tch::kind::FLOAT_CPU);
+        let wanted = images.permute([0, 3, 1, 2]).conv2d(&weight, Some(&bias), 2, 0, 1, 1);
+        let wanted = wanted.flatten(2, -1).transpose(1, 2);
+        let found = PatchConvolution { weight, bias: Some(bias), side: 2 }.forward(&images);
+        assert_eq!(found.size(), [2, 4, 5]);
+        assert!((found - wanted).abs().max().double_value(&[]) < 1e-5);
     }
 }

@@ -15,6 +15,11 @@ impl LearnedPositions {
         Self { table: w.leaf(leaf, &[places, width], Init::Normal(deviation)) }
     }
 
+    /// Of the given places, `[…]` to `[…, D]`.
+    pub fn at(&self, places: &Tensor) -> Tensor {
+        Tensor::embedding(&self.table, places, -1, false, false)
+    }
+
     /// Of a grid by rows, `[rows * columns, D]`: the vector of the row plus that of the column.
     pub fn grid(rows: &Self, columns: &Self) -> Tensor {
         (rows.table.unsqueeze(1) + columns.table.unsqueeze(0)).flatten(0, 1)

@@ -22,7 +22,7 @@ fn scores(model: &Model, head: &RewardHead, readings: &[Reading<'_>]) -> Vec<f32
 }
 
 /// Prompt, pixels, responses with their ends.
-type Datum = (Vec<i64>, Vec<f32>, Vec<(Vec<i64>, Vec<usize>)>);
+type Datum = (Vec<i64>, Pixels, Vec<(Vec<i64>, Vec<usize>)>);
 
 fn data() -> Vec<Datum> {
     let mut generator = Seed(1).generator();
@@ -30,9 +30,10 @@ fn data() -> Vec<Datum> {
         (0..count).map(|_| generator.random_range(0..232_i64)).collect()
     };
     let pictured = [vec![232; 16], words(7)].concat();
-    let pixels: Vec<f32> = (0..3072_u32).map(|at| ((at * 37 % 101) as f32) / 50.0 - 1.0).collect();
+    let pixels = (0..3072_u32).map(|at| ((at * 37 % 101) as f32) / 50.0 - 1.0).collect();
+    let pixels = Pixels::one(32, 32, pixels);
     let responses = vec![(words(9), vec![3, 9]), (words(20), vec![1, 12, 20]), (words(5), vec![5])];
-    vec![(pictured, pixels, responses), (words(4), Vec::new(), vec![(words(6), vec![2, 6])])]
+    vec![(pictured, pixels, responses), (words(4), Pixels::none(), vec![(words(6), vec![2, 6])])]
 }
 
 fn reading((prompt, pixels, responses): &Datum) -> Reading<'_> {
@@ -124,7 +125,7 @@ fn what_the_model_cannot_read_is_refused() {
     let (model, _) = reward_model();
     let of = |prompt: &[i64], tokens: &[i64]| {
         let responses = vec![Continued { tokens, ends: &[1] }];
-        ReadingPack::new(&model, &[Reading { prompt, pixels: &[], responses }]).err()
+        ReadingPack::new(&model, &[Reading { prompt, pixels: &Pixels::none(), responses }]).err()
     };
     assert_eq!(of(&[5, 6], &[7]), None);
     assert!(matches!(of(&[5], &[999]), Some(PackError::Token { token: 999, .. })));

@@ -2,22 +2,87 @@
 
 use super::WeightsError;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
-use std::{borrow::Cow, collections::BTreeMap, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 use tch::{Kind, Tensor};
 
-/// Reads a file through a memory map, so that only the tensors themselves are copied.
-pub(super) fn open(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
-    let name = path.display().to_string();
-    let unreadable = |source| WeightsError::Unreadable { path: name.clone(), source };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.len() == 0 {
-        return Err(WeightsError::Corrupt { path: name, reason: "it is empty".to_owned() });
+/// More dimensions than any parameter has; libtorch refuses to work on many more.
+const MOST_DIMENSIONS: usize = 8;
+/// Bytes before the header: its length.
+const LENGTH_BYTES: usize = 8;
+
+/// One tensor of a file: what it is and which bytes hold it.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) kind: Kind,
+    pub(super) shape: Vec<i64>,
+    pub(super) bytes: Range<usize>,
+}
+
+/// The tensors that the header of a safetensors file names. `path` stands for it in errors.
+pub(super) fn header(bytes: &[u8], path: &str) -> Result<BTreeMap<String, Stored>, WeightsError> {
+    let (length, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
+        // A zip archive or a bare pickle: both are what `torch.save` writes.
+        match bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
+            true => WeightsError::Pickle { path: path.to_owned() },
+            false => corrupt(path, bytes.len(), &error),
+        }
+    })?;
+    let start = LENGTH_BYTES + length;
+    let mut tensors = BTreeMap::new();
+    for (name, info) in metadata.tensors() {
+        let kind = kind_of(info.dtype).ok_or_else(|| WeightsError::Format {
+            path: path.to_owned(),
+            name: name.clone(),
+            format: format!("{:?}", info.dtype),
+        })?;
+        let shape = shape_of(&info.shape).ok_or_else(|| WeightsError::Corrupt {
+            path: path.to_owned(),
+            offset: LENGTH_BYTES,
+            reason: format!("tensor `{name}` has the impossible shape {:?}", info.shape),
+        })?;
+        let (from, to) = info.data_offsets;
+        let _new = tensors.insert(name, Stored { kind, shape, bytes: start + from..start + to });
     }
-    #[expect(unsafe_code, reason = "weights are memory-mapped")]
-    // SAFETY: the map is read and dropped in this function; stored artifacts are never rewritten
-    // in place.
-    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(unreadable)?;
-    from_safetensors(&map, &name)
+    Ok(tensors)
+}
+
+/// The shape as libtorch counts; `None` where its arithmetic would overflow.
+fn shape_of(shape: &[usize]) -> Option<Vec<i64>> {
+    let mut places = 1_i64;
+    let mut sides = Vec::with_capacity(shape.len());
+    for &side in shape {
+        let side = i64::try_from(side).ok()?;
+        places = places.checked_mul(side.max(1))?;
+        sides.push(side);
+    }
+    (shape.len() <= MOST_DIMENSIONS).then_some(sides)
+}
+
+/// Where in the file an error of its header is, and what is wrong there.
+fn corrupt(path: &str, length: usize, error: &SafeTensorError) -> WeightsError {
+    let (offset, reason) = match error {
+        SafeTensorError::HeaderTooSmall => (length, "it is too short".to_owned()),
+        SafeTensorError::HeaderTooLarge => (0, "the header claims to be larger than 100 MB".into()),
+        SafeTensorError::InvalidHeaderLength => {
+            (0, "its header is longer than the file".to_owned())
+        }
+        SafeTensorError::InvalidHeader(error) => {
+            (LENGTH_BYTES + error.valid_up_to(), "the header is not UTF-8".to_owned())
+        }
+        // The writers put the header into one line; where it has more, the first is meant.
+        SafeTensorError::InvalidHeaderDeserialization(error) => {
+            let within = if error.line() == 1 { error.column().saturating_sub(1) } else { 0 };
+            (LENGTH_BYTES + within, format!("the header cannot be read: {error}"))
+        }
+        SafeTensorError::MetadataIncompleteBuffer => {
+            (length, "the tensors do not fill it exactly".to_owned())
+        }
+        SafeTensorError::InvalidOffset(name) => {
+            (LENGTH_BYTES, format!("tensor `{name}` overlaps another or leaves a gap"))
+        }
+        other => (LENGTH_BYTES, other.to_string()),
+    };
+    WeightsError::Corrupt { path: path.to_owned(), offset, reason }
 }
 
 /// The tensors of a safetensors file, in the number formats they are stored in. `name` stands for
@@ -29,38 +94,37 @@ pub fn from_safetensors(
     bytes: &[u8],
     name: &str,
 ) -> Result<BTreeMap<String, Tensor>, WeightsError> {
-    let path = || name.to_owned();
-    let file = SafeTensors::deserialize(bytes).map_err(|error| {
-        // A zip archive or a bare pickle: both are what `torch.save` writes.
-        match bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
-            true => WeightsError::Pickle { path: path() },
-            false => WeightsError::Corrupt { path: path(), reason: reason(&error) },
-        }
-    })?;
-    file.iter()
-        .map(|(tensor_name, view)| {
-            let kind = kind_of(view.dtype()).ok_or_else(|| WeightsError::Format {
-                path: path(),
-                name: tensor_name.to_owned(),
-                format: format!("{:?}", view.dtype()),
-            })?;
-            let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
-            Ok((tensor_name.to_owned(), Tensor::from_data_size(view.data(), &shape, kind)))
-        })
-        .collect()
+    let stored = header(bytes, name)?;
+    let read = |(name, stored): (String, Stored)| (name, copied(bytes, &stored));
+    Ok(stored.into_iter().map(read).collect())
 }
 
-fn reason(error: &SafeTensorError) -> String {
-    match error {
-        SafeTensorError::HeaderTooSmall => "it is too short".to_owned(),
-        SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => {
-            "its header is longer than the file".to_owned()
-        }
-        SafeTensorError::MetadataIncompleteBuffer => {
-            "the tensors do not fill it exactly".to_owned()
-        }
-        other => other.to_string(),
+/// A tensor with memory of its own.
+fn copied(bytes: &[u8], stored: &Stored) -> Tensor {
+    Tensor::from_data_size(&bytes[stored.bytes.clone()], &stored.shape, stored.kind)
+}
+
+/// What `make` makes of a tensor that lies in `bytes` itself, wherever its place there permits.
+pub(super) fn with_mapped(
+    bytes: &[u8],
+    stored: &Stored,
+    make: impl FnOnce(&Tensor) -> Tensor,
+) -> Tensor {
+    let data = &bytes[stored.bytes.clone()];
+    let size = stored.kind.elt_size_in_bytes();
+    if data.is_empty() || !(data.as_ptr() as usize).is_multiple_of(size) {
+        return make(&copied(bytes, stored));
     }
+    let strides: Vec<i64> = (0..stored.shape.len())
+        .map(|at| stored.shape[at + 1..].iter().map(|&side| side.max(1)).product())
+        .collect();
+    #[expect(unsafe_code, reason = "weights are memory-mapped")]
+    // SAFETY: the header was checked: `data` holds exactly the numbers of this shape, is aligned to
+    // them, and outlives the tensor, which nobody writes to and `make` may not keep.
+    let mapped = unsafe {
+        Tensor::from_blob(data.as_ptr(), &stored.shape, &strides, stored.kind, tch::Device::Cpu)
+    };
+    make(&mapped)
 }
 
 fn kind_of(format: Dtype) -> Option<Kind> {
@@ -90,13 +154,13 @@ fn format_of(kind: Kind) -> Dtype {
     }
 }
 
-struct Stored {
+struct ToStore {
     format: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl View for Stored {
+impl View for ToStore {
     fn dtype(&self) -> Dtype {
         self.format
     }
@@ -123,7 +187,7 @@ pub fn to_safetensors<'t>(tensors: impl Iterator<Item = (&'t str, &'t Tensor)>) 
         let mut bytes = vec![0; size];
         tensor.copy_data_u8(&mut bytes, tensor.numel());
         let shape = tensor.size().iter().map(|&side| side as usize).collect();
-        (name.to_owned(), Stored { format: format_of(tensor.kind()), shape, bytes })
+        (name.to_owned(), ToStore { format: format_of(tensor.kind()), shape, bytes })
     });
     let about = [("format".to_owned(), "pt".to_owned())].into();
     safetensors::serialize(stored, Some(about)).expect("names are unique and sizes fit shapes")
@@ -133,10 +197,16 @@ pub fn to_safetensors<'t>(tensors: impl Iterator<Item = (&'t str, &'t Tensor)>) 
 mod tests {
     use super::*;
     use crate::base::Hint as _;
+    use proptest::prelude::*;
+
+    fn good() -> Vec<u8> {
+        let (a, b) = (Tensor::from_slice(&[1.0_f32, 2.0]), Tensor::from_slice(&[3_i64]));
+        to_safetensors([("a.weight", &a), ("b", &b)].into_iter())
+    }
 
     #[test]
     fn every_way_to_be_no_safetensors_file_is_an_error_with_a_hint() {
-        let good = to_safetensors([("a", &Tensor::from_slice(&[1.0_f32, 2.0]))].into_iter());
+        let good = good();
         assert!(from_safetensors(&good, "good").is_ok());
         let torn = &good[..good.len() - 3];
         for bytes in [&b""[..], b"short", b"PK\x03\x04pickled archive", b"\x80\x02}q", torn] {
@@ -149,9 +219,21 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_an_error_with_its_path() {
-        let error = open(Path::new("no/such/file")).unwrap_err();
-        assert!(error.to_string().starts_with("cannot read `no/such/file`"));
+    fn a_broken_header_is_told_with_its_place() {
+        let mut broken = good();
+        let at = broken.iter().position(|&byte| byte == b'[').unwrap();
+        broken[at] = b'?';
+        let error = from_safetensors(&broken, "x").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`x` is broken at byte {at}: the header")), "{error}");
+    }
+
+    #[test]
+    fn shapes_that_overflow_are_errors() {
+        let header =
+            br#"{"a":{"dtype":"F32","shape":[0,9223372036854775807,4],"data_offsets":[0,0]}}"#;
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header].concat();
+        let error = from_safetensors(&bytes, "x").unwrap_err().to_string();
+        assert!(error.contains("`a` has the impossible shape"), "{error}");
     }
 
     #[test]
@@ -159,5 +241,35 @@ mod tests {
         let tensor = Tensor::from_slice(&[1.5_f32, -3.0]).to_kind(Kind::BFloat16);
         let read = from_safetensors(&to_safetensors([("a", &tensor)].into_iter()), "x").unwrap();
         assert_eq!(read["a"], tensor);
+    }
+
+    /// The file with some bytes replaced, often by such as mean something in a header.
+    fn mutated() -> impl Strategy<Value = Vec<u8>> {
+        let meaning = prop::sample::select(br#"{}[]",:0123456789-eFUI"#.to_vec());
+        let byte = prop_oneof![any::<u8>(), meaning];
+        let change = (any::<prop::sample::Index>(), byte);
+        (prop::collection::vec(change, 0..6), any::<prop::sample::Index>(), any::<bool>()).prop_map(
+            |(changes, end, torn)| {
+                let mut bytes = good();
+                for (at, byte) in changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+                if torn {
+                    bytes.truncate(end.index(bytes.len()));
+                }
+                bytes
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn no_bytes_make_a_panic(bytes in mutated()) {
+            if let Err(error) = from_safetensors(&bytes, "x") {
+                prop_assert!(error.to_string().contains("`x`"), "{}", error);
+            }
+        }
     }
 }

@@ -1,0 +1,265 @@
+//! The causal language model that the architectures share: Llama (Touvron et al. 2023) and what
+//! follows it. RMSNorm, rotary positions, grouped queries, SwiGLU; biases on queries, keys and
+//! values in Qwen2, normalised heads in Qwen3, positions with three axes in the Qwen-VL family.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | stream of packed tokens | `T D` |
+//! | queries, keys and values of a layer | `T (H + 2 G) W` |
+
+use super::config::{ConfigError, Keys, Rope};
+use crate::engine::{
+    nn::{Attend, GatedMlp, Heads, Linear, RmsNorm, Rotary, linear::side_by_side, rotary::Angles},
+    weights::{Init, Path},
+};
+use tch::{Kind, Tensor};
+
+/// Standard deviation of fresh matrices, as in the reference.
+const DEVIATION: f64 = 0.02;
+
+/// Features of a head, far beyond any model.
+const WIDEST_HEAD: i64 = 1 << 14;
+
+/// What a decoder is like.
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    pub(super) vocabulary: i64,
+    pub(super) width: i64,
+    pub(super) hidden: i64,
+    pub(super) layers: usize,
+    pub(super) heads: Heads,
+    pub(super) positions: i64,
+    pub(super) eps: f64,
+    pub(super) rope: Rope,
+    /// Biases on queries, keys and values.
+    pub(super) qkv_bias: bool,
+    /// A bias on what attention gives.
+    pub(super) output_bias: bool,
+    /// Norms over each query and each key head.
+    pub(super) normed_heads: bool,
+    /// Whether the head is the embedding; a checkpoint without a head decides it, too.
+    pub(super) tied: bool,
+}
+
+/// What a family of decoders takes for keys that are not there.
+struct Family {
+    vocabulary: i64,
+    width: i64,
+    hidden: i64,
+    layers: i64,
+    heads: i64,
+    positions: i64,
+    theta: f64,
+    qkv_bias: bool,
+    normed_heads: bool,
+}
+
+const LLAMA: Family = Family {
+    vocabulary: 32_000,
+    width: 4096,
+    hidden: 11_008,
+    layers: 32,
+    heads: 32,
+    positions: 2048,
+    theta: 10_000.0,
+    qkv_bias: false,
+    normed_heads: false,
+};
+
+const QWEN2: Family =
+    Family { vocabulary: 151_936, hidden: 22_016, positions: 32_768, qkv_bias: true, ..LLAMA };
+
+const QWEN3: Family = Family { qkv_bias: false, normed_heads: true, ..QWEN2 };
+
+impl Config {
+    /// From the table of the language model; `top` is the whole configuration.
+    pub(super) fn read(top: &Keys<'_>, text: &Keys<'_>) -> Result<Self, ConfigError> {
+        let family = match text.text("model_type")?.unwrap_or("llama") {
+            "llama" | "mistral" | "internlm2" => LLAMA,
+            "qwen2" | "qwen2_vl" | "qwen2_vl_text" | "qwen2_5_vl" | "qwen2_5_vl_text" => QWEN2,
+            "qwen3" | "qwen3_vl_text" => QWEN3,
+            _ => return Err(text.unsupported("model_type", "llama, internlm2, qwen2 or qwen3")),
+        };
+        if !matches!(text.text("hidden_act")?, None | Some("silu")) {
+            return Err(text.unsupported("hidden_act", "`silu`"));
+        }
+        if text.flag("use_sliding_window")? == Some(true) {
+            return Err(text.unsupported("use_sliding_window", "full attention"));
+        }
+        let width = text.size("hidden_size", family.width)?;
+        let queries = text.size("num_attention_heads", family.heads)?;
+        let keys = text.size("num_key_value_heads", queries)?;
+        text.divisible(("num_attention_heads", queries), ("num_key_value_heads", keys))?;
+        if !text.has("head_dim") {
+            text.divisible(("hidden_size", width), ("num_attention_heads", queries))?;
+        }
+        let head = text.size("head_dim", width / queries)?;
+        if head % 2 != 0 || head > WIDEST_HEAD {
+            return Err(text.unsupported("head_dim", "an even width of at most 16384"));
+        }
+        let rope = Rope::read(text, family.theta)?;
+        if rope.sections.is_some_and(|sections| sections.iter().sum::<i64>() != head / 2) {
+            let supported = "sections of half the width of a head together";
+            let key = if text.has("rope_parameters") { "rope_parameters" } else { "rope_scaling" };
+            return Err(text.unsupported(key, supported));
+        }
+        let bias = text.flag("attention_bias")?.or(text.flag("bias")?);
+        let tied = match (top.flag("tie_word_embeddings")?, text.flag("tie_word_embeddings")?) {
+            (Some(tied), _) | (None, Some(tied)) => tied,
+            (None, None) => false,
+        };
+        Ok(Self {
+            vocabulary: text.size("vocab_size", family.vocabulary)?,
+            width,
+            hidden: text.size("intermediate_size", family.hidden)?,
+            layers: text.layers("num_hidden_layers", family.layers)?,
+            heads: Heads { queries, keys, width: head },
+            positions: text.size("max_position_embeddings", family.positions)?,
+            eps: text.number("rms_norm_eps", 1e-6)?,
+            rope,
+            qkv_bias: bias.unwrap_or(family.qkv_bias),
+            output_bias: bias.unwrap_or(false),
+            normed_heads: family.normed_heads,
+            tied,
+        })
+    }
+}
+
+/// A pre-norm block.
+struct Block {
+    input_layernorm: RmsNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    /// Of queries and of keys.
+    head_norms: Option<(RmsNorm, RmsNorm)>,
+    post_attention_layernorm: RmsNorm,
+    mlp: GatedMlp,
+    heads: Heads,
+}
+
+fn linear(w: &Path<'_>, input: i64, output: i64, bias: bool) -> Linear {
+    match bias {
+        true => Linear::with_bias(w, input, output, Init::Normal(DEVIATION)),
+        false => Linear::without_bias(w, input, output, Init::Normal(DEVIATION)),
+    }
+}
+
+impl Block {
+    fn new(w: &Path<'_>, config: &Config) -> Self {
+        let (width, eps, heads) = (config.width, config.eps, config.heads);
+        let (queries, keys) = (heads.queries * heads.width, heads.keys * heads.width);
+        let attention = w / "self_attn";
+        let norm = |name| RmsNorm::new(&(&attention / name), heads.width, eps);
+        Self {
+            input_layernorm: RmsNorm::new(&(w / "input_layernorm"), width, eps),
+            q_proj: linear(&(&attention / "q_proj"), width, queries, config.qkv_bias),
+            k_proj: linear(&(&attention / "k_proj"), width, keys, config.qkv_bias),
+            v_proj: linear(&(&attention / "v_proj"), width, keys, config.qkv_bias),
+            o_proj: linear(&(&attention / "o_proj"), queries, width, config.output_bias),
+            head_norms: config.normed_heads.then(|| (norm("q_norm"), norm("k_norm"))),
+            post_attention_layernorm: RmsNorm::new(&(w / "post_attention_layernorm"), width, eps),
+            mlp: GatedMlp::new(&(w / "mlp"), width, config.hidden, (DEVIATION, DEVIATION)),
+            heads,
+        }
+    }
+
+    /// `[T, D]` to the same.
+    fn forward(
+        &self,
+        layer: usize,
+        xs: &Tensor,
+        angles: &Angles,
+        attend: &mut Attend<'_>,
+    ) -> Tensor {
+        let Heads { queries, keys, .. } = self.heads;
+        let normal = self.input_layernorm.forward(xs);
+        let qkv = side_by_side(&[&self.q_proj, &self.k_proj, &self.v_proj], &normal);
+        let qkv = self.heads.split(&qkv);
+        let turned = match &self.head_norms {
+            None => angles.turn(&qkv.narrow(1, 0, queries + keys)),
+            Some((of_queries, of_keys)) => {
+                let queries_normed = of_queries.forward(&qkv.narrow(1, 0, queries));
+                let keys_normed = of_keys.forward(&qkv.narrow(1, queries, keys));
+                angles.turn(&Tensor::cat(&[queries_normed, keys_normed], 1))
+            }
+        };
+        let qkv = Tensor::cat(&[turned, qkv.narrow(1, queries + keys, keys)], 1);
+        let xs = xs + self.o_proj.forward(&attend.forward(layer, self.heads, &qkv));
+        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs))
+    }
+}
+
+/// The whole decoder.
+pub(super) struct Decoder {
+    pub(super) config: Config,
+    embed_tokens: Tensor,
+    layers: Vec<Block>,
+    norm: RmsNorm,
+    /// Absent where the head is the embedding.
+    lm_head: Option<Tensor>,
+    rotary: Rotary,
+}
+
+impl Decoder {
+    /// Walks `w`, and the head below `head`.
+    pub(super) fn new(w: &Path<'_>, head: &Path<'_>, config: Config) -> Self {
+        let shape = [config.vocabulary, config.width];
+        let matrix = |w: Path<'_>| w.leaf("weight", &shape, Init::Normal(DEVIATION));
+        let embed_tokens = matrix(w / "embed_tokens");
+        let lm_head = (!config.tied).then(|| matrix(head / "lm_head"));
+        let (kind, device) = w.options();
+        let frequencies = config.rope.frequencies(config.heads.width, device);
+        let mut rotary = Rotary::of_frequencies(frequencies, kind);
+        if let Some(sections) = config.rope.sections {
+            rotary = rotary.by_axis(3, |frequency| config.rope.axis(sections, frequency));
+        }
+        Self {
+            embed_tokens,
+            layers: (0..config.layers)
+                .map(|layer| Block::new(&(w / "layers" / layer), &config))
+                .collect(),
+            norm: RmsNorm::new(&(w / "norm"), config.width, config.eps),
+            lm_head,
+            rotary,
+            config,
+        }
+    }
+
+    /// Token embeddings, `[T]` to `[T, D]`.
+    pub(super) fn embed(&self, tokens: &Tensor) -> Tensor {
+        Tensor::embedding(&self.embed_tokens, tokens, -1, false, false)
+    }
+
+    /// The stream after the last layer, `[T, D]`; `positions` is `[T]`, or `[T, 3]` where the
+    /// rotary positions have axes. `deep` is added to the stream, one after each of the first
+    /// layers.
+    pub(super) fn forward(
+        &self,
+        mut xs: Tensor,
+        deep: &[Tensor],
+        positions: &Tensor,
+        attend: &mut Attend<'_>,
+    ) -> Tensor {
+        let angles = self.rotary.at(positions);
+        for (layer, block) in self.layers.iter().enumerate() {
+            xs = block.forward(layer, &xs, &angles, attend);
+            if let Some(more) = deep.get(layer) {
+                xs += more;
+            }
+        }
+        xs
+    }
+
+    /// The stream after the final norm.
+    pub(super) fn normed(&self, stream: &Tensor) -> Tensor {
+        self.norm.forward(stream)
+    }
+
+    /// Final norm and head, in 32 bits.
+    pub(super) fn logits(&self, stream: &Tensor) -> Tensor {
+        let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
+        self.normed(stream).linear(head, None::<&Tensor>).to_kind(Kind::Float)
+    }
+}

@@ -1,0 +1,149 @@
+//! What the decoders see with: one closed enum, and how each architecture is put together.
+
+use super::{
+    ModelError, Places,
+    config::Keys,
+    decoder::{self, Decoder},
+    in_line, intern_vl, names,
+    qwen_vl::{self, Generation},
+    smol_vlm,
+};
+use crate::engine::{pack::Images, pixels::Size, weights::Weights};
+use tch::Tensor;
+
+/// The architectures that consist of a decoder and one of these, by `model_type`.
+pub(super) const KINDS: [&str; 7] =
+    ["idefics3", "internvl", "internvl_chat", "qwen2_5_vl", "qwen2_vl", "qwen3_vl", "smolvlm"];
+
+/// The shares of a head that turn with time, height and width where a configuration has none.
+const SECTIONS: [i64; 3] = [16, 24, 24];
+/// The same in Qwen3-VL.
+const INTERLEAVED: [i64; 3] = [24, 20, 20];
+
+/// What a model sees in images.
+pub(super) struct Seen {
+    /// For each placeholder what stands there, `[tokens, D]`.
+    pub(super) features: Tensor,
+    /// What is added there after each of the first layers of the decoder.
+    pub(super) deep: Vec<Tensor>,
+}
+
+/// A vision tower with its projector.
+pub(super) enum Vision {
+    SmolVlm(smol_vlm::Vision),
+    QwenVl(qwen_vl::Vision),
+    InternVl(intern_vl::Vision),
+}
+
+/// Builds both halves of a model of one of [`KINDS`].
+pub(super) fn build(
+    kind: &str,
+    top: &Keys<'_>,
+    weights: Weights,
+) -> Result<(Decoder, Vision, Weights), ModelError> {
+    // Old versions wrote the language model's keys beside those of the whole.
+    let text = top.table(&["text_config", "llm_config"])?.unwrap_or_else(|| top.clone());
+    let language = decoder::Config::read(top, &text)?;
+    match kind {
+        "qwen2_vl" => qwen_vl(Generation::Two, top, language, weights),
+        "qwen2_5_vl" => qwen_vl(Generation::TwoAndAHalf, top, language, weights),
+        "qwen3_vl" => qwen_vl(Generation::Three, top, language, weights),
+        "internvl" | "internvl_chat" => intern_vl(top, language, weights),
+        _ => smol_vlm(top, language, weights),
+    }
+}
+
+type Built = Result<(Decoder, Vision, Weights), ModelError>;
+
+fn smol_vlm(top: &Keys<'_>, mut language: decoder::Config, weights: Weights) -> Built {
+    let mut weights = weights.named(&names::smol_vlm());
+    language.tied = weights.tied("lm_head.weight", language.tied);
+    let config = smol_vlm::Config::read(top, language.vocabulary)?;
+    let root = weights.root();
+    let model = &root / "model";
+    let vision = smol_vlm::Vision::new(&model, config, language.width);
+    let decoder = Decoder::new(&(&model / "text_model"), &root, language);
+    drop((root, model));
+    Ok((decoder, Vision::SmolVlm(vision), weights))
+}
+
+fn qwen_vl(
+    generation: Generation,
+    top: &Keys<'_>,
+    mut language: decoder::Config,
+    weights: Weights,
+) -> Built {
+    let third = generation == Generation::Three;
+    let mut weights = weights.named(&if third { names::qwen3_vl() } else { names::qwen_vl() });
+    language.tied = weights.tied("lm_head.weight", language.tied);
+    let sections = if third { INTERLEAVED } else { SECTIONS };
+    language.rope.sections = language.rope.sections.or(Some(sections));
+    language.rope.interleaved = third;
+    let config = qwen_vl::Config::read(top, generation, &language)?;
+    let root = weights.root();
+    let model = &root / "model";
+    let (tower, words) = match third {
+        true => (&model / "visual", &model / "language_model"),
+        false => (&root / "visual", model.clone()),
+    };
+    let vision = qwen_vl::Vision::new(&tower, config, language.width);
+    let decoder = Decoder::new(&words, &root, language);
+    drop((root, model, tower, words));
+    Ok((decoder, Vision::QwenVl(vision), weights))
+}
+
+fn intern_vl(top: &Keys<'_>, mut language: decoder::Config, weights: Weights) -> Built {
+    let config = intern_vl::Config::read(top, language.vocabulary)?;
+    let mut weights = weights.named(&names::intern_vl(config.width, language.heads));
+    language.tied = weights.tied("language_model.lm_head.weight", language.tied);
+    let root = weights.root();
+    let vision = intern_vl::Vision::new(&root, config, language.width);
+    let head = &root / "language_model";
+    let decoder = Decoder::new(&(&head / "model"), &head, language);
+    drop((root, head));
+    Ok((decoder, Vision::InternVl(vision), weights))
+}
+
+impl Vision {
+    pub(super) fn token(&self) -> i64 {
+        match self {
+            Self::SmolVlm(vision) => vision.config.token,
+            Self::QwenVl(vision) => vision.config.token,
+            Self::InternVl(vision) => vision.config.token,
+        }
+    }
+
+    pub(super) fn tokens(&self, size: Size) -> Option<usize> {
+        match self {
+            Self::SmolVlm(vision) => vision.config.tokens(size),
+            Self::QwenVl(vision) => vision.config.tokens(size),
+            Self::InternVl(vision) => vision.config.tokens(size),
+        }
+    }
+
+    pub(super) fn sizes(&self) -> String {
+        let square = |side: usize| format!("{side} x {side}");
+        match self {
+            Self::SmolVlm(vision) => square(vision.config.side()),
+            Self::QwenVl(vision) => format!("multiples of {}", vision.config.unit()),
+            Self::InternVl(vision) => square(vision.config.side()),
+        }
+    }
+
+    pub(super) fn places(&self, tokens: &[i64], images: &[Size]) -> Places {
+        match self {
+            Self::QwenVl(vision) => vision.config.places(tokens, images),
+            Self::SmolVlm(_) | Self::InternVl(_) => in_line(tokens.len()),
+        }
+    }
+
+    /// What is seen in all images.
+    pub(super) fn features(&self, images: &Images) -> Seen {
+        let features = match self {
+            Self::QwenVl(vision) => return vision.features(images),
+            Self::SmolVlm(vision) => vision.features(&images.squares(vision.config.side())),
+            Self::InternVl(vision) => vision.features(&images.squares(vision.config.side())),
+        };
+        Seen { features: features.flatten(0, 1), deep: Vec::new() }
+    }
+}

@@ -1,0 +1,63 @@
+//! The images of a sequence as plain numbers.
+
+/// Height and width of an image in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Size {
+    /// Numbers of an image.
+    pub fn values(self) -> usize {
+        self.height * self.width * 3
+    }
+}
+
+/// Images one after the other, in the order of their placeholders: RGB by rows, columns, channels,
+/// normalised as the model wants it. What an image processor cuts into tiles is an image each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pixels {
+    values: Vec<f32>,
+    sizes: Vec<Size>,
+}
+
+impl Pixels {
+    /// No image.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One image.
+    pub fn one(height: usize, width: usize, values: Vec<f32>) -> Self {
+        let size = Size { height, width };
+        assert_eq!(values.len(), size.values(), "an image has three numbers a pixel");
+        Self { values, sizes: vec![size] }
+    }
+
+    /// Square images of one size, as many as there are numbers for.
+    pub fn squares(side: usize, values: Vec<f32>) -> Self {
+        let size = Size { height: side, width: side };
+        assert!(values.len().is_multiple_of(size.values()), "an image has three numbers a pixel");
+        let sizes = vec![size; values.len() / size.values()];
+        Self { values, sizes }
+    }
+
+    /// Appends the images of another sequence.
+    pub fn extend(&mut self, other: &Self) {
+        self.values.extend_from_slice(&other.values);
+        self.sizes.extend_from_slice(&other.sizes);
+    }
+
+    /// Their numbers.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Their sizes.
+    pub fn sizes(&self) -> &[Size] {
+        &self.sizes
+    }
+}
