@@ -12,6 +12,7 @@ pub mod data;
 pub mod engine;
 pub mod event;
 pub mod hooks;
+pub mod live;
 pub mod plan;
 pub mod recipe;
 pub mod report;
@@ -20,3 +21,4 @@ pub mod run;
 #[cfg(feature = "torch")]
 pub mod stages;
 pub mod store;
+pub mod track;

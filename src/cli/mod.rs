@@ -1,6 +1,6 @@
 //! Arguments, printer, progress, diagnostics, exit codes: what a person meets.
 //!
-//! May import: base, bundle, event, store, recipe, plan, hooks, data, run, stages, report.
+//! May import: base, bundle, event, store, recipe, plan, hooks, data, run, stages, report, live, track.
 //! Owns: standard output and standard error, and the exit code. Never: computes a result; whatever
 //! it shows was decided in another room.
 
@@ -12,6 +12,7 @@ mod conditions;
 mod exit;
 mod files;
 mod frozen;
+mod live;
 mod outcomes;
 mod planning;
 mod printer;
@@ -23,6 +24,7 @@ mod samples;
 mod scripts;
 mod sharing;
 mod sources;
+mod trackers;
 
 use arguments::{Arguments, Command};
 use clap::Parser as _;
@@ -78,6 +80,8 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Diff(diff) => commands::diff(diff, store, printer),
         Command::Rollouts(rollouts) => commands::rollouts(rollouts, store, printer),
         Command::Index(index) => commands::index(index, store, printer),
+        Command::Watch(watch) => commands::watch(watch, store, printer),
+        Command::Track(track) => commands::track(track, store, printer),
         Command::Report(report) => commands::report(report, store, printer),
         Command::Bundle(bundle) => commands::bundle(bundle, store, printer),
         Command::Verify(verify) => commands::verify(verify, printer),

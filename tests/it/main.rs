@@ -6,6 +6,7 @@
 mod bad_input;
 mod bad_recipes;
 mod book;
+mod browser;
 mod bundles;
 #[cfg(feature = "torch")]
 mod carry_over;
@@ -27,6 +28,7 @@ mod index;
 mod interruption;
 #[cfg(feature = "torch")]
 mod limits;
+mod live;
 mod locks;
 #[cfg(feature = "torch")]
 mod main_path;
@@ -51,4 +53,5 @@ mod sandbox;
 #[cfg(feature = "torch")]
 mod sharing;
 mod study_log;
+mod trackers;
 mod unwritable;

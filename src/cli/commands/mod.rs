@@ -18,7 +18,9 @@ mod rollouts;
 mod run;
 mod show;
 mod torch;
+mod track;
 mod verify;
+mod watch;
 #[cfg(feature = "torch")]
 mod worker;
 
@@ -34,12 +36,14 @@ pub(crate) use index::index;
 pub(crate) use list::list;
 pub(crate) use lock::lock;
 pub(crate) use plan::plan;
-pub(crate) use report::report;
+pub(crate) use report::{report, report_so_far};
 pub(crate) use reproduce::reproduce;
 pub(crate) use rollouts::rollouts;
 pub(crate) use run::run;
 pub(crate) use show::show;
 pub(crate) use torch::hand_over;
+pub(crate) use track::track;
 pub(crate) use verify::verify;
+pub(crate) use watch::watch;
 #[cfg(feature = "torch")]
 pub(crate) use worker::{count_cuda_devices, sample, worker};
