@@ -13,8 +13,8 @@ use std::time::Duration;
 use ureq::Agent;
 
 /// How long a server may take to be found, and to answer.
-const TO_CONNECT: Duration = Duration::from_secs(2);
-const TO_ANSWER: Duration = Duration::from_secs(5);
+const TO_CONNECT: Duration = Duration::from_secs(5);
+const TO_ANSWER: Duration = Duration::from_secs(15);
 /// Bytes of the longest answer that is read.
 const LONGEST_ANSWER: u64 = 1 << 20;
 /// Numbers and parameters that a server takes at a time.

@@ -324,7 +324,7 @@ fn mlflow_is_told_everything_once_also_after_it_was_down() {
     record(&sandbox, &log(End::Done));
     let (url, kept) = strict_mlflow();
     let to = format!("mlflow={url}");
-    kept.lock().unwrap().batches_left = Some(3);
+    kept.lock().unwrap().batches_left = Some(1);
     let said = sandbox.mstar(&["track", "--to", &to]).exits(1);
     assert!(said.stderr.contains("refuses with status 503: try later"), "{}", said.stderr);
     kept.lock().unwrap().batches_left = None;
@@ -371,7 +371,7 @@ fn hostile() -> Vec<(&'static str, String, &'static str)> {
     };
     vec![
         ("refuses", refuses, "does not answer"),
-        ("hangs", serve(|_, _| std::thread::sleep(Duration::from_secs(60))), "no answer in 5 s"),
+        ("hangs", serve(|_, _| std::thread::sleep(Duration::from_secs(60))), "no answer in 15 s"),
         ("ends", serve(|_, _| {}), "does not answer"),
         ("nonsense", answers("200 OK", "<html>hello"), "is no answer of MLflow"),
         ("other JSON", answers("200 OK", "[1, 2]"), "it is no object"),
@@ -474,16 +474,11 @@ fn a_real_mlflow_server_has_what_the_log_says() {
     let _server = Mlflow(server);
     let to = format!("mlflow=http://127.0.0.1:{port}");
     // It takes its time to begin, and until then it is one that is down.
-    let told = (0..60).find_map(|_| {
-        let said = sandbox.mstar(&["track", "--to", &to]);
-        if said.code == Some(0) {
-            return Some(said.stdout);
-        }
+    let mut tries = (0..120).map(|_| {
         std::thread::sleep(Duration::from_secs(1));
-        None
+        sandbox.mstar(&["track", "--to", &to])
     });
-    let told = told.expect("the server begins within a minute");
-    assert_ne!(told, format!("{to}: 0 new\n"));
+    assert!(tries.any(|said| said.code == Some(0)), "the server does not begin");
     let script = r#"
 import json, sys
 from mlflow.tracking import MlflowClient
@@ -517,6 +512,7 @@ print(json.dumps(found))
             std::fs::remove_file(path).unwrap();
         }
     }
-    assert_eq!(sandbox.mstar(&["track", "--to", &to]).exits(0).stdout, told);
+    let again = sandbox.mstar(&["track", "--to", &to]).exits(0);
+    assert_ne!(again.stdout, format!("{to}: 0 new\n"));
     assert_eq!(ask(), found);
 }
