@@ -21,10 +21,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-NAMES = ["training-methods", "selection", "prompts", "dynamics", "balancing", "verifiers", "final"]
+NAMES = ["training-methods", "selection", "reward", "prompts", "dynamics", "balancing", "verifiers", "final"]
 MARK = "<!-- What follows is written by `make experiments`. -->"
 
 
@@ -69,12 +68,10 @@ class Experiments:
 
     def section(self, name):
         """Runs an experiment and tells of it."""
-        begin = time.time()
         subprocess.run(
             [*self.mstar, "run", self.path(name), *self.over],
             check=True, stdout=subprocess.DEVNULL,
         )
-        took = time.time() - begin
         report = json.loads(said([*self.mstar, "report", "--format", "json"]))
         table = said([*self.mstar, "report", "--format", "markdown"])
         folder = self.output / name
@@ -89,8 +86,7 @@ class Experiments:
             f"{described(text, 'description')}. [The experiment]({name}/experiment.toml); what the "
             f"paper found: {'; '.join(claims)}.",
             "```sh\nmstar run experiments/" + name + "/experiment.toml\n```",
-            f"Seeds {', '.join(seeds)}; {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}; "
-            f"{minutes(took)} on top of what was in the store.",
+            f"Seeds {', '.join(seeds)}; {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}.",
             table.strip(),
             f"![{name}]({name}/figure.svg)",
         ]

@@ -4,6 +4,8 @@ use super::arguments::Over;
 use super::exit::Trouble;
 use super::files;
 use super::planning;
+use super::printer::Printer;
+use super::progress::counting;
 use super::scripts;
 use super::sources;
 use crate::base::{Fault, Faults, Key, Place, Source};
@@ -198,10 +200,11 @@ impl Asked {
     /// # Errors
     /// For data that nothing has the name of, and when two members of an experiment would do exactly
     /// the same.
-    pub(crate) fn graph(&self) -> Result<Graph, Faults> {
+    pub(crate) fn graph(&self, printer: Printer) -> Result<Graph, Faults> {
         let facts = Facts { scripts: self.scripts.clone(), ..planning::facts() };
         sources::check(&self.members, &facts, &|member, key| self.place(member, key))?;
-        let graph = plan::lower(&self.members, &facts);
+        let bar = counting(printer, "planning", self.members.len());
+        let graph = plan::lower(bar.wrap_iter(self.members.iter()), &facts);
         if let Some((experiment, expanded)) = &self.experiment {
             refuse_same(&graph, experiment, expanded)?;
         }

@@ -5,6 +5,7 @@ use super::asked::Asked;
 use super::exit::Trouble;
 use super::files;
 use super::planning::{find_named, find_run, of_store};
+use super::printer::Printer;
 use super::recorded::{self, RecordedValue};
 use super::rollouts::{planned, read};
 use super::sharing::Opened;
@@ -61,18 +62,18 @@ pub(crate) struct SideMember {
 
 impl Side {
     /// Reads a recipe or experiment file, a bundle, a run, or a member of one.
-    pub(crate) fn read(store: &Path, what: &str) -> Result<Self, Trouble> {
+    pub(crate) fn read(store: &Path, what: &str, printer: Printer) -> Result<Self, Trouble> {
         let path = Path::new(what);
         let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
         if extension == "toml" {
-            return Self::of_file(path);
+            return Self::of_file(path, printer);
         }
         let is_archive = ["mstar", "tar", "zst", "gz", "zip"].contains(&extension);
         if is_archive && path.is_file() || files::is_compressed(path) {
             return Self::of_bundle(path);
         }
         if path.is_file() {
-            return Self::of_file(path);
+            return Self::of_file(path, printer);
         }
         let (run, member) =
             what.split_once('/').map_or((what, None), |(run, member)| (run, Some(member)));
@@ -98,9 +99,9 @@ impl Side {
         Ok(self)
     }
 
-    fn of_file(file: &Path) -> Result<Self, Trouble> {
+    fn of_file(file: &Path, printer: Printer) -> Result<Self, Trouble> {
         let asked = Asked::read(file, &Over::default())?;
-        let graph = asked.graph()?;
+        let graph = asked.graph(printer)?;
         Ok(Self {
             name: file.display().to_string(),
             values: recorded::values(&asked.to_toml()),

@@ -3,7 +3,7 @@
 use super::printer::Printer;
 use crate::base::{Duration, Key, Rate};
 use crate::event::{Event, Outcome, Record, StageSummary, Unit};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -234,6 +234,19 @@ impl Progress {
             (Voice::Talk, None) => talk(self.printer, text),
         }
     }
+}
+
+/// Members beyond which planning takes long enough to be watched.
+const MANY: usize = 200;
+
+/// A bar that counts to `many`, gone when it is there; hidden where nobody looks or little is counted.
+pub(crate) fn counting(printer: Printer, what: &'static str, many: usize) -> ProgressBar {
+    if many < MANY || !printer.redraws() {
+        return ProgressBar::hidden();
+    }
+    let style = "{prefix} {wide_bar} {human_pos}/{human_len} members, {per_sec}, {eta} to go";
+    let bar = ProgressBar::new(many as u64).with_style(style_of(style)).with_prefix(what);
+    bar.with_finish(ProgressFinish::AndClear)
 }
 
 fn style_of(template: &str) -> ProgressStyle {

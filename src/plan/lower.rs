@@ -60,8 +60,9 @@ pub struct ScriptFacts {
     pub moments: BTreeSet<Moment>,
 }
 
-/// Lowers members into one graph in which equal stages are one.
-pub fn lower(members: &[Member], facts: &Facts) -> Graph {
+/// Lowers members into one graph in which equal stages are one. They are asked for one by one, so that
+/// whoever gives them can tell how far it is.
+pub fn lower<'m>(members: impl IntoIterator<Item = &'m Member>, facts: &Facts) -> Graph {
     let mut graph = Graph::default();
     for member in members {
         let (reward, watch, benchmarks) = (None, Watch::default(), Vec::new());

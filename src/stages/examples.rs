@@ -26,7 +26,9 @@ pub(super) struct Examples {
     samples: Rc<Vec<Sample>>,
     examples: Vec<Example>,
     /// Examples that were longer than allowed.
-    pub(super) dropped: usize,
+    pub(super) long: usize,
+    /// Responses in which the policy drew a placeholder of an image, which it cannot read back.
+    pub(super) unreadable: usize,
 }
 
 impl Examples {
@@ -57,7 +59,8 @@ impl Examples {
                 solutions(policy, &samples[..count], &references)?
             }
         };
-        Self { samples, examples: Vec::new(), dropped: 0 }.measured(responses, options, policy)
+        Self { samples, examples: Vec::new(), long: 0, unreadable: 0 }
+            .measured(responses, options, policy)
     }
 
     fn measured(
@@ -68,11 +71,15 @@ impl Examples {
     ) -> Result<Self, Stop> {
         let longest = (options.max_length as usize).min(policy.model.positions());
         for (sample, variants) in responses {
+            if !variants.iter().all(|response| policy.can_read(response)) {
+                self.unreadable += 1;
+                continue;
+            }
             let prompt = policy.prompt_tokens(&self.samples[sample])?;
             let whole = |response: Vec<i64>| [prompt.as_slice(), response.as_slice()].concat();
             let variants: Vec<Vec<i64>> = variants.into_iter().map(whole).collect();
             if variants.iter().any(|tokens| tokens.len() > longest) {
-                self.dropped += 1;
+                self.long += 1;
                 continue;
             }
             self.examples.push(Example { sample, prompt: prompt.len(), variants });

@@ -89,8 +89,8 @@ impl Policy {
     }
 
     /// Whether drawn tokens can be read back: a placeholder of an image among them cannot.
-    pub(super) fn can_read(&self, drawn: &[u32]) -> bool {
-        !drawn.contains(&self.template.image)
+    pub(super) fn can_read<T: Copy + Into<i64>>(&self, drawn: &[T]) -> bool {
+        drawn.iter().all(|&token| token.into() != i64::from(self.template.image))
     }
 
     /// A sample as the engine reads it.

@@ -55,8 +55,12 @@ pub(super) fn run(
         optimizer.restore(&bytes, "optimizer.safetensors").map_err(failed)?;
     }
     let examples = Examples::read(options, &policy, prompts, context)?;
-    if examples.dropped > 0 {
-        context.note(format!("{} examples are longer than allowed: left out", examples.dropped));
+    if examples.long > 0 {
+        context.note(format!("{} examples are longer than allowed: left out", examples.long));
+    }
+    if examples.unreadable > 0 {
+        let count = examples.unreadable;
+        context.note(format!("{count} responses hold a placeholder of an image: left out"));
     }
     let iterations = steps_of_iterations(context)?;
     let total = total_steps(options, examples.len() as u64, iterations, context)?;
@@ -299,6 +303,7 @@ fn metrics(
         "loss_last": mean(&losses[losses.len() - window..]),
         "losses": curve,
         "learning_rate_last": learning_rate,
-        "dropped_long": examples.dropped,
+        "dropped_long": examples.long,
+        "dropped_unreadable": examples.unreadable,
     })
 }

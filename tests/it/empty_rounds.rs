@@ -1,6 +1,8 @@
-//! Rounds in which nothing is right: they stop the evolution, unless the recipe lets it go on.
+//! Rounds in which nothing is right: they stop the evolution, unless the recipe lets it go on. And
+//! responses that were right and cannot be read back: they are left out.
 
 use crate::sandbox::{GROUND, Sandbox};
+use std::fs;
 
 /// Responses of one token hold no answer.
 const SET: &[&str] = &[
@@ -40,4 +42,19 @@ fn a_recipe_may_let_the_policy_stay_as_it_is_and_answers_that_are_missing_are_co
         assert_eq!(evaluation["unanswered"], evaluation["count"], "{evaluation}");
         assert_eq!(evaluation["step"], 0, "{evaluation}");
     }
+}
+
+#[test]
+fn responses_that_cannot_be_read_back_are_left_out_of_training() {
+    let sandbox = Sandbox::with_only(GROUND);
+    // So hot that placeholders of images are drawn, and whatever is drawn is right.
+    sandbox.write("right.rhai", "fn extract(r) { \"x\" }\nfn correct(answer, gold) { true }\n");
+    let recipe = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
+    sandbox.write("tiny.toml", format!("{recipe}\n[hooks]\nscript = \"right.rhai\"\n"));
+    let hot = ["--set", "temperature.value=3.0", "--set", "reward.select=\"all\""];
+    sandbox.mstar(&[&["run", "tiny.toml", "--workers", "1"][..], &hot].concat()).exits(0);
+    let metrics = fs::read(sandbox.artifact_of("train 1").join("metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_slice(&metrics).unwrap();
+    assert!(metrics["dropped_unreadable"].as_u64().unwrap() > 0, "{metrics}");
+    assert!(metrics["samples"].as_u64().unwrap() > 0, "{metrics}");
 }

@@ -297,3 +297,19 @@ mod running {
         }
     }
 }
+
+#[test]
+fn planning_of_many_members_is_watched_in_a_terminal_and_nowhere_else() {
+    let sandbox = Sandbox::new();
+    let seeds: Vec<String> = (0..240).map(|seed| seed.to_string()).collect();
+    let grid = format!(
+        "format = 1\nname = \"grid\"\nbase = \"tiny.toml\"\n[axis]\nseed = [{}]\n",
+        seeds.join(", ")
+    );
+    sandbox.write("grid.toml", grid);
+    let plain = sandbox.mstar(&["check", "grid.toml"]).exits(0);
+    assert!(!plain.stderr.contains("planning"), "{}", plain.stderr);
+    let Some(shown) = sandbox.in_terminal(&["check", "grid.toml"], "", true) else { return };
+    assert!(shown.contains("planning") && shown.contains("/240 members"), "{shown}");
+    assert!(shown.contains("grid.toml: good, 240 members"), "{shown}");
+}

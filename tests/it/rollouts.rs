@@ -82,31 +82,16 @@ fn samples_are_readable_and_pictures_are_written() {
     assert_eq!(fs::read_dir(sandbox.path("a/b")).unwrap().count(), 2);
 }
 
-/// What a terminal shows when these lines are typed; `None` where no terminal can be had.
-fn in_terminal(sandbox: &Sandbox, typed: &str, colour: bool) -> Option<String> {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
-    let call = format!("{} rollouts --split train --limit 3", env!("CARGO_BIN_EXE_mstar"));
-    let mut command = Command::new("script");
-    command.args(["--quiet", "--return", "--command", &call, "/dev/null"]);
-    command.current_dir(sandbox.path("")).env("NO_COLOR", if colour { "" } else { "1" });
-    command.env_remove("MSTAR_STORE");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
-    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    Some(String::from_utf8(output.stdout).unwrap())
-}
-
 #[test]
 fn in_a_terminal_there_is_one_prompt_a_screen() {
     let sandbox = Sandbox::finished();
-    let Some(shown) = in_terminal(&sandbox, "n\np\nq\n", true) else { return };
+    let walk = ["rollouts", "--split", "train", "--limit", "3"];
+    let Some(shown) = sandbox.in_terminal(&walk, "n\np\nq\n", true) else { return };
     let places: Vec<&str> = shown.lines().filter_map(|line| line.split(" · ").nth(4)).collect();
     let places: Vec<&str> = places.into_iter().map(str::trim_end).collect();
     assert_eq!(places, ["1 of 3", "2 of 3", "1 of 3"], "{shown}");
     assert!(shown.contains("\x1b[38;2;") && shown.contains('▀'));
-    let plain = in_terminal(&sandbox, "\n\n\n", false).unwrap();
+    let plain = sandbox.in_terminal(&walk, "\n\n\n", false).unwrap();
     assert!(plain.contains("3 of 3") && plain.contains("32 x 32 pixels, not shown"), "{plain}");
     assert!(!plain.contains('▀') && !plain.contains("\x1b["), "{plain}");
 }

@@ -6,6 +6,7 @@ use mstar::event::{Event, Record};
 use mstar::store::Store;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -141,6 +142,20 @@ impl Sandbox {
         sandbox.forget(|kind, _| !kinds.contains(&kind));
         fs::remove_dir_all(sandbox.store().join("run-v1")).unwrap();
         sandbox
+    }
+
+    /// What a terminal shows when these lines are typed; `None` where no terminal can be had.
+    pub(crate) fn in_terminal(&self, call: &[&str], typed: &str, colour: bool) -> Option<String> {
+        let call = format!("{} {}", env!("CARGO_BIN_EXE_mstar"), call.join(" "));
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--command", &call, "/dev/null"]);
+        command.current_dir(self.path("")).env("NO_COLOR", if colour { "" } else { "1" });
+        command.env_remove("MSTAR_STORE");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        Some(String::from_utf8(output.stdout).unwrap())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

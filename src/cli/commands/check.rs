@@ -9,7 +9,7 @@ pub(crate) fn check(arguments: &Check, printer: Printer) -> Result<Exit, Trouble
     let mut wrong = 0;
     for file in &arguments.files {
         let over = Over { base: arguments.base.clone(), ..Over::default() };
-        let checked = Asked::read(file, &over).and_then(|asked| Ok((asked.graph()?, asked)));
+        let checked = Asked::read(file, &over).and_then(|asked| Ok((asked.graph(printer)?, asked)));
         match checked {
             Ok((graph, asked)) => {
                 printer.notes(&asked.notes);

@@ -14,7 +14,7 @@ use std::path::Path;
 const LISTED: usize = 20;
 
 pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    let [a, b] = sides(arguments, store)?;
+    let [a, b] = sides(arguments, store, printer)?;
     let (members, alone) = pairs(&a, &b)?;
     let comparisons: Vec<Comparison> =
         members.into_iter().map(|pair| compare([&a, &b], pair)).collect::<Result<_, _>>()?;
@@ -57,9 +57,9 @@ pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<E
 }
 
 /// Both sides. A member that is named is that of the sides with several, or else of both.
-fn sides(arguments: &Diff, store: &Path) -> Result<[Side; 2], Trouble> {
-    let a = Side::read(store, &arguments.before)?;
-    let b = Side::read(store, &arguments.after)?;
+fn sides(arguments: &Diff, store: &Path, printer: Printer) -> Result<[Side; 2], Trouble> {
+    let a = Side::read(store, &arguments.before, printer)?;
+    let b = Side::read(store, &arguments.after, printer)?;
     let Some(member) = &arguments.member else { return Ok([a, b]) };
     let several = [&a, &b].map(|side| side.members.len() > 1);
     let narrow = |side: Side, has_several: bool| match has_several || several == [false; 2] {

@@ -11,7 +11,7 @@ use crate::store;
 
 pub(crate) fn lock(arguments: &Lock, printer: Printer) -> Result<Exit, Trouble> {
     let asked = Asked::read(&arguments.file, &arguments.over)?;
-    let planned = PlannedGraph::of(&asked, asked.graph()?);
+    let planned = PlannedGraph::of(&asked, asked.graph(printer)?);
     printer.notes(&asked.notes);
     let (resources, slots) = machine(&arguments.device, None)?;
     let here = Here { versions: &versions(&resources), device: slots[0].kind() };

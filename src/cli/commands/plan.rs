@@ -13,7 +13,7 @@ use std::path::Path;
 
 pub(crate) fn plan(arguments: &Plan, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let asked = Asked::read(&arguments.recipe.file, &arguments.recipe.over)?;
-    let graph = asked.graph()?;
+    let graph = asked.graph(printer)?;
     printer.notes(&asked.notes);
     let store = Store::open_existing(store).map_err(of_store)?;
     if let Some(store) = &store {

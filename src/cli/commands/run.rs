@@ -172,7 +172,7 @@ impl Job {
         if !missing.is_empty() {
             return Err(Faults(missing).into());
         }
-        let planned = PlannedGraph::of(&asked, asked.graph()?);
+        let planned = PlannedGraph::of(&asked, asked.graph(printer)?);
         printer.notes(&asked.notes);
         let (text, resolved) = (asked.text().to_owned(), asked.to_toml());
         let record = Recorded::New { text, resolved };
