@@ -83,7 +83,8 @@ impl Browser {
         panic!("never true: {expression}\n{}\n{:?}", text.as_str().unwrap_or(""), self.errors);
     }
 
-    fn call(&mut self, method: &str, parameters: &Value) -> Value {
+    /// Calls a method of the debugging protocol.
+    pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.asked += 1;
         let mut message = json!({"id": self.asked, "method": method, "params": parameters});
         if let Some(session) = &self.session {
