@@ -70,11 +70,14 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression is true, at most 30 seconds.
+    /// Waits until an expression is true, at most a minute or so. A page that is not there yet is
+    /// waited for as well.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, expression: &str) {
-        for _ in 0..300 {
-            if self.ask(&format!("Boolean({expression})")) == true {
+        let asked = json!({"expression": expression, "returnByValue": true});
+        for _ in 0..600 {
+            let answer = self.send("Runtime.evaluate", &asked).unwrap_or_default();
+            if answer["result"]["value"] == true {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
@@ -84,7 +87,12 @@ impl Browser {
     }
 
     /// Calls a method of the debugging protocol.
+    #[track_caller]
     pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Value {
+        self.send(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn send(&mut self, method: &str, parameters: &Value) -> Result<Value, Value> {
         self.asked += 1;
         let mut message = json!({"id": self.asked, "method": method, "params": parameters});
         if let Some(session) = &self.session {
@@ -97,8 +105,10 @@ impl Browser {
             assert_eq!(bytes.pop(), Some(0), "the browser ended");
             let said: Value = serde_json::from_slice(&bytes).expect("the browser speaks JSON");
             if said["id"] == self.asked {
-                assert!(said["error"].is_null(), "{method}: {said}");
-                return said["result"].clone();
+                return match &said["error"] {
+                    Value::Null => Ok(said["result"].clone()),
+                    error => Err(error.clone()),
+                };
             }
             let is_error = said["method"] == "Runtime.exceptionThrown"
                 || (said["method"] == "Log.entryAdded"
