@@ -14,6 +14,7 @@ pub mod engine;
 pub mod event;
 pub mod hooks;
 pub mod judging;
+pub mod live;
 pub mod plan;
 pub mod recipe;
 pub mod report;
@@ -22,4 +23,5 @@ pub mod run;
 #[cfg(feature = "torch")]
 pub mod stages;
 pub mod store;
+pub mod track;
 pub mod trial;

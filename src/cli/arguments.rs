@@ -3,10 +3,12 @@
 mod eval;
 mod language;
 mod sharing;
+mod watching;
 
 pub(crate) use eval::{Eval, ScoresFormat};
 pub(crate) use language::{Completions, Explain, Init, Man, Schema, SchemaOf, Test};
 pub(crate) use sharing::{Bundle, Lock, Reproduce, Verify};
+pub(crate) use watching::{Shown, Track, Watch};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Rollouts(Rollouts),
     /// Bring the index of runs up to date.
     Index(Index),
+    /// Show how far a run is, until it ends (default: the latest).
+    Watch(Watch),
+    /// Tell trackers what they do not know of a run yet (default: the latest).
+    Track(Track),
     /// Show what happened in a run (default: the latest).
     Report(Report),
     /// Write a run into one archive that somebody else can verify and reproduce.
@@ -179,6 +185,12 @@ pub(crate) struct Run {
     /// How long a stage may take, such as `90s`, `15min` or `2h`; over `run.timeout_secs`.
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     pub(crate) timeout: Option<f64>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+    /// Tell a tracker as it goes: `tensorboard=DIR` or `mlflow=URL`; `mlflow` alone is that of
+    /// `MLFLOW_TRACKING_URI`.
+    #[arg(long, value_name = "TRACKER")]
+    pub(crate) track: Vec<String>,
 }
 
 /// A length of time in seconds.

@@ -1,6 +1,6 @@
 //! Arguments, printer, progress, diagnostics, exit codes: what a person meets.
 //!
-//! May import: base, benchmarks, bundle, event, store, recipe, plan, hooks, data, judging, trial, run, stages, report.
+//! May import: base, benchmarks, bundle, event, store, recipe, plan, hooks, data, judging, trial, run, stages, report, live, track.
 //! Owns: standard output and standard error, and the exit code. Never: computes a result; whatever
 //! it shows was decided in another room.
 
@@ -13,6 +13,7 @@ mod data_files;
 mod exit;
 mod files;
 mod frozen;
+mod live;
 mod outcomes;
 mod planning;
 mod printer;
@@ -24,6 +25,7 @@ mod samples;
 mod scripts;
 mod sharing;
 mod sources;
+mod trackers;
 mod trials;
 
 use arguments::{Arguments, Command};
@@ -80,6 +82,8 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Diff(diff) => commands::diff(diff, store, printer),
         Command::Rollouts(rollouts) => commands::rollouts(rollouts, store, printer),
         Command::Index(index) => commands::index(index, store, printer),
+        Command::Watch(watch) => commands::watch(watch, store, printer),
+        Command::Track(track) => commands::track(track, store, printer),
         Command::Report(report) => commands::report(report, store, printer),
         Command::Bundle(bundle) => commands::bundle(bundle, store, printer),
         Command::Verify(verify) => commands::verify(verify, printer),

@@ -36,6 +36,18 @@ impl Printer {
         terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
     }
 
+    /// Prints over the last lines, so many, which this printed before.
+    pub(crate) fn redraw(self, text: &str, lines: usize) -> io::Result<()> {
+        self.bytes(format!("\x1b[{lines}A\x1b[J{text}").as_bytes())
+    }
+
+    /// As many lines as can be printed over in the terminal that data goes to.
+    pub(crate) fn fitting(self, text: &str) -> String {
+        let height = terminal_size::terminal_size_of(io::stdout()).map(|(_, it)| usize::from(it.0));
+        let most = height.map_or(usize::MAX, |height| height.saturating_sub(1));
+        text.lines().take(most).map(|line| format!("{line}\n")).collect()
+    }
+
     /// Says something that a user may want to know.
     pub(crate) fn talk(self, text: &str) {
         if !self.quiet {

@@ -20,9 +20,21 @@ struct Running {
     told_ms: u64,
 }
 
+/// Where lines go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    /// To who carries out the run.
+    Talk,
+    /// To who watches it, for whom they are data.
+    Data,
+    /// Nowhere: it was said before.
+    Nobody,
+}
+
 /// Follows one run.
 pub(crate) struct Progress {
     printer: Printer,
+    voice: Voice,
     bars: Option<MultiProgress>,
     overall: ProgressBar,
     stages: BTreeMap<Key, StageSummary>,
@@ -42,6 +54,7 @@ impl Progress {
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS)));
         Self {
             printer,
+            voice: Voice::Talk,
             bars,
             overall: ProgressBar::hidden(),
             stages: BTreeMap::new(),
@@ -51,6 +64,13 @@ impl Progress {
             done: 0,
             stored: 0,
         }
+    }
+
+    /// Follows a run that another process carries out, after what is known of it.
+    pub(crate) fn to_data(printer: Printer, known: &[Record]) -> Self {
+        let mut progress = Self { bars: None, voice: Voice::Nobody, ..Self::new(printer) };
+        known.iter().for_each(|record| progress.see(record));
+        Self { voice: Voice::Data, ..progress }
     }
 
     /// Takes in one record of the log.
@@ -90,6 +110,11 @@ impl Progress {
             Event::RunStarted { .. } => {}
             Event::RunFinished { .. } => self.end(),
         }
+    }
+
+    /// Says what goes wrong beside the run.
+    pub(crate) fn warn(&self, warning: &str) {
+        self.complain(warning);
     }
 
     fn planned(&mut self, stages: &[StageSummary]) {
@@ -191,19 +216,22 @@ impl Progress {
     }
 
     fn line(&self, text: &str) {
-        if self.printer.quiet() {
-            return;
-        }
-        match &self.bars {
-            Some(bars) => bars.suspend(|| self.printer.talk(text)),
-            None => self.printer.talk(text),
+        if !self.printer.quiet() {
+            self.say(text, Printer::talk);
         }
     }
 
     fn complain(&self, text: &str) {
-        match &self.bars {
-            Some(bars) => bars.suspend(|| self.printer.complain(text)),
-            None => self.printer.complain(text),
+        self.say(text, Printer::complain);
+    }
+
+    fn say(&self, text: &str, talk: fn(Printer, &str)) {
+        match (self.voice, &self.bars) {
+            (Voice::Nobody, _) => {}
+            // A reader that went away is noticed when the next data is printed.
+            (Voice::Data, _) => drop(self.printer.data(text)),
+            (Voice::Talk, Some(bars)) => bars.suspend(|| talk(self.printer, text)),
+            (Voice::Talk, None) => talk(self.printer, text),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! Owns: the vocabulary of events and the line format of the log. Never: draws, writes or decides.
 
 mod log;
+mod tail;
 mod vocabulary;
 
 pub use log::{FORMAT, Record};
+pub use tail::Tail;
 pub use vocabulary::{Event, Machine, Outcome, StageSummary, Unit, Versions};

@@ -25,6 +25,9 @@ const LARGEST_IMAGE: u32 = 384;
 /// Bytes of images before the rest is left out, so that the page stays light.
 const IMAGE_BYTES: usize = 1 << 20;
 
+/// The style sheet of the page, for pages that show parts of it.
+pub const STYLE: &str = include_str!("page.css");
+
 /// What the page shows that the log does not know.
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
@@ -196,7 +199,7 @@ pub fn page(study: &Study, extras: &Extras) -> String {
         .expect("the template is compiled in and tested");
     let view = Page {
         nonce: &nonce[..24],
-        style: include_str!("page.css"),
+        style: STYLE,
         script: script(study.members.len() > 1),
         run: &study.run,
         name: &study.name,

@@ -32,7 +32,7 @@ mod timeline;
 mod verifiers;
 
 pub use findings::{Judged, Verdict};
-pub use html::{Answer, Extras, RecipeLine, SampleView, page};
+pub use html::{Answer, Extras, RecipeLine, STYLE, SampleView, page};
 pub use interval::{Estimate, Method, bootstrap};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};

@@ -82,6 +82,21 @@ impl Store {
         held.ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock)).at("lock", &path)
     }
 
+    /// Whether somebody holds a named lock. A look holds it shared for a moment.
+    pub(super) fn is_held(&self, name: &str) -> Result<bool, Error> {
+        let path = self.locks_folder().join(name);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error).at("open the lock", &path),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error).at("lock", &path),
+        }
+    }
+
     /// Takes a named lock if it is free.
     pub(super) fn try_lock(&self, name: &str) -> Result<Option<Held>, Error> {
         Held::take(self.locks_folder().join(name), Mode::Alone)

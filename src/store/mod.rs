@@ -10,7 +10,8 @@
 //!        artifact-v1/<2 hex>/<key>/  finished work: files and their `manifest.json`; never changes
 //!        staging-v1/<key>/results    what the next commit will hold
 //!        staging-v1/<key>/work       what a killed stage goes on from: shards, checkpoints
-//!        run-v1/<run>/               the log, the recipe, what it resolved to, the graph
+//!        run-v1/<run>/               the log, the recipe, what it resolved to, the graph, and how
+//!                                    far trackers were told
 //!        index-v1.sqlite             what the records say, to find runs by; made again at any time
 //!        lock-v1/                    kernel locks, which end with their process
 //!        tmp/                        on the way out
@@ -31,6 +32,7 @@ mod retention;
 mod staging;
 #[cfg(test)]
 mod tests;
+mod tracked;
 
 pub use artifact::{Artifact, FileEntry, MANIFEST, Manifest, Provenance};
 pub use disk::{Sync, make_output_folder, write_beside, write_through};
@@ -43,3 +45,4 @@ pub use query::{Condition, Found, Names, Query, Relation, Subject, text};
 pub use record::{Run, RunFiles, RunLog};
 pub use retention::{Removable, Removal, Retention};
 pub use staging::{Folder, StagedFile, Staging};
+pub use tracked::{Growing, Telling};

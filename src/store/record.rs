@@ -10,7 +10,7 @@ use crate::base::Key;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -76,6 +76,19 @@ impl Run {
         // A torn line may end inside a character.
         let bytes = disk::read(&self.folder.join(EVENTS))?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The bytes of the log from an offset on; none when the log is not so long.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn events_from(&self, offset: u64) -> Result<Vec<u8>, Error> {
+        let path = self.folder.join(EVENTS);
+        let mut file = File::open(&path).at(READ, &path)?;
+        let mut bytes = Vec::new();
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_to_end(&mut bytes));
+        read.at(READ, &path)?;
+        Ok(bytes)
     }
 
     /// The recipe's text as it was given.
@@ -187,7 +200,7 @@ impl Store {
         let whole = self.lock_whole("store.lock")?;
         let run = self.run(id)?;
         let living = || Error::LivingRun { run: id.to_owned() };
-        let lock = self.try_lock(&run_lock(id))?.ok_or_else(living)?;
+        let lock = self.try_run_lock(id)?.ok_or_else(living)?;
         drop(whole);
         let path = run.folder.join(EVENTS);
         let file = File::options().create(true).append(true).open(&path).at("open", &path)?;
@@ -197,6 +210,23 @@ impl Store {
             file.set_len(whole_lines as u64).at("cut", &path)?;
         }
         Ok(RunLog { id: run.id, path, file, lock })
+    }
+
+    /// The lock of a run, if it is free. Somebody who only looks holds it for a moment.
+    fn try_run_lock(&self, id: &str) -> Result<Option<Held>, Error> {
+        if let Some(lock) = self.try_lock(&run_lock(id))? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        self.try_lock(&run_lock(id))
+    }
+
+    /// Whether a living process carries the run out. Looks without making or changing a file.
+    ///
+    /// # Errors
+    /// When the lock cannot be looked at.
+    pub fn is_living(&self, run: &Run) -> Result<bool, Error> {
+        self.is_held(&run_lock(run.id()))
     }
 
     /// All runs whose records can be read, in the order in which they began.

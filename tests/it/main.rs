@@ -7,6 +7,7 @@ mod bad_input;
 mod bad_recipes;
 mod benchmarks;
 mod book;
+mod browser;
 mod bundles;
 #[cfg(feature = "torch")]
 mod carry_over;
@@ -33,6 +34,7 @@ mod inputs;
 mod interruption;
 #[cfg(feature = "torch")]
 mod limits;
+mod live;
 mod locks;
 #[cfg(feature = "torch")]
 mod main_path;
@@ -59,5 +61,6 @@ mod sandbox;
 #[cfg(feature = "torch")]
 mod sharing;
 mod study_log;
+mod trackers;
 mod trials;
 mod unwritable;

@@ -22,7 +22,9 @@ mod shell;
 mod show;
 mod test;
 mod torch;
+mod track;
 mod verify;
+mod watch;
 #[cfg(feature = "torch")]
 mod worker;
 
@@ -40,7 +42,7 @@ pub(crate) use init::init;
 pub(crate) use list::list;
 pub(crate) use lock::lock;
 pub(crate) use plan::plan;
-pub(crate) use report::report;
+pub(crate) use report::{report, report_so_far};
 pub(crate) use reproduce::reproduce;
 pub(crate) use rollouts::rollouts;
 pub(crate) use run::run;
@@ -48,6 +50,8 @@ pub(crate) use shell::{completions, man};
 pub(crate) use show::show;
 pub(crate) use test::test;
 pub(crate) use torch::hand_over;
+pub(crate) use track::track;
 pub(crate) use verify::verify;
+pub(crate) use watch::watch;
 #[cfg(feature = "torch")]
 pub(crate) use worker::{count_cuda_devices, sample, worker};

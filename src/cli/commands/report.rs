@@ -11,7 +11,7 @@ use crate::cli::samples::samples;
 use crate::cli::sharing::Tables;
 use crate::recipe::{Finding, TableSpec};
 use crate::report::{
-    Extras, Judged, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json,
+    Ending, Extras, Judged, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json,
 };
 use crate::store::{Run, Store};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,14 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
         None => printer.bytes(&bytes)?,
     }
     Ok(Exit::Done)
+}
+
+/// The page of a run that may still go on. What cannot be told is left out without a word.
+pub(crate) fn report_so_far(store: &Store, run: &Run) -> Result<String, Trouble> {
+    let (runs, printer) = (std::slice::from_ref(run), Printer::new(true));
+    let told = Told::of(runs, printer)?;
+    let table = told.table(store, &Table::default(), printer)?;
+    html(told, table, (store, runs), printer)
 }
 
 /// Writes the page of a run into its folder; returns the terminal's summary, which names the page.
@@ -249,7 +257,19 @@ fn put_page(
     path: &Path,
     printer: Printer,
 ) -> Result<(), Trouble> {
+    let html = html(told, table, (store, runs), printer)?;
+    crate::store::write_beside(path, html.as_bytes()).map_err(of_store)
+}
+
+fn html(
+    told: Told,
+    table: Pivot,
+    (store, runs): (&Store, &[Run]),
+    printer: Printer,
+) -> Result<String, Trouble> {
     let drawn = told.planned.as_ref().filter(|planned| planned.graph.len() <= STAGES_DRAWN);
+    let is_living = told.study.ending == Ending::Open
+        && matches!(runs, [run] if store.is_living(run).unwrap_or(false));
     let names: Vec<&str> = runs.iter().map(Run::id).collect();
     let commands = match runs {
         [_] => Vec::new(),
@@ -268,11 +288,10 @@ fn put_page(
         }),
         recipe,
         commands,
-        graph_svg: drawn.map(|planned| graph_svg(&told.study, planned)),
+        graph_svg: drawn.map(|planned| graph_svg(&told.study, planned, is_living)),
         table: Some(table),
     };
-    let html = page(&told.study, &extras);
-    crate::store::write_beside(path, html.as_bytes()).map_err(of_store)
+    Ok(page(&told.study, &extras))
 }
 
 /// The resolved recipe, but for what has no effect.
@@ -289,8 +308,9 @@ fn recipe_lines(resolved: &str) -> Vec<RecipeLine> {
 /// What the origin of a value ends with that is not what ran.
 const INERT: [&str; 2] = ["without effect", ", varies"];
 
-/// The graph with the seconds that each stage took.
-fn graph_svg(study: &Study, planned: &PlannedGraph) -> String {
+/// The graph with the seconds that each stage took. What has no result yet is no trouble while
+/// somebody carries the run out.
+fn graph_svg(study: &Study, planned: &PlannedGraph, is_living: bool) -> String {
     use crate::base::Duration;
     use crate::plan::view::{Drawing, Label, Tone, svg};
     use crate::report::State;
@@ -304,6 +324,8 @@ fn graph_svg(study: &Study, planned: &PlannedGraph) -> String {
         let (text, tone) = match rows.map(|row| &row.state).next() {
             Some(State::Done) => (Duration(seconds).to_string(), Tone::Done),
             Some(State::Stored) => ("stored".to_owned(), Tone::Open),
+            Some(State::Begun) if is_living => ("running".to_owned(), Tone::Open),
+            Some(State::Waiting) if is_living => ("waiting".to_owned(), Tone::Open),
             Some(state) => (state.word().to_owned(), Tone::Bad),
             None => ("–".to_owned(), Tone::Open),
         };

@@ -47,6 +47,8 @@ pub(crate) fn reproduce(
         no_keep_going: false,
         retries: None,
         timeout: None,
+        shown: arguments::Shown::default(),
+        track: Vec::new(),
     };
     let job = Job::again(&opened, &folder);
     let (exit, id) = carry_out(&run, job, &store_path, printer)?;

@@ -5,14 +5,17 @@ use crate::base::Faults;
 use crate::cli::arguments::Run;
 use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::live;
 use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::progress::Progress;
 use crate::cli::records;
 use crate::cli::sharing::{self, Here, Opened, tell_disagreements};
-use crate::event::{Outcome, Versions};
+use crate::cli::trackers::Trackers;
+use crate::event::{Outcome, Record, Versions};
 use crate::run::{self, Device, Interrupts, Options, Resources, Slot};
-use crate::store::{RunFiles, RunLog, Store};
+use crate::store::{self, RunFiles, RunLog, Store};
+use crate::track::Tracking;
 use std::path::Path;
 use std::process::Command;
 
@@ -63,7 +66,15 @@ pub(super) fn carry_out(
         hint: None,
         exit: Exit::Broke,
     })?;
+    let trackers = Trackers::read(&arguments.track)?;
+    let listener = arguments.shown.ui.then(|| live::listen(arguments.shown.port)).transpose()?;
     let log = job.log(&store)?;
+    let recorded = store.run(log.id()).map_err(of_store)?;
+    let page = listener.map(|listener| live::serve(listener, &store, &recorded)).transpose()?;
+    if let Some(page) = &page {
+        printer.talk(&format!("live page: {}", page.url()));
+    }
+    let tracking = begin_tracking(&trackers, (&store, &recorded), printer);
     let worker = |slot: &Slot| {
         let mut command = Command::new(&program);
         command.arg("--store").arg(store_path).arg("worker");
@@ -88,9 +99,14 @@ pub(super) fn carry_out(
     };
     let mut progress = Progress::new(printer);
     let graph = &job.planned.graph;
-    let summary = run::run(graph, &store, log, &options, &mut |record| progress.see(record))
+    let mut see = |record: &Record| {
+        tracking.warnings().iter().for_each(|warning| progress.warn(warning));
+        progress.see(record);
+    };
+    let summary = run::run(graph, &store, log, &options, &mut see)
         .map_err(|run::RunError::Store(error)| of_store(error))?;
-    let recorded = store.run(&summary.run).map_err(of_store)?;
+    drop(page);
+    end_tracking(tracking, &recorded, printer);
     let report = report::conclude(&store, &recorded, printer)?;
     match job.is_repeated {
         true => printer.talk(report.trim_end()),
@@ -102,6 +118,31 @@ pub(super) fn carry_out(
         Outcome::Interrupted => Exit::Interrupted,
     };
     Ok((exit, summary.run))
+}
+
+/// Begins to tell trackers. One that cannot be told keeps no run from beginning.
+fn begin_tracking(
+    trackers: &Trackers,
+    (store, run): (&Store, &store::Run),
+    printer: Printer,
+) -> Tracking {
+    let mut begun = Vec::new();
+    for tracker in trackers.of(store, run) {
+        match tracker {
+            Ok(tracker) => begun.push(tracker),
+            Err(error) => printer.complain(&format!("warning: a tracker is not told: {error}")),
+        }
+    }
+    Tracking::start(begun)
+}
+
+fn end_tracking(tracking: Tracking, run: &store::Run, printer: Printer) {
+    let (warnings, behind) = tracking.finish();
+    warnings.iter().for_each(|warning| printer.complain(warning));
+    for name in behind {
+        let rest = format!("mstar track {} --to {name}", run.id());
+        printer.complain(&format!("warning: {name} was not told everything; later: `{rest}`"));
+    }
 }
 
 /// What is to be carried out, and where that is recorded.
