@@ -55,7 +55,7 @@ fn eval(name: &str, file: &str, data: &str, responses: &[Value], more: &[&str]) 
     let sandbox = Sandbox::new();
     sandbox.write(file, data);
     let lines: Vec<String> = responses.iter().map(Value::to_string).collect();
-    sandbox.write("responses.jsonl", &lines.join("\n"));
+    sandbox.write("responses.jsonl", lines.join("\n"));
     let arguments = ["eval", "--benchmark", name, "--data", file, "--responses", "responses.jsonl"];
     sandbox.mstar(&[&arguments, more].concat())
 }

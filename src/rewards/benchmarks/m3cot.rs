@@ -22,16 +22,16 @@ pub fn m3cot_option(response: &str, choices: &[String]) -> Option<char> {
     let lower = text.to_lowercase();
     let lettered = || LETTERS.iter().copied().zip(choices);
     let mentioned = |(_, choice): &(char, &String)| lower.contains(&choice.to_lowercase());
-    if let Some((letter, _)) = lettered().filter(mentioned).next_back() {
+    if let Some((letter, _)) = lettered().rfind(mentioned) {
         return Some(letter);
     }
     let words: Vec<&str> =
         text.split([' ', '\n', '.', ',', '!', '?']).filter(|word| !word.is_empty()).collect();
     let alone = |letter: char| words.iter().any(|word| word.chars().eq([letter]));
-    let upper = lettered().map(|(letter, _)| letter).filter(|&letter| alone(letter)).next_back();
+    let upper = lettered().map(|(letter, _)| letter).rfind(|&letter| alone(letter));
     upper.or_else(|| {
         let lower = |letter: &char| alone(letter.to_ascii_lowercase());
-        lettered().map(|(letter, _)| letter).filter(lower).next_back()
+        lettered().map(|(letter, _)| letter).rfind(lower)
     })
 }
 
