@@ -83,8 +83,8 @@ class Experiments:
         claims = [it["says"] for it in report["table"]["findings"]]
         lines = [
             f"## {name}",
-            f"{described(text, 'description')}. [The experiment]({name}/experiment.toml); what the "
-            f"paper found: {'; '.join(claims)}.",
+            f"{described(text, 'description')}. [The experiment]({name}/experiment.toml); under test: "
+            f"{'; '.join(claims)}.",
             "```sh\nmstar run experiments/" + name + "/experiment.toml\n```",
             f"Seeds {', '.join(seeds)}; {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}.",
             table.strip(),
