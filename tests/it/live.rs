@@ -287,8 +287,12 @@ fn a_browser_follows_a_run_to_its_end() {
     browser.ask("document.querySelector('#result details').open = true");
     for done in [1000, 2000, 3000] {
         run.append(&progress(done).to_line()).unwrap();
+        // What is said between two looks is one point of a curve.
+        let shown = format!("{done}/24000");
+        browser.wait_for(&format!(
+            "document.querySelector('.hand p').textContent.includes('{shown}')"
+        ));
     }
-    browser.wait_for("document.querySelector('.hand p').textContent.includes('3000/24000')");
     assert_eq!(browser.ask("document.querySelector('.hand h3').textContent"), "explore 2");
     browser.wait_for("document.querySelector('.hand .curve span').textContent === 'solved 0.800'");
     let drawn = "(() => { const canvas = document.querySelector('.hand canvas');
