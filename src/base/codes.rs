@@ -32,6 +32,12 @@ pub const FAULT_CODES: &[FaultCode] = &[
         "Leave out the `--set` or the variable, or take the key out of `[axis]`.",
     ),
     code(
+        "bad-data",
+        "A file of data cannot be read as its format promises.",
+        "Mend the file, the row and the field that the fault names, or name the columns in \
+         `data.columns`.",
+    ),
+    code(
         "bad-environment",
         "A variable of the environment looks like a key of a recipe and is none.",
         "Write `MSTAR_`, the key in capitals, and a double underscore for each dot.",

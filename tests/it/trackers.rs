@@ -424,16 +424,16 @@ fn no_tracker_stops_a_run_and_each_is_warned_of_once() {
     arguments.extend(names.iter().flat_map(|name| ["--track", name]));
     let said: Said = sandbox.mstar(&arguments).exits(0);
     assert_same(&sandbox.artifacts(), &crate::sandbox::artifacts(&finished().0.join(".mstar")));
+    let count = |text: &str| said.stderr.matches(text).count();
     for name in &names[..2] {
-        let warned = format!("warning: {name} is behind");
-        assert_eq!(said.stderr.matches(&warned).count(), 1, "{}", said.stderr);
-        assert!(
-            said.stderr.contains(&format!("mstar track tiny-1 --to {name}")),
-            "{}",
-            said.stderr
-        );
+        let later = format!("mstar track tiny-1 --to {name}");
+        assert_eq!(count(&later), 1, "{}", said.stderr);
     }
-    assert_eq!(said.stderr.matches("warning:").count(), 4, "{}", said.stderr);
+    // A run may end before a server that hangs has been given up.
+    let [hanging, nonsensical] =
+        [&names[0], &names[1]].map(|name| count(&format!("warning: {name} is behind")));
+    assert!(hanging <= 1 && nonsensical == 1, "{}", said.stderr);
+    assert_eq!(count("warning:"), 3 + hanging, "{}", said.stderr);
     let scalars = read_by_tensorboard(&sandbox.path("board"));
     assert!(scalars["tiny-1"].contains_key("validation/accuracy"), "{scalars:?}");
     let kept = kept.lock().unwrap();
