@@ -1,12 +1,15 @@
 //! What the answer reward says of a response before any script is asked.
 
-use crate::data::source::EMBEDDED;
 use crate::data::table::Finish;
 use crate::rewards::{Extraction, matches};
 
-/// Where the answer of a response to a prompt of this source is.
-pub fn extraction(source: &str) -> Extraction {
-    if source == EMBEDDED { Extraction::AnswerWord } else { Extraction::AnswerHeader }
+/// Where a model writes its answer: the built-in ones after the word `answer`, as they were taught,
+/// others under a header, as they are asked to.
+pub fn extraction(model: &str) -> Extraction {
+    match model.starts_with("builtin:") {
+        true => Extraction::AnswerWord,
+        false => Extraction::AnswerHeader,
+    }
 }
 
 /// The answer of a response, and whether it is right; never where the policy did not end it, or

@@ -135,6 +135,7 @@ pub(super) fn judge(
         engine::Finish::Length => Finish::Length,
     };
     let gold = sample.answer.as_deref();
+    // Whatever runs today is built in: see `judging::extraction`.
     let (extracted, correct) = first_judgement(Extraction::AnswerWord, &text, finish, gold);
     Ok(Rollout {
         prompt: sample.id,

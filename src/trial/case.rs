@@ -175,7 +175,7 @@ impl Trying<'_> {
         let finish = if finished { Finish::Stop } else { Finish::Length };
         let sample = &self.case.sample;
         let gold = sample.answer.as_deref();
-        let rule = extraction(&self.recipe.data.source);
+        let rule = extraction(&self.recipe.policy.model);
         let (extracted, correct) = first_judgement(rule, text, finish, gold);
         let mut rollout = Rollout {
             prompt: sample.id,
