@@ -42,8 +42,8 @@ pub(super) fn winner(votes: impl Iterator<Item = (usize, f64)>) -> Option<usize>
     strongest.map(|(party, ..)| *party)
 }
 
-/// The answer with the highest sum of weights, in the form in which it was given first; ties as in
-/// [`winner`]. `None` without an answer.
+/// The answer with the highest sum of weights, in the form in which it was given first; of equal sums
+/// that of more responses, and of equally many the one that was given first. `None` without an answer.
 pub fn vote<'a>(ballots: &[Ballot<'a>]) -> Option<&'a str> {
     let parties = parties(ballots.iter().map(|ballot| Some(ballot.answer)));
     let votes = parties.iter().zip(ballots);
