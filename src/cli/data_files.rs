@@ -71,6 +71,18 @@ pub(crate) fn read(
     if faults.is_empty() { Ok(found) } else { Err(Faults(faults)) }
 }
 
+/// A source without the folder in which its files lie: what is shared with others does not depend on
+/// where somebody stood. What the files hold is in the keys.
+pub(crate) fn without_folder(source: &str) -> String {
+    match FileSource::parse(source) {
+        Some(Ok(FileSource { format, path })) => {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            format!("{format}:{}", name.display())
+        }
+        _ => source.to_owned(),
+    }
+}
+
 /// The columns of a recipe, as loaders take them.
 fn columns(written: &DataColumns) -> Columns {
     let DataColumns { question, answer, image, category, choices } = written.clone();

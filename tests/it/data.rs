@@ -144,3 +144,21 @@ fn files_are_prepared_as_the_embedded_task_is() {
     let other = sandbox.mstar(&[&["plan", "files.toml", "--format", "json"], &skip[..]].concat());
     assert_ne!(other.json()["totals"]["to_run"], json!(0));
 }
+
+#[cfg(feature = "torch")]
+#[test]
+fn what_is_shared_does_not_depend_on_where_somebody_stood() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("study")).unwrap();
+    write(&sandbox, &rows(&sandbox, 48));
+    std::fs::rename(sandbox.path("data"), sandbox.path("study/data")).unwrap();
+    sandbox.write("study/files.toml", RECIPE);
+    sandbox.mstar(&["run", "study/files.toml", "--workers", "1"]).exits(0);
+    sandbox.mstar(&["bundle"]).exits(0);
+    sandbox.mstar(&["verify", "files-1.mstar"]).exits(0);
+    sandbox.mstar(&["lock", "study/files.toml"]).exits(0);
+    let absolute = sandbox.path("study/files.toml");
+    sandbox.mstar(&["lock", absolute.to_str().unwrap(), "--check"]).exits(0);
+    let lock = std::fs::read_to_string(sandbox.path("study/files.lock")).unwrap();
+    assert!(lock.contains("jsonl:rows.jsonl") && !lock.contains("study/data"), "{lock}");
+}

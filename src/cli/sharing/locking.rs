@@ -2,6 +2,7 @@
 
 use super::packing::script_paths;
 use crate::bundle::{Lock, LockedMember, LockedModel, LockedStage, MadeBy};
+use crate::cli::data_files::without_folder;
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::files;
 use crate::cli::frozen::to_map;
@@ -65,6 +66,9 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
         {
             path.clone_from(short);
         }
+        if let Some(Value::String(source)) = leaves.get_mut("data.source") {
+            *source = without_folder(source);
+        }
         leaves
     };
     let all: Vec<BTreeMap<String, Value>> = recipes.iter().map(values).collect();
@@ -89,6 +93,10 @@ fn locked(node: &Node, with_options: bool) -> LockedStage {
         _ => Map::new(),
     };
     options.retain(|_, value| !value.is_null());
+    // The digest pins the files, wherever they lie.
+    if let Some(Value::Object(loading)) = options.get_mut("loading") {
+        loading.remove("path");
+    }
     LockedStage { name: node.name.clone(), key: node.key, options }
 }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::base::Key;
 use crate::bundle::{self, Contents, Limits, Lock, Manifest};
+use crate::cli::data_files::without_folder;
 use crate::cli::exit::Trouble;
 use crate::cli::files;
 use crate::cli::planning::PlannedGraph;
@@ -157,7 +158,13 @@ impl Opened {
                 let is_text = value.key == "hooks.script" || value.key == crate::recipe::MEMBER;
                 let Some(ran) = recipe.pointer(&pointer).filter(|_| !is_text) else { continue };
                 // Where a table is not set for all, a member may set values in it.
-                if *ran != value.value && !(value.value.is_null() && ran.is_object()) {
+                let is_same = match (value.key.as_str(), ran, &value.value) {
+                    ("data.source", Value::String(ran), Value::String(said)) => {
+                        without_folder(ran) == without_folder(said)
+                    }
+                    (_, ran, said) => ran == said,
+                };
+                if !is_same && !(value.value.is_null() && ran.is_object()) {
                     return Err(format!(
                         "`{RESOLVED}` says `{}` is {}, and {ran} ran",
                         value.key,
