@@ -478,6 +478,9 @@ pub(crate) struct CheckData {
     /// Files as recipes name them, such as `jsonl:train.jsonl` or `mathvista:data/testmini.json`.
     #[arg(required = true, value_name = "FORMAT:PATH")]
     pub(crate) sources: Vec<String>,
+    /// Columns of other names, such as `question=prompt,answer=gold`.
+    #[arg(long, value_name = "FIELD=COLUMN", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
     /// In which form.
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     pub(crate) format: TextOrJson,
@@ -495,6 +498,9 @@ pub(crate) struct Preview {
     /// Seed of the data.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Columns of other names, such as `question=prompt,answer=gold`.
+    #[arg(long, value_name = "FIELD=COLUMN", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
     /// Where the picture goes.
     #[arg(long, default_value = "preview.png", value_name = "FILE")]
     pub(crate) output: PathBuf,

@@ -96,6 +96,15 @@ fn data_files_are_checked_by_hand() {
         "{text}"
     );
     sandbox.mstar(&["data", "preview", "jsonl:data/rows.jsonl", "--count", "4"]).exits(0);
+    let other = ["--columns", "question=prompt"];
+    for command in ["check", "preview"] {
+        let call = [&["data", command, "jsonl:data/rows.jsonl"], &other[..]].concat();
+        let said = sandbox.mstar(&call).exits(2).stderr;
+        assert!(said.contains("is a sample") && said.contains("hint: name its columns"), "{said}");
+    }
+    let call = ["data", "check", "jsonl:data/rows.jsonl", "--columns", "question=q,gold"];
+    assert!(sandbox.mstar(&call).exits(2).stderr.contains("`gold` names no column"));
+    sandbox.mstar(&["data", "check", "jsonl:data/rows.jsonl", "--columns", "image=image"]).exits(0);
     assert!(sandbox.path("preview.png").is_file());
 }
 

@@ -16,6 +16,8 @@ const COLUMNS: u32 = 5;
 /// Bad rows that are told one by one.
 const TOLD: usize = 10;
 
+const NO_SAMPLES: &str = "name its columns, such as `--columns question=prompt,answer=gold`";
+
 pub(crate) fn data(arguments: &Data, printer: Printer) -> Result<Exit, Trouble> {
     match arguments {
         Data::Preview(arguments) => preview(arguments, printer),
@@ -34,7 +36,10 @@ fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
             let task = MiniVista::new(Seed(preview.seed), POOL_ONE_OPERATION);
             (0..preview.count).map(|index| task.sample(Stream::Train, index)).collect()
         }
-        Some(source) => first(&source.map_err(|error| wrong(&error))?, preview.count, printer)?,
+        Some(source) => {
+            let columns = columns(&preview.columns)?;
+            first(&source.map_err(|error| wrong(&error))?, (&columns, preview.count), printer)?
+        }
     };
     let png = contact_sheet(&samples, COLUMNS).map_err(|error| wrong(&error))?;
     crate::store::write_beside(&preview.output, &png).map_err(super::super::planning::of_store)?;
@@ -42,10 +47,37 @@ fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
     Ok(Exit::Done)
 }
 
+/// The columns as they are named on the command line.
+fn columns(named: &[String]) -> Result<Columns, Trouble> {
+    let mut columns = Columns::default();
+    for text in named {
+        let unknown = || {
+            let hint = "write `FIELD=COLUMN`; fields are `question`, `answer`, `image`, `category` \
+                        and `choices`";
+            Trouble::wrong(format!("`{text}` names no column"), hint)
+        };
+        let (field, column) = text.split_once('=').ok_or_else(unknown)?;
+        let place = match field {
+            "question" => &mut columns.question,
+            "answer" => &mut columns.answer,
+            "image" => &mut columns.image,
+            "category" => &mut columns.category,
+            "choices" => &mut columns.choices,
+            _ => return Err(unknown()),
+        };
+        column.clone_into(place);
+    }
+    Ok(columns)
+}
+
 /// The first samples of files; bad ones are told and passed over.
-fn first(source: &FileSource, count: u64, printer: Printer) -> Result<Vec<Sample>, Trouble> {
-    let mut samples: Vec<Sample> = Vec::new();
-    let read = loaders::samples(source, &Columns::default(), &mut |id, row| {
+fn first(
+    source: &FileSource,
+    (columns, count): (&Columns, u64),
+    printer: Printer,
+) -> Result<Vec<Sample>, Trouble> {
+    let (mut samples, mut bad_rows): (Vec<Sample>, usize) = (Vec::new(), 0);
+    let read = loaders::samples(source, columns, &mut |id, row| {
         let sample = row.and_then(|row| Ok((row.decode()?, row)));
         match sample {
             Ok((image, row)) => samples.push(Sample {
@@ -56,12 +88,24 @@ fn first(source: &FileSource, count: u64, printer: Printer) -> Result<Vec<Sample
                 answer: Some(row.answer),
                 image,
             }),
-            Err(bad) => printer.talk(&bad.to_string()),
+            Err(bad) => {
+                bad_rows += 1;
+                if bad_rows <= TOLD {
+                    printer.talk(&bad.to_string());
+                }
+            }
         }
         let enough = samples.len() as u64 >= count;
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     read.map_err(|error| wrong(&error))?;
+    if bad_rows > TOLD {
+        printer.talk(&format!("{} more bad rows", bad_rows - TOLD));
+    }
+    if samples.is_empty() {
+        let message = format!("no row of `{}` is a sample", source.path.display());
+        return Err(Trouble::wrong(message, NO_SAMPLES));
+    }
     Ok(samples)
 }
 
@@ -73,6 +117,7 @@ struct Found<'a> {
 }
 
 fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
+    let columns = columns(&arguments.columns)?;
     let mut found: Vec<Found<'_>> = Vec::new();
     for name in &arguments.sources {
         let source = FileSource::parse(name).ok_or_else(|| {
@@ -81,7 +126,7 @@ fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
         })?;
         let source = source.map_err(|error| wrong(&error))?;
         let mut of_it = Found { source: name, prints: Vec::new(), bad: Vec::new() };
-        let read = loaders::samples(&source, &Columns::default(), &mut |id, row| {
+        let read = loaders::samples(&source, &columns, &mut |id, row| {
             match row.and_then(|row| Ok((row.decode()?, row))) {
                 Ok((image, row)) => {
                     of_it.prints.push(Fingerprint::of_parts(id, &row.question, &image));
@@ -102,7 +147,10 @@ fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
         TextOrJson::Text => to_text(&found, &counts, &shared),
     };
     printer.data(&text)?;
-    Ok(Exit::Done)
+    let Some((empty, _)) = found.iter().zip(&counts).find(|(_, count)| **count == 0) else {
+        return Ok(Exit::Done);
+    };
+    Err(Trouble::wrong(format!("no row of `{}` is a sample", empty.source), NO_SAMPLES))
 }
 
 fn to_text(found: &[Found<'_>], counts: &[usize], shared: &[Overlap]) -> String {
