@@ -246,7 +246,10 @@ pub(crate) fn counting(printer: Printer, what: &'static str, many: usize) -> Pro
     }
     let style = "{prefix} {wide_bar} {human_pos}/{human_len} members, {per_sec}, {eta} to go";
     let bar = ProgressBar::new(many as u64).with_style(style_of(style)).with_prefix(what);
-    bar.with_finish(ProgressFinish::AndClear)
+    let bar = bar.with_finish(ProgressFinish::AndClear);
+    // Seen from the first member on, also where all of them take less than a redraw.
+    bar.tick();
+    bar
 }
 
 fn style_of(template: &str) -> ProgressStyle {

@@ -150,7 +150,7 @@ impl Sandbox {
         let mut command = Command::new("script");
         command.args(["--quiet", "--return", "--command", &call, "/dev/null"]);
         command.current_dir(self.path("")).env("NO_COLOR", if colour { "" } else { "1" });
-        command.env_remove("MSTAR_STORE");
+        command.env_remove("MSTAR_STORE").env("TERM", "xterm");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
         child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
