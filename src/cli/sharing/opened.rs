@@ -162,9 +162,9 @@ impl Opened {
                     ("data.source", Value::String(ran), Value::String(said)) => {
                         without_folder(ran) == without_folder(said)
                     }
-                    (_, ran, said) => ran == said,
+                    (_, ran, said) => ran == said || said.is_null() && ran.is_object(),
                 };
-                if !is_same && !(value.value.is_null() && ran.is_object()) {
+                if !is_same {
                     return Err(format!(
                         "`{RESOLVED}` says `{}` is {}, and {ran} ran",
                         value.key,
