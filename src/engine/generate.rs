@@ -181,7 +181,9 @@ impl<'a> Batch<'a> {
             waiting: (0..prompts.len()).collect(),
             next: prompts
                 .iter()
-                .map(|prompt| model.places(&prompt.tokens, prompt.pixels.sizes()).next)
+                .map(|Prompt { tokens, pixels, .. }| {
+                    model.places(tokens, pixels.sizes(), settings.sampling.max_new_tokens).next
+                })
                 .collect(),
             cache: Cache::new(shape, model.kind(), model.device()),
             table: Table::new(rows, groups, samples),
@@ -226,7 +228,7 @@ impl<'a> Batch<'a> {
         let lengths: Vec<usize> = sequences.iter().map(|(tokens, _)| tokens.len()).collect();
         let layout = Layout::new(&lengths, LENGTH_MULTIPLE, self.model.device());
         let mut kept = Vec::new();
-        let inputs = inputs(self.model, &sequences);
+        let inputs = inputs(self.model, &sequences, self.settings.sampling.max_new_tokens);
         let stream = self.model.forward(&inputs, &mut Attend::Prefill(&layout, &mut kept));
         let logits = self.model.logits(&stream.index_select(0, &last_tokens(&lengths, &stream)));
 

@@ -75,7 +75,7 @@ pub fn logits(model: &Model, sequences: &[(&[i64], &Pixels)]) -> Result<Tensor, 
     let lengths: Vec<usize> = sequences.iter().map(|(tokens, _)| tokens.len()).collect();
     let layout = Layout::new(&lengths, 1, model.device());
     Ok(tch::no_grad(|| {
-        let stream = model.forward(&inputs(model, sequences), &mut Attend::Packed(&layout));
+        let stream = model.forward(&inputs(model, sequences, 0), &mut Attend::Packed(&layout));
         model.logits(&stream)
     }))
 }

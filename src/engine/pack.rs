@@ -126,6 +126,8 @@ pub struct Images {
     pub pixels: Tensor,
     /// Their sizes.
     pub sizes: Vec<Size>,
+    /// How many of them each picture consists of.
+    pub tiles: Vec<usize>,
     /// For each token of the stream its place in text embeddings followed by image features, `[T]`.
     pub order: Tensor,
 }
@@ -145,6 +147,12 @@ impl Images {
             *start += values;
             Some(image.view([size.height as i64, size.width as i64, 3]))
         })
+    }
+
+    /// The images of each picture.
+    pub fn pictures(&self) -> impl Iterator<Item = Vec<Tensor>> {
+        let mut each = self.each();
+        self.tiles.iter().map(move |&tiles| each.by_ref().take(tiles).collect())
     }
 }
 
@@ -202,7 +210,7 @@ pub fn pack(model: &Model, sequences: &[Sequence<'_>]) -> Result<Pack, PackError
         .collect();
     let device = model.device();
     Ok(Pack {
-        inputs: inputs(model, &streams),
+        inputs: inputs(model, &streams, 1),
         layout: Layout::new(&lengths, 1, device),
         places: Tensor::from_slice(&places).to_device(device),
         targets: Tensor::from_slice(&targets).to_device(device),
@@ -241,15 +249,15 @@ pub(crate) fn check_readable(
         return Err(PackError::Empty { sequence: index });
     }
     let vocabulary = model.vocabulary();
-    if let Some(&token) = tokens.iter().find(|&&id| id < 0 || id >= vocabulary as i64) {
+    let is_known = |id: i64| (0..vocabulary as i64).contains(&id) || model.is_image(id);
+    if let Some(&token) = tokens.iter().find(|&&id| !is_known(id)) {
         return Err(PackError::Token { sequence: index, token, vocabulary });
     }
-    let image = model.image_token();
-    let placeholders = tokens.iter().filter(|&&token| token == image).count();
+    let placeholders = tokens.iter().filter(|&&token| model.is_image(token)).count();
     let mut wanted = 0;
-    for &found in pixels.sizes() {
-        wanted += model.image_tokens(found).ok_or_else(|| {
-            let wanted = model.image_sizes();
+    for picture in pixels.pictures() {
+        wanted += model.image_tokens(picture).ok_or_else(|| {
+            let (wanted, found) = (model.image_sizes(), largest(picture));
             PackError::ImageSize { sequence: index, found, wanted }
         })?;
     }
@@ -264,11 +272,16 @@ pub(crate) fn check_readable(
     Ok(())
 }
 
-/// The stream of sequences that have been checked.
-pub(crate) fn inputs(model: &Model, sequences: &[(&[i64], &Pixels)]) -> Inputs {
+fn largest(picture: &[Size]) -> Size {
+    let largest = picture.iter().max_by_key(|size| size.values());
+    largest.copied().unwrap_or(Size { height: 0, width: 0 })
+}
+
+/// The stream of sequences that have been checked, each of which `more` tokens may follow.
+pub(crate) fn inputs(model: &Model, sequences: &[(&[i64], &Pixels)], more: usize) -> Inputs {
     let places: Vec<[i64; 3]> = sequences
         .iter()
-        .flat_map(|(tokens, pixels)| model.places(tokens, pixels.sizes()).tokens)
+        .flat_map(|(tokens, pixels)| model.places(tokens, pixels.sizes(), more).tokens)
         .collect();
     inputs_at(model, sequences, &places)
 }
@@ -279,23 +292,25 @@ pub(crate) fn inputs_at(
     sequences: &[(&[i64], &Pixels)],
     places: &[[i64; 3]],
 ) -> Inputs {
-    let (image, device) = (model.image_token(), model.device());
-    let (mut text, mut pixels, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+    let device = model.device();
+    let (mut text, mut pixels) = (Vec::new(), Vec::new());
+    let (mut sizes, mut tiles) = (Vec::new(), Vec::new());
     for (tokens, images) in sequences {
-        text.extend(tokens.iter().copied().filter(|&token| token != image));
+        text.extend(tokens.iter().copied().filter(|&token| !model.is_image(token)));
         pixels.extend_from_slice(images.values());
         sizes.extend_from_slice(images.sizes());
+        tiles.extend_from_slice(images.tiles());
     }
     let images = (!pixels.is_empty()).then(|| {
         let (mut next_text, mut next_image) = (0, text.len() as i64);
         let order = sequences.iter().flat_map(|(tokens, _)| *tokens).map(|&token| {
-            let next = if token == image { &mut next_image } else { &mut next_text };
+            let next = if model.is_image(token) { &mut next_image } else { &mut next_text };
             *next += 1;
             *next - 1
         });
         let order = Tensor::from_slice(&order.collect::<Vec<i64>>()).to_device(device);
         let pixels = Tensor::from_slice(&pixels).to_device(device).to_kind(model.kind());
-        Images { pixels, sizes, order }
+        Images { pixels, sizes, tiles, order }
     });
     Inputs {
         tokens: Tensor::from_slice(&text).to_device(device),

@@ -17,11 +17,14 @@ impl Size {
 }
 
 /// Images one after the other, in the order of their placeholders: RGB by rows, columns, channels,
-/// normalised as the model wants it. What an image processor cuts into tiles is an image each.
+/// normalised as the model wants it. What an image processor cuts into tiles is an image each; those
+/// of one picture stay together where a model sees them together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pixels {
     values: Vec<f32>,
     sizes: Vec<Size>,
+    /// How many of the images each picture consists of.
+    tiles: Vec<usize>,
 }
 
 impl Pixels {
@@ -34,7 +37,18 @@ impl Pixels {
     pub fn one(height: usize, width: usize, values: Vec<f32>) -> Self {
         let size = Size { height, width };
         assert_eq!(values.len(), size.values(), "an image has three numbers a pixel");
-        Self { values, sizes: vec![size] }
+        Self { values, sizes: vec![size], tiles: vec![1] }
+    }
+
+    /// Images that are the tiles of one picture: for MiniCPM-V the small copy, then the slices; for
+    /// Phi-3-vision the small copy, then the whole of which the crops are cut.
+    pub fn picture(tiles: impl IntoIterator<Item = (Size, Vec<f32>)>) -> Self {
+        let mut picture = Self::none();
+        for (size, values) in tiles {
+            picture.extend(&Self::one(size.height, size.width, values));
+        }
+        picture.tiles = vec![picture.sizes.len()];
+        picture
     }
 
     /// Square images of one size, as many as there are numbers for.
@@ -42,13 +56,14 @@ impl Pixels {
         let size = Size { height: side, width: side };
         assert!(values.len().is_multiple_of(size.values()), "an image has three numbers a pixel");
         let sizes = vec![size; values.len() / size.values()];
-        Self { values, sizes }
+        Self { values, tiles: vec![1; sizes.len()], sizes }
     }
 
     /// Appends the images of another sequence.
     pub fn extend(&mut self, other: &Self) {
         self.values.extend_from_slice(&other.values);
         self.sizes.extend_from_slice(&other.sizes);
+        self.tiles.extend_from_slice(&other.tiles);
     }
 
     /// Their numbers.
@@ -59,5 +74,20 @@ impl Pixels {
     /// Their sizes.
     pub fn sizes(&self) -> &[Size] {
         &self.sizes
+    }
+
+    /// How many of the images each picture consists of.
+    pub fn tiles(&self) -> &[usize] {
+        &self.tiles
+    }
+
+    /// The sizes of the images of each picture.
+    pub fn pictures(&self) -> impl Iterator<Item = &[Size]> {
+        let mut rest = &self.sizes[..];
+        self.tiles.iter().map(move |&tiles| {
+            let (picture, others) = rest.split_at(tiles);
+            rest = others;
+            picture
+        })
     }
 }

@@ -72,7 +72,8 @@ impl ReadingPack {
         let (mut stream_places, mut ends) = (Vec::new(), Vec::new());
         for (index, reading) in readings.iter().enumerate() {
             let prompt = reading.prompt.len();
-            let places = model.places(reading.prompt, reading.pixels.sizes());
+            let longest = reading.responses.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
+            let places = model.places(reading.prompt, reading.pixels.sizes(), longest);
             stream_places.extend(places.tokens);
             let mut stream = reading.prompt.to_vec();
             for response in &reading.responses {

@@ -66,7 +66,7 @@ fn answer(question: &Question) -> Result<Answered, Stop> {
         })?;
         let image: RgbImage = image.into_rgb8();
         let picture = seen(&image);
-        image_tokens += policy.model.image_tokens(picture.sizes()[0]).ok_or_else(|| {
+        image_tokens += policy.model.image_tokens(picture.sizes()).ok_or_else(|| {
             let (width, height) = image.dimensions();
             let reason = format!("a picture has {width} x {height} pixels");
             let hint = format!("`{}` sees {}", question.model, policy.model.image_sizes());

@@ -8,7 +8,7 @@
 use mstar::base::Seed;
 use mstar::engine::{
     Continued, Device, Model, Pixels, Precision, Prompt, Reading, ReadingPack, RewardHead,
-    Sampling, Sequence, Settings, Weights, backward, generate, kind_of, load, logits, pack,
+    Sampling, Sequence, Settings, Size, Weights, backward, generate, kind_of, load, logits, pack,
     set_threads, weights::from_safetensors,
 };
 use std::{
@@ -51,14 +51,23 @@ fn integers(tensor: &Tensor) -> Vec<i64> {
     Vec::try_from(tensor).expect("integers")
 }
 
+fn seen(image: &Tensor) -> (Size, Vec<f32>) {
+    let (height, width, _) = image.size3().expect("images have three dimensions");
+    let values = Vec::try_from(image.flatten(0, -1)).expect("floats");
+    (Size { height: height as usize, width: width as usize }, values)
+}
+
 fn cases(goldens: &BTreeMap<String, Tensor>) -> Vec<Case> {
     let case = |index: usize| {
         let tokens = goldens.get(&format!("tokens.{index}"))?;
+        let mut images = (0..).map_while(|j| goldens.get(&format!("pixels.{index}.{j}"))).map(seen);
+        let tiles = goldens.get(&format!("tiles.{index}")).map(integers);
         let mut pixels = Pixels::none();
-        for image in (0..).map_while(|j| goldens.get(&format!("pixels.{index}.{j}"))) {
-            let (height, width, _) = image.size3().expect("images have three dimensions");
-            let values = Vec::<f32>::try_from(image.flatten(0, -1)).expect("floats");
-            pixels.extend(&Pixels::one(height as usize, width as usize, values));
+        match tiles {
+            Some(tiles) => tiles.iter().for_each(|&tiles| {
+                pixels.extend(&Pixels::picture(images.by_ref().take(tiles as usize)));
+            }),
+            None => images.for_each(|image| pixels.extend(&Pixels::picture([image]))),
         }
         Some(Case {
             tokens: integers(tokens),

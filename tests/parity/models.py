@@ -7,12 +7,13 @@ Called by `goldens.py`. Each case is a folder below `models/`:
     goldens.safetensors               tokens.I, pixels.I.J, prompt.I, logits.I, bf16.I, greedy.I, loss
 
 `tokens.I` is a whole sequence, of which the first `prompt.I` are the prompt; `pixels.I.J` are its
-images by rows, columns, channels; the loss is the mean over the tokens after the prompts.
+images by rows, columns, channels, and `tiles.I` how many of these each picture consists of; the loss is the mean over the tokens after the prompts.
 """
 
 import json
 
 import torch
+from composed import MiniCpmV, Phi3Vision
 from safetensors.torch import load_file, save_file
 from transformers import (
     Idefics3Config,
@@ -88,7 +89,13 @@ def as_patches(patch, merge):
     return make
 
 
-def case(folder, name, model, sizes, tokens_of, inputs_of, seed, finish=None, types=False, **saving):
+def as_pictures(pictures, images):
+    images = iter(images)
+    return {"pictures": [[next(images) for _ in picture] for picture in pictures]}
+
+
+def case(folder, name, model, sizes, tokens_of, inputs_of, seed, finish=None, types=False,
+         placeholder=lambda place: IMAGE, **saving):
     torch.manual_seed(seed)
     folder = folder / "models" / name
     model = model.eval()
@@ -96,34 +103,38 @@ def case(folder, name, model, sizes, tokens_of, inputs_of, seed, finish=None, ty
     model.save_pretrained(folder, **saving)
     goldens, losses, learned = {}, [], 0
 
-    def forward(tokens, images):
-        extra = inputs_of(sizes, images)
+    def forward(tokens, images, image_sizes):
+        extra = inputs_of(image_sizes, images)
         if types:
             extra["mm_token_type_ids"] = (tokens == IMAGE).int()[None]
         return model(input_ids=tokens[None], use_cache=False, **extra).logits[0]
 
     for index, image_sizes in enumerate(sizes):
-        images = [torch.rand(h, w, 3) * 2 - 1 for h, w in image_sizes]
+        # A picture of several images is a list of their sizes.
+        pictures = [size if isinstance(size, list) else [size] for size in image_sizes]
+        images = [torch.rand(h, w, 3) * 2 - 1 for picture in pictures for h, w in picture]
         parts = [torch.randint(0, IMAGE, (3 + index,))]
-        for size in image_sizes:
-            parts += [torch.full((tokens_of(size),), IMAGE), torch.randint(0, IMAGE, (2 + index,))]
+        for place, size in enumerate(image_sizes):
+            parts += [torch.full((tokens_of(size),), placeholder(place)), torch.randint(0, IMAGE, (2 + index,))]
         response = torch.randint(0, IMAGE, (5 + 7 * index,))
         prompt = torch.cat(parts)
         tokens = torch.cat([prompt, response])
-        logits = forward(tokens, images)
+        logits = forward(tokens, images, image_sizes)
         losses.append(torch.nn.functional.cross_entropy(
             logits[len(prompt) - 1 : -1], response, reduction="sum"))
         learned += len(response)
         greedy = prompt
         with torch.no_grad():
             for _ in range(GREEDY):
-                greedy = torch.cat([greedy, forward(greedy, images)[-1:].argmax(-1)])
+                greedy = torch.cat([greedy, forward(greedy, images, image_sizes)[-1:].argmax(-1)])
         assert IMAGE not in greedy[len(prompt) :], "another seed is needed"
         goldens |= {f"pixels.{index}.{j}": image for j, image in enumerate(images)}
         goldens |= {
             f"tokens.{index}": tokens, f"prompt.{index}": torch.tensor([len(prompt)]),
             f"logits.{index}": logits.detach(), f"greedy.{index}": greedy[len(prompt) :],
         }
+        if any(len(picture) > 1 for picture in pictures):
+            goldens[f"tiles.{index}"] = torch.tensor([len(picture) for picture in pictures])
     loss = sum(losses) / learned
     loss.backward()
     goldens["loss"] = loss.detach().view(1)
@@ -134,8 +145,9 @@ def case(folder, name, model, sizes, tokens_of, inputs_of, seed, finish=None, ty
         # Read anew, because a converted model would have its frequencies rounded, too.
         model = type(model).from_pretrained(folder, dtype=torch.bfloat16, attn_implementation="eager")
         for index, image_sizes in enumerate(sizes):
-            images = [goldens[f"pixels.{index}.{j}"].bfloat16() for j in range(len(image_sizes))]
-            goldens[f"bf16.{index}"] = forward(goldens[f"tokens.{index}"], images).float()
+            count = sum(len(size) if isinstance(size, list) else 1 for size in image_sizes)
+            images = [goldens[f"pixels.{index}.{j}"].bfloat16() for j in range(count)]
+            goldens[f"bf16.{index}"] = forward(goldens[f"tokens.{index}"], images, image_sizes).float()
     save_file({k: v.contiguous().clone() for k, v in goldens.items()}, folder / "goldens.safetensors")
     if finish:
         finish(folder)
@@ -317,6 +329,58 @@ def original_layout(folder):
     rewrite(folder, respell)
 
 
+def minicpm_v(folder):
+    def model(tied, together, vision, **words):
+        return MiniCpmV(text(**words) | dict(
+            model_type="minicpmv", version="2.5", query_num=5, batch_vision_input=together,
+            drop_vision_last_layer=not together, image_token_id=IMAGE, tie_word_embeddings=tied,
+            rope_theta=5e5, vision_config=dict(
+                model_type="idefics2", image_size=40, patch_size=4, intermediate_size=48, num_attention_heads=4,
+            ) | vision))
+
+    sizes = [[[(12, 16)]], [], [[(12, 16), (8, 20), (8, 20), (8, 20)]], [[(8, 8)], [(20, 8), (28, 12), (28, 12)]]]
+    tokens = lambda picture: 5 * len(picture)
+    case(folder, "minicpm-v-2.5",
+         model(False, True, dict(hidden_size=32, num_hidden_layers=2), hidden_size=256), sizes, tokens,
+         as_pictures, 51)
+    case(folder, "minicpm-v-2.5-alone",
+         model(True, False, dict(hidden_size=128, num_hidden_layers=3), hidden_size=128, num_key_value_heads=1),
+         sizes[2:], tokens, as_pictures, 52)
+
+
+def phi3_vision(folder):
+    def model(tied, rope, **words):
+        return Phi3Vision(text(**words) | dict(
+            model_type="phi3_v", tie_word_embeddings=tied, rope_theta=1e4, rope_scaling=rope,
+            embd_layer=dict(
+                embedding_cls="image", hd_transform_order="sub_glb", projection_cls="mlp", use_hd_transform=True,
+                with_learnable_separator=True),
+            img_processor=dict(name="clip_vision_model", image_dim_out=32, num_img_tokens=4),
+            vision_config=dict(
+                image_size=16, patch_size=4, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
+                num_attention_heads=4)))
+
+    def tokens(picture):
+        rows, columns = (length // 16 for length in picture[1])
+        return (rows * columns + 1) * 4 + (rows + 1) * 2 + 1
+
+    whole = lambda rows, columns: [(16, 16), (16 * rows, 16 * columns)]
+    # Sequences on both sides of the length at which the frequencies change.
+    rope = dict(type="su", short_factor=[1.0, 1.1, 1.3, 1.7, 2.2, 3.0], long_factor=[1.2, 2.0, 3.5, 6.0, 9.0, 14.0])
+    case(folder, "phi-3.5-vision",
+         model(False, rope, num_key_value_heads=4, max_position_embeddings=512, original_max_position_embeddings=100,
+               sliding_window=512),
+         [[whole(1, 1)], [], [whole(4, 3), whole(2, 5)]], tokens, as_pictures, 61, placeholder=lambda place: -1 - place)
+    case(folder, "phi-3-vision-tied", model(True, None, num_key_value_heads=2, head_dim=12), [[whole(1, 2)], [whole(2, 1)]],
+         tokens, as_pictures, 62, placeholder=lambda place: -1 - place, finish=shared_embedding)
+
+
+def shared_embedding(folder):
+    """The embedding where what sees has it."""
+    place = "model.vision_embed_tokens.wte.weight"
+    rewrite(folder, lambda name, tensor: {place if name == "model.embed_tokens.weight" else name: tensor})
+
+
 def rewrite(folder, change):
     path = folder / "model.safetensors"
     tensors = {}
@@ -331,3 +395,5 @@ def models(folder):
     qwen_vl(folder)
     qwen3_vl(folder)
     intern_vl(folder)
+    minicpm_v(folder)
+    phi3_vision(folder)

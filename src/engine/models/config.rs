@@ -1,9 +1,13 @@
 //! Reading `config.json`: keys with their full names in every error, in old and new spellings.
 
-use crate::engine::nn::{mlp::Activation, rotary};
+use crate::engine::nn::{
+    Rotary,
+    mlp::Activation,
+    rotary::{self, LONG, Switched},
+};
 use serde::Deserialize as _;
 use serde_json::Value;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Larger sizes than any model has are mistakes, and their products would overflow.
 const LARGEST: i64 = 1 << 24;
@@ -184,9 +188,24 @@ impl<'v> Keys<'v> {
         self.of_type(key, "a string", Value::as_str)
     }
 
+    /// Whether a value is this text, or a number written so, or not there.
+    pub(super) fn is_or_absent(&self, key: &str, wanted: &str) -> bool {
+        match self.get(key) {
+            None => true,
+            Some(Value::String(text)) => text == wanted,
+            Some(other) => other.to_string() == wanted,
+        }
+    }
+
     pub(super) fn integers(&self, key: &str) -> Result<Option<Vec<i64>>, ConfigError> {
         self.of_type(key, "a list of integers", |value| {
             value.as_array()?.iter().map(Value::as_i64).collect()
+        })
+    }
+
+    pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, ConfigError> {
+        self.of_type(key, "a list of numbers", |value| {
+            value.as_array()?.iter().map(Value::as_f64).collect()
         })
     }
 
@@ -262,11 +281,14 @@ pub(super) enum Scaling {
     Linear(f64),
     /// Llama 3.1's: slow ones are divided, fast ones are not.
     Llama3 { factor: f64, low: f64, high: f64, original: f64 },
+    /// LongRoPE's (Ding et al. 2024): each is divided by its own number, another one where a
+    /// sequence is longer than `original`.
+    Long { short: Vec<f64>, long: Vec<f64>, original: usize, scale: f64 },
 }
 
 impl Rope {
-    /// From `rope_parameters`, or from `rope_theta` and `rope_scaling`.
-    pub(super) fn read(text: &Keys<'_>, theta: f64) -> Result<Self, ConfigError> {
+    /// From `rope_parameters`, or from `rope_theta` and `rope_scaling`, for so many positions.
+    pub(super) fn read(text: &Keys<'_>, theta: f64, positions: i64) -> Result<Self, ConfigError> {
         let theta = text.number("rope_theta", theta)?;
         let Some(table) = text.table(&["rope_parameters", "rope_scaling"])? else {
             return Ok(Self { theta, scaling: Scaling::None, sections: None, interleaved: false });
@@ -283,8 +305,10 @@ impl Rope {
                 high: table.number("high_freq_factor", 4.0)?,
                 original: table.number("original_max_position_embeddings", 8192.0)?,
             },
+            // The second is what the first configurations called it.
+            "longrope" | "su" => long(text, &table, positions)?,
             _ => {
-                let supported = "`default`, `mrope`, `dynamic`, `linear` or `llama3`";
+                let supported = "`default`, `mrope`, `dynamic`, `linear`, `llama3` or `longrope`";
                 return Err(table.unsupported(key, supported));
             }
         };
@@ -299,25 +323,47 @@ impl Rope {
         Ok(Self { theta, scaling, sections, interleaved })
     }
 
-    /// The frequencies of heads of `width` features.
-    pub(super) fn frequencies(&self, width: i64, device: Device) -> Tensor {
+    /// How heads of `width` features turn.
+    pub(super) fn rotary(&self, width: i64, kind: Kind, device: Device) -> Rotary {
         let plain = rotary::frequencies(width, self.theta, device);
-        match self.scaling {
+        let frequencies = match &self.scaling {
             Scaling::None => plain,
-            Scaling::Linear(factor) => plain / factor,
+            Scaling::Linear(factor) => plain / *factor,
             Scaling::Llama3 { factor, low, high, original } => {
                 let waves = plain.reciprocal() * std::f64::consts::TAU;
-                let slow = &plain / factor;
-                let smooth = (waves.reciprocal() * original - low) / (high - low);
+                let slow = &plain / *factor;
+                let smooth = (waves.reciprocal() * *original - *low) / (high - low);
                 let between = (smooth.ones_like() - &smooth) * &slow + &smooth * &plain;
                 let chosen = slow.where_self(&waves.gt(original / low), &between);
                 plain.where_self(&waves.lt(original / high), &chosen)
             }
+            Scaling::Long { short, long, scale, .. } => {
+                let waves = rotary::wave_lengths(width, self.theta, device);
+                let stretched = |by: &[f64]| {
+                    let by: Vec<f32> = by.iter().map(|&by| by as f32).collect();
+                    (Tensor::from_slice(&by).to_device(device) * &waves).reciprocal()
+                };
+                let (short, long) = (stretched(short), stretched(long));
+                return Rotary::switched(Switched { short, long, scale: *scale, kind });
+            }
+        };
+        let rotary = Rotary::of_frequencies(frequencies, kind);
+        match self.sections {
+            Some(sections) => rotary.by_axis(3, |frequency| self.axis(sections, frequency)),
+            None => rotary,
+        }
+    }
+
+    /// What is added to the places of a sequence that may become so long.
+    pub(super) fn shift(&self, length: usize) -> i64 {
+        match self.scaling {
+            Scaling::Long { original, .. } if length > original => LONG,
+            _ => 0,
         }
     }
 
     /// With which axis a frequency turns.
-    pub(super) fn axis(&self, [time, height, width]: [i64; 3], frequency: i64) -> i64 {
+    fn axis(&self, [time, height, width]: [i64; 3], frequency: i64) -> i64 {
         match self.interleaved {
             true if frequency % 3 == 1 && frequency < 3 * height => 1,
             true if frequency % 3 == 2 && frequency < 3 * width => 2,
@@ -326,4 +372,20 @@ impl Rope {
             false => 1 + i64::from(frequency >= time + height),
         }
     }
+}
+
+/// The keys of LongRoPE, whose vectors are longer by what the reference derives from the positions
+/// unless a key says otherwise.
+fn long(text: &Keys<'_>, table: &Keys<'_>, positions: i64) -> Result<Scaling, ConfigError> {
+    let key = "original_max_position_embeddings";
+    let original = if table.has(key) { table } else { text }.size(key, None)?;
+    let list = |key: &str| table.numbers(key)?.ok_or_else(|| table.missing(key));
+    let (short, long) = (list("short_factor")?, list("long_factor")?);
+    let factor = table.number("factor", positions as f64 / original as f64)?;
+    let scale = match factor > 1.0 && original > 1 {
+        true => (1.0 + factor.ln() / (original as f64).ln()).sqrt(),
+        false => 1.0,
+    };
+    let scale = table.number("attention_factor", scale)?;
+    Ok(Scaling::Long { short, long, original: original as usize, scale })
 }

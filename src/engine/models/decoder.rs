@@ -1,13 +1,14 @@
 //! The causal language model that the architectures share: Llama (Touvron et al. 2023) and what
 //! follows it. RMSNorm, rotary positions, grouped queries, SwiGLU; biases on queries, keys and
-//! values in Qwen2, normalised heads in Qwen3, positions with three axes in the Qwen-VL family.
+//! values in Qwen2, normalised heads in Qwen3, positions with three axes in the Qwen-VL family, one
+//! matrix for queries, keys and values and one for gate and up in Phi-3.
 //!
 //! | tensor | shape |
 //! |---|---|
 //! | stream of packed tokens | `T D` |
 //! | queries, keys and values of a layer | `T (H + 2 G) W` |
 
-use super::config::{ConfigError, Keys, Rope};
+use super::config::{ConfigError, Keys, Rope, Scaling};
 use crate::engine::{
     nn::{Attend, GatedMlp, Heads, Linear, RmsNorm, Rotary, linear::side_by_side, rotary::Angles},
     weights::{Init, Path},
@@ -37,6 +38,8 @@ pub(super) struct Config {
     pub(super) output_bias: bool,
     /// Norms over each query and each key head.
     pub(super) normed_heads: bool,
+    /// One matrix for queries, keys and values, and one for gate and up.
+    pub(super) joined: bool,
     /// Whether the head is the embedding; a checkpoint without a head decides it, too.
     pub(super) tied: bool,
 }
@@ -50,8 +53,10 @@ struct Family {
     heads: i64,
     positions: i64,
     theta: f64,
+    eps: f64,
     qkv_bias: bool,
     normed_heads: bool,
+    joined: bool,
 }
 
 const LLAMA: Family = Family {
@@ -62,8 +67,10 @@ const LLAMA: Family = Family {
     heads: 32,
     positions: 2048,
     theta: 10_000.0,
+    eps: 1e-6,
     qkv_bias: false,
     normed_heads: false,
+    joined: false,
 };
 
 const QWEN2: Family =
@@ -71,14 +78,28 @@ const QWEN2: Family =
 
 const QWEN3: Family = Family { qkv_bias: false, normed_heads: true, ..QWEN2 };
 
+const PHI3: Family = Family {
+    vocabulary: 32_064,
+    width: 3072,
+    hidden: 8192,
+    positions: 4096,
+    eps: 1e-5,
+    joined: true,
+    ..LLAMA
+};
+
 impl Config {
     /// From the table of the language model; `top` is the whole configuration.
     pub(super) fn read(top: &Keys<'_>, text: &Keys<'_>) -> Result<Self, ConfigError> {
         let family = match text.text("model_type")?.unwrap_or("llama") {
-            "llama" | "mistral" | "internlm2" => LLAMA,
+            "llama" | "mistral" | "internlm2" | "minicpmv" => LLAMA,
+            "phi3" | "phi3_v" => PHI3,
             "qwen2" | "qwen2_vl" | "qwen2_vl_text" | "qwen2_5_vl" | "qwen2_5_vl_text" => QWEN2,
             "qwen3" | "qwen3_vl_text" => QWEN3,
-            _ => return Err(text.unsupported("model_type", "llama, internlm2, qwen2 or qwen3")),
+            _ => {
+                let supported = "llama, internlm2, phi3, qwen2 or qwen3";
+                return Err(text.unsupported("model_type", supported));
+            }
         };
         if !matches!(text.text("hidden_act")?, None | Some("silu")) {
             return Err(text.unsupported("hidden_act", "`silu`"));
@@ -97,12 +118,24 @@ impl Config {
         if head % 2 != 0 || head > WIDEST_HEAD {
             return Err(text.unsupported("head_dim", "an even width of at most 16384"));
         }
-        let rope = Rope::read(text, family.theta)?;
+        let positions = text.size("max_position_embeddings", family.positions)?;
+        let rope = Rope::read(text, family.theta, positions)?;
+        let rope_key = if text.has("rope_parameters") { "rope_parameters" } else { "rope_scaling" };
+        if let Scaling::Long { short, long, .. } = &rope.scaling
+            && [short, long].into_iter().any(|list| list.len() as i64 != head / 2)
+        {
+            let supported = "`short_factor` and `long_factor` of half the width of a head each";
+            return Err(text.unsupported(rope_key, supported));
+        }
         if rope.sections.is_some_and(|sections| sections.iter().sum::<i64>() != head / 2) {
             let supported = "sections of half the width of a head together";
-            let key = if text.has("rope_parameters") { "rope_parameters" } else { "rope_scaling" };
-            return Err(text.unsupported(key, supported));
+            return Err(text.unsupported(rope_key, supported));
         }
+        // Up to the length of the window, attention in a window is attention.
+        let window = match family.joined && text.has("sliding_window") {
+            true => text.size("sliding_window", None)?,
+            false => positions,
+        };
         let bias = text.flag("attention_bias")?.or(text.flag("bias")?);
         let tied = match (top.flag("tie_word_embeddings")?, text.flag("tie_word_embeddings")?) {
             (Some(tied), _) | (None, Some(tied)) => tied,
@@ -114,12 +147,13 @@ impl Config {
             hidden: text.size("intermediate_size", family.hidden)?,
             layers: text.layers("num_hidden_layers", family.layers)?,
             heads: Heads { queries, keys, width: head },
-            positions: text.size("max_position_embeddings", family.positions)?,
-            eps: text.number("rms_norm_eps", 1e-6)?,
+            positions: positions.min(window),
+            eps: text.number("rms_norm_eps", family.eps)?,
             rope,
             qkv_bias: bias.unwrap_or(family.qkv_bias),
             output_bias: bias.unwrap_or(false),
             normed_heads: family.normed_heads,
+            joined: family.joined,
             tied,
         })
     }
@@ -128,9 +162,8 @@ impl Config {
 /// A pre-norm block.
 struct Block {
     input_layernorm: RmsNorm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
+    /// Of queries, of keys and of values, or of all in one.
+    qkv: Vec<Linear>,
     o_proj: Linear,
     /// Of queries and of keys.
     head_norms: Option<(RmsNorm, RmsNorm)>,
@@ -152,15 +185,24 @@ impl Block {
         let (queries, keys) = (heads.queries * heads.width, heads.keys * heads.width);
         let attention = w / "self_attn";
         let norm = |name| RmsNorm::new(&(&attention / name), heads.width, eps);
+        let rising =
+            |name: &str, height| linear(&(&attention / name), width, height, config.qkv_bias);
+        let (mlp, deviations) = (w / "mlp", (DEVIATION, DEVIATION));
         Self {
             input_layernorm: RmsNorm::new(&(w / "input_layernorm"), width, eps),
-            q_proj: linear(&(&attention / "q_proj"), width, queries, config.qkv_bias),
-            k_proj: linear(&(&attention / "k_proj"), width, keys, config.qkv_bias),
-            v_proj: linear(&(&attention / "v_proj"), width, keys, config.qkv_bias),
+            qkv: match config.joined {
+                true => vec![rising("qkv_proj", queries + 2 * keys)],
+                false => {
+                    vec![rising("q_proj", queries), rising("k_proj", keys), rising("v_proj", keys)]
+                }
+            },
             o_proj: linear(&(&attention / "o_proj"), queries, width, config.output_bias),
             head_norms: config.normed_heads.then(|| (norm("q_norm"), norm("k_norm"))),
             post_attention_layernorm: RmsNorm::new(&(w / "post_attention_layernorm"), width, eps),
-            mlp: GatedMlp::new(&(w / "mlp"), width, config.hidden, (DEVIATION, DEVIATION)),
+            mlp: match config.joined {
+                true => GatedMlp::joined(&mlp, width, config.hidden, deviations),
+                false => GatedMlp::new(&mlp, width, config.hidden, deviations),
+            },
             heads,
         }
     }
@@ -175,8 +217,8 @@ impl Block {
     ) -> Tensor {
         let Heads { queries, keys, .. } = self.heads;
         let normal = self.input_layernorm.forward(xs);
-        let qkv = side_by_side(&[&self.q_proj, &self.k_proj, &self.v_proj], &normal);
-        let qkv = self.heads.split(&qkv);
+        let maps: Vec<&Linear> = self.qkv.iter().collect();
+        let qkv = self.heads.split(&side_by_side(&maps, &normal));
         let turned = match &self.head_norms {
             None => angles.turn(&qkv.narrow(1, 0, queries + keys)),
             Some((of_queries, of_keys)) => {
@@ -210,11 +252,6 @@ impl Decoder {
         let embed_tokens = matrix(w / "embed_tokens");
         let lm_head = (!config.tied).then(|| matrix(head / "lm_head"));
         let (kind, device) = w.options();
-        let frequencies = config.rope.frequencies(config.heads.width, device);
-        let mut rotary = Rotary::of_frequencies(frequencies, kind);
-        if let Some(sections) = config.rope.sections {
-            rotary = rotary.by_axis(3, |frequency| config.rope.axis(sections, frequency));
-        }
         Self {
             embed_tokens,
             layers: (0..config.layers)
@@ -222,7 +259,7 @@ impl Decoder {
                 .collect(),
             norm: RmsNorm::new(&(w / "norm"), config.width, config.eps),
             lm_head,
-            rotary,
+            rotary: config.rope.rotary(config.heads.width, kind, device),
             config,
         }
     }

@@ -4,9 +4,12 @@ mod config;
 mod decoder;
 mod intern_vl;
 pub mod mini_vlm;
+mod minicpm_v;
 mod names;
+mod phi3_vision;
 mod qwen_vl;
 mod smol_vlm;
+mod tower;
 mod vision;
 
 pub use config::ConfigError;
@@ -85,6 +88,14 @@ pub struct Places {
     pub next: i64,
 }
 
+impl Places {
+    fn shifted(mut self, by: i64) -> Self {
+        self.tokens.iter_mut().flatten().for_each(|place| *place += by);
+        self.next += by;
+        self
+    }
+}
+
 /// A model with its parameters. Forward passes are `&self`: caches are arguments.
 pub struct Model {
     architecture: Architecture,
@@ -156,14 +167,25 @@ impl Model {
         }
     }
 
-    /// Placeholders for an image of a size, or `None` if it cannot be read.
-    pub fn image_tokens(&self, size: Size) -> Option<usize> {
+    /// Whether a token is a placeholder of images. Where those are numbered, as in Phi-3-vision,
+    /// images come in the order of their placeholders all the same.
+    pub fn is_image(&self, token: i64) -> bool {
+        match &self.architecture {
+            Architecture::MiniVlm(model) => token == model.config().image_token_id,
+            Architecture::Sighted(_, vision) => vision.is_token(token),
+        }
+    }
+
+    /// Placeholders for a picture of images of these sizes, or `None` if it cannot be read.
+    pub fn image_tokens(&self, picture: &[Size]) -> Option<usize> {
         match &self.architecture {
             Architecture::MiniVlm(model) => {
                 let side = model.config().vision_config.image_size as usize;
-                (size == Size { height: side, width: side }).then(|| model.image_tokens())
+                let square = Size { height: side, width: side };
+                let fits = picture.iter().all(|&size| size == square);
+                fits.then(|| picture.len() * model.image_tokens())
             }
-            Architecture::Sighted(_, vision) => vision.tokens(size),
+            Architecture::Sighted(_, vision) => vision.tokens(picture),
         }
     }
 
@@ -178,10 +200,14 @@ impl Model {
         }
     }
 
-    /// Where the tokens of a sequence are, whose images have these sizes.
-    pub fn places(&self, tokens: &[i64], images: &[Size]) -> Places {
+    /// Where the tokens of a sequence are, whose images have these sizes, and which `more` tokens may
+    /// follow.
+    pub fn places(&self, tokens: &[i64], images: &[Size], more: usize) -> Places {
         match &self.architecture {
-            Architecture::Sighted(_, vision) => vision.places(tokens, images),
+            Architecture::Sighted(decoder, vision) => {
+                let shift = decoder.config.rope.shift(tokens.len() + more);
+                vision.places(tokens, images).shifted(shift)
+            }
             Architecture::MiniVlm(_) => in_line(tokens.len()),
         }
     }

@@ -50,6 +50,20 @@ pub(super) fn qwen3_vl() -> Names {
     }
 }
 
+/// MiniCPM-Llama3-V-2.5, in the only layout that there is.
+pub(super) fn minicpm_v() -> Names {
+    Names { computed: COMPUTED, ..Names::default() }
+}
+
+/// Phi-3-vision and Phi-3.5-vision; the embedding may lie where what sees has it.
+pub(super) fn phi3_v() -> Names {
+    Names {
+        beginnings: &[("model.vision_embed_tokens.wte.", "model.embed_tokens.")],
+        computed: COMPUTED,
+        ..Names::default()
+    }
+}
+
 /// InternVL, also in the layout of the original repositories, where the tower of `width` has one
 /// matrix for queries, keys and values and InternLM2 one that is ordered by key heads.
 pub(super) fn intern_vl(width: i64, heads: Heads) -> Names {
@@ -108,7 +122,9 @@ pub(super) fn intern_vl(width: i64, heads: Heads) -> Names {
 
 /// To which part the parameter `name` of any architecture belongs.
 pub(super) fn part(name: &str) -> Part {
-    const VISION: [&str; 8] = [
+    const VISION: [&str; 10] = [
+        "img_processor",
+        "vpm",
         "patch_fc1",
         "patch_fc2",
         "row_embed",
@@ -118,8 +134,17 @@ pub(super) fn part(name: &str) -> Part {
         "vision_tower",
         "visual",
     ];
-    const PROJECTOR: [&str; 5] =
-        ["projector", "connector", "multi_modal_projector", "merger", "deepstack_merger_list"];
+    const PROJECTOR: [&str; 9] = [
+        "projector",
+        "connector",
+        "multi_modal_projector",
+        "merger",
+        "deepstack_merger_list",
+        "resampler",
+        "img_projection",
+        "sub_GN",
+        "glb_GN",
+    ];
     let mut parts = name.split('.').take(3);
     match parts.clone().any(|part| PROJECTOR.contains(&part)) {
         true => Part::Projector,
@@ -154,6 +179,16 @@ mod tests {
             ("vision_tower.encoder.layer.0.lambda_1", Part::Vision),
             ("multi_modal_projector.linear_1.weight", Part::Projector),
             ("lm_head.weight", Part::Language),
+            ("vpm.encoder.layers.0.mlp.fc1.weight", Part::Vision),
+            ("resampler.attn.in_proj_weight", Part::Projector),
+            ("llm.model.layers.0.mlp.up_proj.weight", Part::Language),
+            (
+                "model.vision_embed_tokens.img_processor.vision_model.pre_layrnorm.bias",
+                Part::Vision,
+            ),
+            ("model.vision_embed_tokens.img_projection.0.weight", Part::Projector),
+            ("model.vision_embed_tokens.sub_GN", Part::Projector),
+            ("model.layers.0.self_attn.qkv_proj.weight", Part::Language),
         ] {
             assert_eq!(part(name), expected, "{name}");
         }

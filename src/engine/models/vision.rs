@@ -4,7 +4,7 @@ use super::{
     ModelError, Places,
     config::Keys,
     decoder::{self, Decoder},
-    in_line, intern_vl, names,
+    in_line, intern_vl, minicpm_v, names, phi3_vision,
     qwen_vl::{self, Generation},
     smol_vlm,
 };
@@ -12,8 +12,17 @@ use crate::engine::{pack::Images, pixels::Size, weights::Weights};
 use tch::Tensor;
 
 /// The architectures that consist of a decoder and one of these, by `model_type`.
-pub(super) const KINDS: [&str; 7] =
-    ["idefics3", "internvl", "internvl_chat", "qwen2_5_vl", "qwen2_vl", "qwen3_vl", "smolvlm"];
+pub(super) const KINDS: [&str; 9] = [
+    "idefics3",
+    "internvl",
+    "internvl_chat",
+    "minicpmv",
+    "phi3_v",
+    "qwen2_5_vl",
+    "qwen2_vl",
+    "qwen3_vl",
+    "smolvlm",
+];
 
 /// The shares of a head that turn with time, height and width where a configuration has none.
 const SECTIONS: [i64; 3] = [16, 24, 24];
@@ -33,6 +42,8 @@ pub(super) enum Vision {
     SmolVlm(smol_vlm::Vision),
     QwenVl(qwen_vl::Vision),
     InternVl(intern_vl::Vision),
+    MiniCpmV(minicpm_v::Vision),
+    Phi3Vision(phi3_vision::Vision),
 }
 
 /// Builds both halves of a model of one of [`KINDS`].
@@ -49,6 +60,8 @@ pub(super) fn build(
         "qwen2_5_vl" => qwen_vl(Generation::TwoAndAHalf, top, language, weights),
         "qwen3_vl" => qwen_vl(Generation::Three, top, language, weights),
         "internvl" | "internvl_chat" => intern_vl(top, language, weights),
+        "minicpmv" => minicpm_v(top, language, weights),
+        "phi3_v" => phi3_vision(top, language, weights),
         _ => smol_vlm(top, language, weights),
     }
 }
@@ -104,20 +117,64 @@ fn intern_vl(top: &Keys<'_>, mut language: decoder::Config, weights: Weights) ->
     Ok((decoder, Vision::InternVl(vision), weights))
 }
 
+fn minicpm_v(top: &Keys<'_>, mut language: decoder::Config, weights: Weights) -> Built {
+    let config = minicpm_v::Config::read(top, (language.width, language.vocabulary))?;
+    let mut weights = weights.named(&names::minicpm_v());
+    language.tied = weights.tied("llm.lm_head.weight", language.tied);
+    let root = weights.root();
+    let vision = minicpm_v::Vision::new(&root, config, language.width);
+    let head = &root / "llm";
+    let decoder = Decoder::new(&(&head / "model"), &head, language);
+    drop((root, head));
+    Ok((decoder, Vision::MiniCpmV(vision), weights))
+}
+
+fn phi3_vision(top: &Keys<'_>, mut language: decoder::Config, weights: Weights) -> Built {
+    let config = phi3_vision::Config::read(top)?;
+    let mut weights = weights.named(&names::phi3_v());
+    // The embedding may be there a second time, as what sees has it, too.
+    let _also = weights.tied("model.vision_embed_tokens.wte.weight", true);
+    language.tied = weights.tied("lm_head.weight", language.tied);
+    let root = weights.root();
+    let model = &root / "model";
+    let vision =
+        phi3_vision::Vision::new(&(&model / "vision_embed_tokens"), config, language.width);
+    let decoder = Decoder::new(&model, &root, language);
+    drop((root, model));
+    Ok((decoder, Vision::Phi3Vision(vision), weights))
+}
+
 impl Vision {
     pub(super) fn token(&self) -> i64 {
         match self {
+            Self::MiniCpmV(vision) => vision.config.token,
+            Self::Phi3Vision(_) => -1,
             Self::SmolVlm(vision) => vision.config.token,
             Self::QwenVl(vision) => vision.config.token,
             Self::InternVl(vision) => vision.config.token,
         }
     }
 
-    pub(super) fn tokens(&self, size: Size) -> Option<usize> {
+    /// Whether a token stands for an image.
+    pub(super) fn is_token(&self, token: i64) -> bool {
         match self {
-            Self::SmolVlm(vision) => vision.config.tokens(size),
-            Self::QwenVl(vision) => vision.config.tokens(size),
-            Self::InternVl(vision) => vision.config.tokens(size),
+            Self::Phi3Vision(_) => phi3_vision::is_placeholder(token),
+            _ => token == self.token(),
+        }
+    }
+
+    /// Placeholders for a picture of images of these sizes.
+    pub(super) fn tokens(&self, picture: &[Size]) -> Option<usize> {
+        let each = |size: &Size| match self {
+            Self::SmolVlm(vision) => vision.config.tokens(*size),
+            Self::QwenVl(vision) => vision.config.tokens(*size),
+            Self::InternVl(vision) => vision.config.tokens(*size),
+            Self::MiniCpmV(vision) => vision.config.tokens(*size),
+            Self::Phi3Vision(_) => None,
+        };
+        match self {
+            Self::Phi3Vision(vision) => vision.config.tokens(picture),
+            _ => picture.iter().map(each).sum(),
         }
     }
 
@@ -127,23 +184,31 @@ impl Vision {
             Self::SmolVlm(vision) => square(vision.config.side()),
             Self::QwenVl(vision) => format!("multiples of {}", vision.config.unit()),
             Self::InternVl(vision) => square(vision.config.side()),
+            Self::MiniCpmV(vision) => format!("multiples of {}", vision.config.patch()),
+            Self::Phi3Vision(vision) => {
+                let side = vision.config.side();
+                format!("{side} x {side} and a picture in multiples of {side}, together")
+            }
         }
     }
 
     pub(super) fn places(&self, tokens: &[i64], images: &[Size]) -> Places {
         match self {
             Self::QwenVl(vision) => vision.config.places(tokens, images),
-            Self::SmolVlm(_) | Self::InternVl(_) => in_line(tokens.len()),
+            _ => in_line(tokens.len()),
         }
     }
 
     /// What is seen in all images.
     pub(super) fn features(&self, images: &Images) -> Seen {
+        let squares = |side| images.squares(side);
         let features = match self {
             Self::QwenVl(vision) => return vision.features(images),
-            Self::SmolVlm(vision) => vision.features(&images.squares(vision.config.side())),
-            Self::InternVl(vision) => vision.features(&images.squares(vision.config.side())),
+            Self::SmolVlm(it) => it.features(&squares(it.config.side())).flatten(0, 1),
+            Self::InternVl(it) => it.features(&squares(it.config.side())).flatten(0, 1),
+            Self::MiniCpmV(it) => it.features(images),
+            Self::Phi3Vision(it) => it.features(images),
         };
-        Seen { features: features.flatten(0, 1), deep: Vec::new() }
+        Seen { features, deep: Vec::new() }
     }
 }

@@ -35,6 +35,9 @@ const JOINED: usize = 1 << 18;
 /// The outputs of several maps of one input side by side, by one multiplication where the maps are
 /// small. Either all have a bias or none.
 pub fn side_by_side(maps: &[&Linear], xs: &Tensor) -> Tensor {
+    if let [map] = maps {
+        return map.forward(xs);
+    }
     if maps.iter().map(|map| map.weight.numel()).sum::<usize>() > JOINED {
         let outputs: Vec<Tensor> = maps.iter().map(|map| map.forward(xs)).collect();
         return Tensor::cat(&outputs, -1);

@@ -70,8 +70,8 @@ impl Mlp {
 
 /// SwiGLU (Shazeer 2020) as in Llama: `down_proj(silu(gate_proj(x)) * up_proj(x))`.
 pub struct GatedMlp {
-    gate_proj: Linear,
-    up_proj: Linear,
+    /// Of gate and of up, or of both in one.
+    rising: Vec<Linear>,
     down_proj: Linear,
     hidden: i64,
 }
@@ -84,8 +84,18 @@ impl GatedMlp {
             |name| Linear::without_bias(&(w / name), width, hidden, Init::Normal(deviations.0));
         let falling = Init::Normal(deviations.1);
         Self {
-            gate_proj: rising("gate_proj"),
-            up_proj: rising("up_proj"),
+            rising: vec![rising("gate_proj"), rising("up_proj")],
+            down_proj: Linear::without_bias(&(w / "down_proj"), hidden, width, falling),
+            hidden,
+        }
+    }
+
+    /// The same with one matrix for gate and up, as in Phi-3.
+    pub fn joined(w: &Path<'_>, width: i64, hidden: i64, deviations: (f64, f64)) -> Self {
+        let (rising, falling) = (Init::Normal(deviations.0), Init::Normal(deviations.1));
+        let both = Linear::without_bias(&(w / "gate_up_proj"), width, 2 * hidden, rising);
+        Self {
+            rising: vec![both],
             down_proj: Linear::without_bias(&(w / "down_proj"), hidden, width, falling),
             hidden,
         }
@@ -97,8 +107,7 @@ impl GatedMlp {
             Linear::with_bias(&(w / name), input, output, Init::Normal(deviation))
         };
         Self {
-            gate_proj: linear("gate_proj", width, hidden),
-            up_proj: linear("up_proj", width, hidden),
+            rising: vec![linear("gate_proj", width, hidden), linear("up_proj", width, hidden)],
             down_proj: linear("down_proj", hidden, width),
             hidden,
         }
@@ -106,7 +115,8 @@ impl GatedMlp {
 
     /// Applies it to the last dimension.
     pub fn forward(&self, xs: &Tensor) -> Tensor {
-        let both = side_by_side(&[&self.gate_proj, &self.up_proj], xs);
+        let maps: Vec<&Linear> = self.rising.iter().collect();
+        let both = side_by_side(&maps, xs);
         let gate = both.narrow(-1, 0, self.hidden).silu();
         self.down_proj.forward(&(gate * both.narrow(-1, self.hidden, self.hidden)))
     }

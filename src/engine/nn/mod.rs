@@ -12,6 +12,7 @@ pub mod patch;
 pub mod pixel_shuffle;
 pub mod positions;
 pub mod projector;
+pub mod resampler;
 pub mod rotary;
 
 pub use attention::{Attend, Heads, Layout};
@@ -23,4 +24,5 @@ pub use patch::{PatchConvolution, PatchEmbedding};
 pub use pixel_shuffle::pixel_shuffle;
 pub use positions::LearnedPositions;
 pub use projector::Projector;
+pub use resampler::Resampler;
 pub use rotary::Rotary;

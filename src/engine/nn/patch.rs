@@ -57,8 +57,13 @@ impl PatchConvolution {
     /// Patches of `side` x `side` pixels with three channels to `width` features.
     pub fn new(w: &Path<'_>, side: i64, width: i64, deviation: f64) -> Self {
         let bias = Some(w.leaf("bias", &[width], Init::Zeros));
+        Self { bias, ..Self::without_bias(w, side, width, deviation) }
+    }
+
+    /// The same without a bias.
+    pub fn without_bias(w: &Path<'_>, side: i64, width: i64, deviation: f64) -> Self {
         let weight = w.leaf("weight", &[width, 3, side, side], Init::Normal(deviation));
-        Self { weight, bias, side }
+        Self { weight, bias: None, side }
     }
 
     /// Of a video tower, for pictures that stand still: all `frames` see the same patch.
@@ -72,6 +77,13 @@ impl PatchConvolution {
         let weight = w.leaf("weight", &shape, Init::Normal(deviation));
         let bias = bias.then(|| w.leaf("bias", &[width], Init::Zeros));
         Self { weight, bias, side }
+    }
+
+    /// What stands for a patch of zeros, `[width]`.
+    pub fn blank(&self) -> Tensor {
+        let nothing =
+            || Tensor::zeros([self.weight.size()[0]], (self.weight.kind(), self.weight.device()));
+        self.bias.as_ref().map_or_else(nothing, Tensor::shallow_clone)
     }
 
     /// `[N, height, width, 3]` to `[N, patches, width]`; pixels beyond the last whole patch are

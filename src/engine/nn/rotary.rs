@@ -3,6 +3,10 @@
 
 use tch::{Device, Kind, Tensor};
 
+/// A place from this on belongs to a sequence whose frequencies are those for long ones; where it is
+/// in its sequence is so much less.
+pub const LONG: i64 = 1 << 32;
+
 /// The angles of every position.
 pub struct Rotary {
     angles: Source,
@@ -15,6 +19,32 @@ enum Source {
     Table(Angles),
     /// `[W / 2]`, for sequences so long that a table would not pay, and the number format.
     Frequencies(Tensor, Kind),
+    /// Frequencies for short and for long sequences.
+    Switched(Switched),
+}
+
+/// LongRoPE (Ding et al. 2024): frequencies for short and for long sequences, told apart by
+/// [`LONG`], and longer vectors.
+pub struct Switched {
+    /// `[W / 2]`.
+    pub short: Tensor,
+    /// `[W / 2]`.
+    pub long: Tensor,
+    /// What cosines and sines are multiplied by.
+    pub scale: f64,
+    /// The number format.
+    pub kind: Kind,
+}
+
+impl Switched {
+    fn at(&self, positions: &Tensor) -> Angles {
+        let is_long = positions.ge(LONG);
+        let inside = positions - is_long.to_kind(Kind::Int64) * LONG;
+        let inside = inside.to_kind(Kind::Float);
+        let long = inside.outer(&self.long);
+        let angles = long.where_self(&is_long.unsqueeze(1), &inside.outer(&self.short));
+        Angles::scaled(&angles, self.scale, self.kind)
+    }
 }
 
 impl Rotary {
@@ -33,6 +63,11 @@ impl Rotary {
         Self { angles: Source::Frequencies(frequencies, kind), axes: None }
     }
 
+    /// For short and long sequences, at any position.
+    pub fn switched(switched: Switched) -> Self {
+        Self { angles: Source::Switched(switched), axes: None }
+    }
+
     /// Lets the frequency `i` turn with the axis `axis_of(i)` of positions `[T, axes]`.
     #[must_use]
     pub fn by_axis(self, axes: i64, axis_of: impl Fn(i64) -> i64) -> Self {
@@ -40,6 +75,9 @@ impl Rotary {
             Source::Table(angles) => (angles.half, angles.cosines.kind(), angles.cosines.device()),
             Source::Frequencies(frequencies, kind) => {
                 (frequencies.numel() as i64, *kind, frequencies.device())
+            }
+            Source::Switched(Switched { short, kind, .. }) => {
+                (short.numel() as i64, *kind, short.device())
             }
         };
         let shares: Vec<f32> = (0..axes)
@@ -62,6 +100,7 @@ impl Rotary {
             Source::Frequencies(frequencies, kind) => {
                 Angles::of(&flat.to_kind(Kind::Float).outer(frequencies), *kind)
             }
+            Source::Switched(switched) => switched.at(&flat),
         };
         let Some(shares) = &self.axes else { return all };
         let (_, axes, _, width) = shares.size4().expect("shares have four dimensions");
@@ -76,8 +115,13 @@ impl Rotary {
 /// The usual frequencies `theta^(-2i / width)`, `[width / 2]`, by the same operations as
 /// transformers, so that they have the same bits.
 pub fn frequencies(width: i64, theta: f64, device: Device) -> Tensor {
+    wave_lengths(width, theta, device).reciprocal()
+}
+
+/// Their reciprocals, `theta^(2i / width)`.
+pub fn wave_lengths(width: i64, theta: f64, device: Device) -> Tensor {
     let exponents = Tensor::arange_start_step(0, width, 2, (Kind::Float, device)) / width as f64;
-    Tensor::pow_scalar(theta, &exponents).reciprocal()
+    Tensor::pow_scalar(theta, &exponents)
 }
 
 /// Cosines and sines to turn heads by.
@@ -92,9 +136,17 @@ pub struct Angles {
 impl Angles {
     /// Of given angles, `[T, W / 2]`.
     pub fn of(angles: &Tensor, kind: Kind) -> Self {
+        Self::scaled(angles, 1.0, kind)
+    }
+
+    /// The same with cosines and sines multiplied by `scale`.
+    pub fn scaled(angles: &Tensor, scale: f64, kind: Kind) -> Self {
         let half = *angles.size().last().expect("angles have two dimensions");
         let angles = angles.unsqueeze(1);
-        let (cosine, sine) = (angles.cos(), angles.sin());
+        let (cosine, sine) = match scale {
+            1.0 => (angles.cos(), angles.sin()),
+            _ => (angles.cos() * scale, angles.sin() * scale),
+        };
         Self {
             cosines: Tensor::cat(&[&cosine, &cosine], -1).to_kind(kind),
             sines: Tensor::cat(&[&-&sine, &sine], -1).to_kind(kind),
