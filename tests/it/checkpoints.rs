@@ -3,7 +3,7 @@
 
 use mstar::base::{Hint as _, Seed};
 use mstar::engine::{
-    Device, Model, ModelError, Precision, Weights, load,
+    Device, Model, ModelError, Pixels, Precision, Size, Weights, load, logits,
     weights::{from_safetensors, to_safetensors},
 };
 use proptest::prelude::*;
@@ -60,6 +60,33 @@ fn intern_vl() -> Value {
     config
 }
 
+fn minicpm_v() -> Value {
+    let mut config = text();
+    let changes = json!({
+        "model_type": "minicpmv", "version": "2.5", "hidden_size": 128, "query_num": 2,
+        "image_token_id": 19, "drop_vision_last_layer": false, "tie_word_embeddings": false,
+    });
+    config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    config["vision_config"] = smol_vlm()["vision_config"].clone();
+    config
+}
+
+fn phi3_vision() -> Value {
+    let mut config = text();
+    let changes = json!({
+        "model_type": "phi3_v", "original_max_position_embeddings": 32, "sliding_window": 48,
+        "rope_scaling": {"type": "su", "short_factor": [1, 2], "long_factor": [3, 4]},
+        "embd_layer": {
+            "hd_transform_order": "sub_glb", "projection_cls": "mlp", "use_hd_transform": true,
+            "with_learnable_separator": true,
+        },
+        "img_processor": {"image_dim_out": 8},
+    });
+    config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    config["vision_config"] = smol_vlm()["vision_config"].clone();
+    config
+}
+
 fn build(config: &Value, weights: Weights) -> Result<Model, ModelError> {
     let kind = config["model_type"].as_str().unwrap_or_default();
     load(kind, &config.to_string(), weights)
@@ -83,7 +110,7 @@ fn bytes(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
 
 #[test]
 fn what_is_written_is_read_again_in_any_spelling() {
-    for config in [smol_vlm(), qwen_vl(), qwen3_vl(), intern_vl()] {
+    for config in [smol_vlm(), qwen_vl(), qwen3_vl(), intern_vl(), minicpm_v(), phi3_vision()] {
         let model = fresh(&config).unwrap();
         let written = model.parameters().to_bytes();
         let again = build(&config, of_bytes(&written)).unwrap();
@@ -139,8 +166,7 @@ fn a_head_is_tied_by_the_configuration_or_where_there_is_none() {
 
 #[test]
 fn configurations_that_no_model_can_have_name_the_key() {
-    let told = |pointer: &str, value: Value| {
-        let mut config = qwen_vl();
+    let told = |mut config: Value, pointer: &str, value: Value| {
         let (table, key) = pointer.rsplit_once('/').unwrap();
         config.pointer_mut(table).unwrap()[key] = value;
         fresh(&config).err().unwrap().to_string()
@@ -156,7 +182,7 @@ fn configurations_that_no_model_can_have_name_the_key() {
         (
             "/rope_scaling/type",
             json!("yarn"),
-            "`rope_scaling.type` is \"yarn\": only `default`, `mrope`, `dynamic`, `linear` or `llama3` can be computed",
+            "`rope_scaling.type` is \"yarn\": only `default`, `mrope`, `dynamic`, `linear`, `llama3` or `longrope` can be computed",
         ),
         (
             "/rope_scaling/mrope_section",
@@ -170,11 +196,85 @@ fn configurations_that_no_model_can_have_name_the_key() {
             "`use_sliding_window` is true: only full attention can be computed",
         ),
     ] {
-        assert_eq!(told(pointer, value), format!("config.json: {expected}"));
+        assert_eq!(told(qwen_vl(), pointer, value), format!("config.json: {expected}"));
+    }
+    for (pointer, value, expected) in [
+        ("/version", json!(2.6), "`version` is 2.6: only 2.5 can be computed"),
+        ("/vision_config", json!(null), "`vision_config` is missing"),
+        ("/hidden_size", json!(64), "`hidden_size` is 64: only multiples of 128 can be computed"),
+        (
+            "/vision_config/model_type",
+            json!("siglip_vision_model"),
+            "`vision_config.model_type` is \"siglip_vision_model\": only `idefics2` can be computed",
+        ),
+        (
+            "/image_token_id",
+            json!(null),
+            "`image_token_id` (128002) is outside the vocabulary of 20",
+        ),
+    ] {
+        assert_eq!(told(minicpm_v(), pointer, value), format!("config.json: {expected}"));
+    }
+    for (pointer, value, expected) in [
+        ("/embd_layer", json!(null), "`embd_layer` is missing"),
+        (
+            "/embd_layer/hd_transform_order",
+            json!("glb_sub"),
+            "`embd_layer.hd_transform_order` is \"glb_sub\": only `sub_glb` can be computed",
+        ),
+        (
+            "/img_processor/image_dim_out",
+            json!(9),
+            "`img_processor.image_dim_out` is 9: only the width of the tower can be computed",
+        ),
+        ("/rope_scaling/long_factor", json!(null), "`rope_scaling.long_factor` is missing"),
+        (
+            "/rope_scaling/long_factor",
+            json!([1, 0]),
+            "`rope_scaling.long_factor` is [1,0]: only numbers above 0 can be computed",
+        ),
+        (
+            "/rope_scaling/long_factor",
+            json!([1]),
+            "`rope_scaling` is {\"long_factor\":[1],\"short_factor\":[1,2],\"type\":\"su\"}: only `short_factor` and `long_factor` of half the width of a head each can be computed",
+        ),
+        (
+            "/original_max_position_embeddings",
+            json!(null),
+            "`original_max_position_embeddings` is missing",
+        ),
+    ] {
+        assert_eq!(told(phi3_vision(), pointer, value), format!("config.json: {expected}"));
     }
     let unknown = fresh(&json!({"model_type": "gpt2"})).err().unwrap();
     assert_eq!(unknown.to_string(), "no architecture claims the `model_type` `gpt2`");
     assert!(unknown.hint().unwrap().contains("`qwen2_vl`, `qwen3_vl`, `smolvlm`"));
+}
+
+#[test]
+fn pictures_are_read_as_the_architecture_cuts_them() {
+    let sizes = |sizes: &[(usize, usize)]| -> Vec<Size> {
+        sizes.iter().map(|&(height, width)| Size { height, width }).collect()
+    };
+    let model = fresh(&minicpm_v()).unwrap();
+    assert_eq!(model.image_tokens(&sizes(&[(4, 6), (8, 2)])), Some(4));
+    assert_eq!(model.image_tokens(&sizes(&[(4, 6), (8, 3)])), None);
+
+    // Four patches along a side become two tokens, and one vector more ends each row.
+    let model = fresh(&phi3_vision()).unwrap();
+    assert_eq!(model.image_tokens(&sizes(&[(8, 8), (16, 24)])), Some(35));
+    assert_eq!(model.image_tokens(&sizes(&[(8, 8)])), None);
+    assert_eq!(model.image_tokens(&sizes(&[(8, 8), (16, 20)])), None);
+    assert_eq!(model.positions(), 48, "no more than the window");
+    assert!([-1, -7].iter().all(|&token| model.is_image(token)) && !model.is_image(0));
+    let picture = Pixels::picture(
+        sizes(&[(8, 8), (4, 8)]).into_iter().map(|size| (size, vec![0.0; size.values()])),
+    );
+    let told = |tokens: &[i64]| logits(&model, &[(tokens, &picture)]).err().unwrap().to_string();
+    assert_eq!(
+        told(&[1, -1]),
+        "sequence 0 has an image of 8 x 8 pixels: the model reads 8 x 8 and a picture in multiples of 8, together"
+    );
 }
 
 fn open(folder: &std::path::Path) -> String {
@@ -227,10 +327,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
     fn no_configuration_makes_a_panic(
-        which in 0..4_usize,
+        which in 0..6_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize), 1..4),
     ) {
-        let mut config = [smol_vlm(), qwen_vl(), qwen3_vl(), intern_vl()][which].clone();
+        let all = [smol_vlm(), qwen_vl(), qwen3_vl(), intern_vl(), minicpm_v(), phi3_vision()];
+        let mut config = all[which].clone();
         let odd = [
             json!(null), json!(-1), json!(0), json!(1), json!(7), json!(1 << 24), json!(i64::MAX),
             json!(1e300), json!("x"), json!([]), json!([1, 2, 3]), json!({}),

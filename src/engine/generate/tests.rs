@@ -8,6 +8,10 @@ use crate::engine::{
 };
 use rand::Rng as _;
 
+fn full_logits(model: &Model, tokens: &[i64]) -> Tensor {
+    logits(model, tokens, &Pixels::none())
+}
+
 fn model(key_heads: i64) -> Model {
     crate::engine::set_threads(1);
     let mut config = mini_vlm::Config::builtin();
@@ -47,7 +51,7 @@ fn answers(model: &Model, prompts: &[Prompt], settings: &Settings) -> Vec<Respon
 fn logits(model: &Model, tokens: &[i64], pixels: &Pixels) -> Tensor {
     tch::no_grad(|| {
         let layout = Layout::new(&[tokens.len()], 1, tch::Device::Cpu);
-        let inputs = inputs(model, &[(tokens, pixels)]);
+        let inputs = inputs(model, &[(tokens, pixels)], 0);
         model.logits(&model.forward(&inputs, &mut Attend::Packed(&layout)))
     })
 }
@@ -180,6 +184,55 @@ fn stopping_keeps_what_has_ended() {
     assert!(generated.stopped);
     assert_eq!(generated.responses.len(), last);
     assert!(last > 0 && last < 60);
+}
+
+/// Phi-3-vision with other frequencies in sequences of more than 16 tokens.
+fn switching() -> Model {
+    crate::engine::set_threads(1);
+    let config = serde_json::json!({
+        "vocab_size": 60, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "max_position_embeddings": 64,
+        "original_max_position_embeddings": 16,
+        "rope_scaling": {
+            "type": "longrope", "short_factor": [1, 1, 1.5, 2], "long_factor": [4, 6, 8, 9],
+        },
+        "embd_layer": {
+            "hd_transform_order": "sub_glb", "projection_cls": "mlp", "use_hd_transform": true,
+            "with_learnable_separator": true,
+        },
+        "img_processor": {"image_dim_out": 8},
+        "vision_config": {
+            "image_size": 8, "patch_size": 4, "hidden_size": 8, "intermediate_size": 8,
+            "num_hidden_layers": 2, "num_attention_heads": 2,
+        },
+    });
+    let weights = Weights::random(Seed(5), Precision::F32, tch::Device::Cpu);
+    load("phi3_v", &config.to_string(), weights).unwrap()
+}
+
+#[test]
+fn a_sequence_turns_by_the_length_that_it_may_reach() {
+    let model = switching();
+    let tokens: Vec<i64> = (0..10).map(|at| at * 7 % 60).collect();
+    let first = |more| model.places(&tokens, &[], more).tokens[0];
+    assert_eq!((first(0), first(6)), ([0; 3], [0; 3]));
+    assert_ne!(first(7), [0; 3]);
+    let short = full_logits(&model, &[tokens.clone(), vec![3; 6]].concat());
+    let long = full_logits(&model, &[tokens.clone(), vec![3; 7]].concat());
+    let apart = (short.narrow(0, 9, 1) - long.narrow(0, 9, 1)).abs().max().double_value(&[]);
+    assert!(apart > 1e-5, "the frequencies are the same: {apart:e}");
+
+    // Up to the switch, and over it from the first token on.
+    for longest in [6, 30] {
+        let prompts = [Prompt { id: 0, tokens: tokens.clone(), pixels: Pixels::none() }];
+        let sampling = Sampling::greedy(longest, &[]);
+        let settings = Settings { sampling, ..settings(0.0, 2, 16) };
+        for response in answers(&model, &prompts, &settings) {
+            let whole = [&tokens[..], &response.tokens].concat();
+            let all = full_logits(&model, &whole).narrow(0, 9, longest as i64);
+            assert_eq!(Vec::<i64>::try_from(all.argmax(-1, false)).unwrap(), response.tokens);
+        }
+    }
 }
 
 #[test]

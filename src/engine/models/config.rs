@@ -319,6 +319,9 @@ impl Rope {
                     .map_err(|_| table.unsupported("mrope_section", "three sections"))?,
             ),
         };
+        if sections.is_some() && matches!(scaling, Scaling::Long { .. }) {
+            return Err(table.unsupported("mrope_section", "no sections beside `longrope`"));
+        }
         let interleaved = table.flag("mrope_interleaved")?.unwrap_or(false);
         Ok(Self { theta, scaling, sections, interleaved })
     }
@@ -379,7 +382,13 @@ impl Rope {
 fn long(text: &Keys<'_>, table: &Keys<'_>, positions: i64) -> Result<Scaling, ConfigError> {
     let key = "original_max_position_embeddings";
     let original = if table.has(key) { table } else { text }.size(key, None)?;
-    let list = |key: &str| table.numbers(key)?.ok_or_else(|| table.missing(key));
+    let list = |key: &str| {
+        let list = table.numbers(key)?.ok_or_else(|| table.missing(key))?;
+        match list.iter().all(|&by| by > 0.0) {
+            true => Ok(list),
+            false => Err(table.unsupported(key, "numbers above 0")),
+        }
+    };
     let (short, long) = (list("short_factor")?, list("long_factor")?);
     let factor = table.number("factor", positions as f64 / original as f64)?;
     let scale = match factor > 1.0 && original > 1 {

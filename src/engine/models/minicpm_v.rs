@@ -199,5 +199,8 @@ mod tests {
             assert!(found.len() as i64 == patches && found.is_sorted() && found[0] == 0);
             assert!(*found.last().unwrap() <= 3);
         }
+        // In 32 bits seven steps of a 49th are less than a seventh.
+        let found = Vec::<i64>::try_from(along_a_strip(49, 70, Device::Cpu)).unwrap();
+        assert_eq!(found[6..9], [8, 9, 11]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ModelError, Places,
-    config::Keys,
+    config::{Keys, Scaling},
     decoder::{self, Decoder},
     in_line, intern_vl, minicpm_v, names, phi3_vision,
     qwen_vl::{self, Generation},
@@ -86,6 +86,9 @@ fn qwen_vl(
     mut language: decoder::Config,
     weights: Weights,
 ) -> Built {
+    if matches!(language.rope.scaling, Scaling::Long { .. }) {
+        return Err(top.unsupported("rope_scaling", "positions with axes").into());
+    }
     let third = generation == Generation::Three;
     let mut weights = weights.named(&if third { names::qwen3_vl() } else { names::qwen_vl() });
     language.tied = weights.tied("lm_head.weight", language.tied);
