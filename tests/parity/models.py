@@ -274,6 +274,8 @@ def intern_vl(folder):
          model(False, dict(model_type="qwen2", num_key_value_heads=4), norm_type="rms_norm",
                use_qk_norm=True, attention_bias=True),
          squares(32, [2, 1]), tokens, as_tiles, 32)
+    case(folder, "internvl-phi-3", model(False, dict(model_type="phi3", sliding_window=256)),
+         squares(32, [1, 0]), tokens, as_tiles, 34)
     case(folder, "internvl2-original", model(False, dict(model_type="llama")), squares(32, [1, 0, 2]),
          tokens, as_tiles, 33, finish=original_layout)
 

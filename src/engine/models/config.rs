@@ -209,6 +209,14 @@ impl<'v> Keys<'v> {
         })
     }
 
+    /// Fails where only a part of each head turns with its position.
+    fn check_whole_heads(&self) -> Result<(), ConfigError> {
+        match self.number("partial_rotary_factor", 1.0)? {
+            1.0 => Ok(()),
+            _ => Err(self.unsupported("partial_rotary_factor", "1")),
+        }
+    }
+
     /// A token id of a vocabulary.
     pub(super) fn token(
         &self,
@@ -290,10 +298,12 @@ impl Rope {
     /// From `rope_parameters`, or from `rope_theta` and `rope_scaling`, for so many positions.
     pub(super) fn read(text: &Keys<'_>, theta: f64, positions: i64) -> Result<Self, ConfigError> {
         let theta = text.number("rope_theta", theta)?;
+        text.check_whole_heads()?;
         let Some(table) = text.table(&["rope_parameters", "rope_scaling"])? else {
             return Ok(Self { theta, scaling: Scaling::None, sections: None, interleaved: false });
         };
         let theta = table.number("rope_theta", theta)?;
+        table.check_whole_heads()?;
         let key = if table.has("rope_type") { "rope_type" } else { "type" };
         let scaling = match table.text(key)?.unwrap_or("default") {
             // Dynamic scaling acts beyond the longest sequence, which is never exceeded here.

@@ -11,7 +11,10 @@
 //! | class token and patches | `N 1+P V` |
 //! | image features | `N P/s² D` |
 
-use super::config::{ConfigError, Keys};
+use super::{
+    config::{ConfigError, Keys},
+    tower::{DEVIATION, Shape},
+};
 use crate::engine::{
     nn::{
         Heads, LayerNorm, Linear, Mlp, PatchConvolution, RmsNorm, attention::attention,
@@ -22,8 +25,17 @@ use crate::engine::{
 };
 use tch::Tensor;
 
-/// Standard deviation of fresh matrices, as in the reference.
-const DEVIATION: f64 = 0.02;
+/// What stands for keys of the tower that are not there.
+const TOWER: Shape = Shape {
+    side: 448,
+    patch: 14,
+    width: 1024,
+    hidden: 4096,
+    layers: 24,
+    heads: 16,
+    eps: 1e-6,
+    activation: Activation::Gelu,
+};
 /// What the norms of queries and keys add.
 const HEAD_EPS: f64 = 1e-6;
 /// What the norm of the projector adds.
@@ -32,14 +44,7 @@ const PROJECTOR_EPS: f64 = 1e-5;
 /// The tower and its projector.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
-    side: i64,
-    patch: i64,
-    pub(super) width: i64,
-    hidden: i64,
-    layers: usize,
-    heads: i64,
-    eps: f64,
-    activation: Activation,
+    pub(super) tower: Shape,
     /// RMSNorm instead of LayerNorm, as in the tower of 6B.
     root_mean_square: bool,
     qkv_bias: bool,
@@ -77,14 +82,7 @@ impl Config {
         let ratio = top.number("downsample_ratio", 0.5)?;
         let factor = if ratio > 0.0 { (1.0 / ratio) as i64 } else { 0 };
         let config = Self {
-            side: vision.side("image_size", 448)?,
-            patch: vision.side("patch_size", 14)?,
-            width: vision.size("hidden_size", 1024)?,
-            hidden: vision.size("intermediate_size", 4096)?,
-            layers: vision.layers("num_hidden_layers", 24)?,
-            heads: vision.size("num_attention_heads", 16)?,
-            eps: vision.number("layer_norm_eps", 1e-6)?,
-            activation: vision.activation("hidden_act", Activation::Gelu)?,
+            tower: Shape::read(&vision, &TOWER)?,
             root_mean_square,
             qkv_bias: vision.flag("attention_bias")?.or(vision.flag("qkv_bias")?).unwrap_or(false),
             normed_heads: vision
@@ -98,26 +96,15 @@ impl Config {
                 None => top.token("image_token_id", None, vocabulary)?,
             },
         };
-        vision.divisible(("hidden_size", config.width), ("num_attention_heads", config.heads))?;
-        if factor == 0 || config.grid() == 0 || config.grid() % factor != 0 {
+        if !config.tower.joins(factor) {
             let supported = "a share that divides the patches along a side";
             return Err(top.unsupported("downsample_ratio", supported));
         }
         Ok(config)
     }
 
-    fn grid(&self) -> i64 {
-        self.side / self.patch
-    }
-
-    pub(super) fn side(&self) -> usize {
-        self.side as usize
-    }
-
     pub(super) fn tokens(&self, size: Size) -> Option<usize> {
-        let side = self.side();
-        let tokens = (self.grid() / self.factor).pow(2) as usize;
-        (size == Size { height: side, width: side }).then_some(tokens)
+        self.tower.tokens(size, self.factor)
     }
 }
 
@@ -129,8 +116,8 @@ enum Norm {
 impl Norm {
     fn new(w: &Path<'_>, config: &Config) -> Self {
         match config.root_mean_square {
-            false => Self::Layer(LayerNorm::new(w, config.width, config.eps)),
-            true => Self::Rms(RmsNorm::new(w, config.width, config.eps)),
+            false => Self::Layer(LayerNorm::new(w, config.tower.width, config.tower.eps)),
+            true => Self::Rms(RmsNorm::new(w, config.tower.width, config.tower.eps)),
         }
     }
 
@@ -160,7 +147,7 @@ struct Block {
 
 impl Block {
     fn new(w: &Path<'_>, config: &Config) -> Self {
-        let width = config.width;
+        let Shape { width, hidden, heads, activation, .. } = config.tower;
         let attention = w / "attention";
         let linear = |name: &str, bias: bool| match bias {
             true => Linear::with_bias(&(&attention / name), width, width, Init::Normal(DEVIATION)),
@@ -179,9 +166,9 @@ impl Block {
             projection_layer: linear("projection_layer", true),
             lambda_1: w.leaf("lambda_1", &[width], Init::Ones),
             layernorm_after: Norm::new(&(w / "layernorm_after"), config),
-            mlp: Mlp::new(&mlp, width, config.hidden, config.activation, (DEVIATION, DEVIATION)),
+            mlp: Mlp::new(&mlp, width, hidden, activation, (DEVIATION, DEVIATION)),
             lambda_2: w.leaf("lambda_2", &[width], Init::Ones),
-            heads: Heads { queries: config.heads, keys: config.heads, width: width / config.heads },
+            heads: Heads { queries: heads, keys: heads, width: width / heads },
         }
     }
 
@@ -218,17 +205,18 @@ impl Vision {
         let tower = w / "vision_tower";
         let embeddings = &tower / "embeddings";
         let projector = w / "multi_modal_projector";
-        let shuffled = config.width * config.factor * config.factor;
+        let shape = &config.tower;
+        let shuffled = shape.width * config.factor * config.factor;
         let linear = |name: &str, input| {
             Linear::with_bias(&(&projector / name), input, width, Init::Normal(DEVIATION))
         };
-        let positions = [1, config.grid() * config.grid() + 1, config.width];
+        let positions = [1, shape.grid() * shape.grid() + 1, shape.width];
         Self {
-            cls_token: embeddings.leaf("cls_token", &[1, 1, config.width], Init::Zeros),
+            cls_token: embeddings.leaf("cls_token", &[1, 1, shape.width], Init::Zeros),
             patch_embeddings: PatchConvolution::new(
                 &(&embeddings / "patch_embeddings" / "projection"),
-                config.patch,
-                config.width,
+                shape.patch,
+                shape.width,
                 DEVIATION,
             ),
             position_embeddings: embeddings.leaf(
@@ -236,7 +224,7 @@ impl Vision {
                 &positions,
                 Init::Normal(DEVIATION),
             ),
-            layer: (0..config.layers)
+            layer: (0..shape.layers)
                 .map(|layer| Block::new(&(&tower / "encoder" / "layer" / layer), &config))
                 .collect(),
             layer_norm: LayerNorm::new(&(&projector / "layer_norm"), shuffled, PROJECTOR_EPS),

@@ -49,7 +49,7 @@ const LOWEST: i64 = -1_000_000_000;
 /// The tower and what follows it.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
-    tower: Shape,
+    pub(super) tower: Shape,
 }
 
 impl Config {
@@ -57,8 +57,7 @@ impl Config {
         let tower = match top.table(&["vision_config"])? {
             Some(vision) => {
                 let tower = Shape::read(&vision, &TOWER)?;
-                if tower.grid() == 0 || tower.grid() % FACTOR != 0 || tower.side % tower.patch != 0
-                {
+                if !tower.joins(FACTOR) || tower.side % tower.patch != 0 {
                     let supported = "a side of whole pairs of patches";
                     return Err(vision.unsupported("image_size", supported));
                 }
@@ -91,15 +90,10 @@ impl Config {
         Ok(Self { tower })
     }
 
-    /// Pixels along a side of a crop.
-    pub(super) fn side(&self) -> usize {
-        self.tower.side as usize
-    }
-
     /// Of a picture: a small copy, and the whole in crops.
     pub(super) fn tokens(&self, picture: &[Size]) -> Option<usize> {
         let &[copy, whole] = picture else { return None };
-        let side = self.side();
+        let side = self.tower.side as usize;
         let (rows, columns) = (whole.height / side, whole.width / side);
         let fits = whole == Size { height: rows * side, width: columns * side };
         if copy != self.tower.square() || !fits || rows * columns == 0 {

@@ -37,7 +37,7 @@ const TOWER: Shape = Shape {
 /// The tower and what follows it.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
-    tower: Shape,
+    pub(super) tower: Shape,
     /// Patches along a side that become one token.
     factor: i64,
     pub(super) token: i64,
@@ -51,21 +51,15 @@ impl Config {
             factor: top.size("scale_factor", 2)?,
             token: top.token("image_token_id", Some(128_257), vocabulary)?,
         };
-        let grid = config.tower.grid();
-        if grid == 0 || grid % config.factor != 0 {
+        if !config.tower.joins(config.factor) {
             let supported = "a number that divides the patches along a side";
             return Err(top.unsupported("scale_factor", supported));
         }
         Ok(config)
     }
 
-    pub(super) fn side(&self) -> usize {
-        self.tower.side as usize
-    }
-
     pub(super) fn tokens(&self, size: Size) -> Option<usize> {
-        let tokens = (self.tower.grid() / self.factor).pow(2) as usize;
-        (size == self.tower.square()).then_some(tokens)
+        self.tower.tokens(size, self.factor)
     }
 }
 

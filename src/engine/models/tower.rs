@@ -54,6 +54,16 @@ impl Shape {
         self.side / self.patch
     }
 
+    /// Whether squares of `factor` patches along a side leave no patch over.
+    pub(super) fn joins(&self, factor: i64) -> bool {
+        factor > 0 && self.grid() > 0 && self.grid() % factor == 0
+    }
+
+    /// Tokens of an image that fills the table of positions, joined so; no other is read.
+    pub(super) fn tokens(&self, size: Size, factor: i64) -> Option<usize> {
+        (size == self.square()).then(|| (self.grid() / factor).pow(2) as usize)
+    }
+
     /// An image that fills the table of positions.
     pub(super) fn square(&self) -> Size {
         Size { height: self.side as usize, width: self.side as usize }

@@ -7,6 +7,7 @@ use super::{
     in_line, intern_vl, minicpm_v, names, phi3_vision,
     qwen_vl::{self, Generation},
     smol_vlm,
+    tower::Shape,
 };
 use crate::engine::{pack::Images, pixels::Size, weights::Weights};
 use tch::Tensor;
@@ -110,7 +111,7 @@ fn qwen_vl(
 
 fn intern_vl(top: &Keys<'_>, mut language: decoder::Config, weights: Weights) -> Built {
     let config = intern_vl::Config::read(top, language.vocabulary)?;
-    let mut weights = weights.named(&names::intern_vl(config.width, language.heads));
+    let mut weights = weights.named(&names::intern_vl(config.tower.width, language.heads));
     language.tied = weights.tied("language_model.lm_head.weight", language.tied);
     let root = weights.root();
     let vision = intern_vl::Vision::new(&root, config, language.width);
@@ -182,14 +183,14 @@ impl Vision {
     }
 
     pub(super) fn sizes(&self) -> String {
-        let square = |side: usize| format!("{side} x {side}");
+        let square = |tower: &Shape| format!("{0} x {0}", tower.side);
         match self {
-            Self::SmolVlm(vision) => square(vision.config.side()),
+            Self::SmolVlm(vision) => square(&vision.config.tower),
             Self::QwenVl(vision) => format!("multiples of {}", vision.config.unit()),
-            Self::InternVl(vision) => square(vision.config.side()),
+            Self::InternVl(vision) => square(&vision.config.tower),
             Self::MiniCpmV(vision) => format!("multiples of {}", vision.config.patch()),
             Self::Phi3Vision(vision) => {
-                let side = vision.config.side();
+                let Shape { side, .. } = vision.config.tower;
                 format!("{side} x {side} and a picture in multiples of {side}, together")
             }
         }
@@ -204,11 +205,11 @@ impl Vision {
 
     /// What is seen in all images.
     pub(super) fn features(&self, images: &Images) -> Seen {
-        let squares = |side| images.squares(side);
+        let squares = |tower: &Shape| images.squares(tower.side as usize);
         let features = match self {
             Self::QwenVl(vision) => return vision.features(images),
-            Self::SmolVlm(it) => it.features(&squares(it.config.side())).flatten(0, 1),
-            Self::InternVl(it) => it.features(&squares(it.config.side())).flatten(0, 1),
+            Self::SmolVlm(it) => it.features(&squares(&it.config.tower)).flatten(0, 1),
+            Self::InternVl(it) => it.features(&squares(&it.config.tower)).flatten(0, 1),
             Self::MiniCpmV(it) => it.features(images),
             Self::Phi3Vision(it) => it.features(images),
         };
