@@ -193,7 +193,8 @@ impl<'v> Keys<'v> {
         match self.get(key) {
             None => true,
             Some(Value::String(text)) => text == wanted,
-            Some(other) => other.to_string() == wanted,
+            Some(Value::Number(number)) => number.to_string() == wanted,
+            Some(_) => false,
         }
     }
 

@@ -65,7 +65,7 @@ impl Hint for ModelError {
 enum Architecture {
     MiniVlm(MiniVlm),
     /// A decoder and what sees for it.
-    Sighted(Decoder, Vision),
+    Sighted(Decoder, Box<Vision>),
 }
 
 /// A part of a model that is trained or left alone as a whole.
@@ -129,7 +129,7 @@ pub fn load(kind: &str, config: &str, weights: Weights) -> Result<Model, ModelEr
         kind if vision::KINDS.contains(&kind) => {
             let value: serde_json::Value = serde_json::from_str(config)?;
             let (decoder, vision, weights) = vision::build(kind, &Keys::new(&value), weights)?;
-            (Architecture::Sighted(decoder, vision), weights)
+            (Architecture::Sighted(decoder, Box::new(vision)), weights)
         }
         other => return Err(ModelError::Architecture(other.to_owned())),
     };

@@ -44,7 +44,7 @@ pub(super) enum Vision {
     QwenVl(qwen_vl::Vision),
     InternVl(intern_vl::Vision),
     MiniCpmV(minicpm_v::Vision),
-    Phi3Vision(phi3_vision::Vision),
+    Phi3V(phi3_vision::Vision),
 }
 
 /// Builds both halves of a model of one of [`KINDS`].
@@ -145,14 +145,14 @@ fn phi3_vision(top: &Keys<'_>, mut language: decoder::Config, weights: Weights) 
         phi3_vision::Vision::new(&(&model / "vision_embed_tokens"), config, language.width);
     let decoder = Decoder::new(&model, &root, language);
     drop((root, model));
-    Ok((decoder, Vision::Phi3Vision(vision), weights))
+    Ok((decoder, Vision::Phi3V(vision), weights))
 }
 
 impl Vision {
     pub(super) fn token(&self) -> i64 {
         match self {
             Self::MiniCpmV(vision) => vision.config.token,
-            Self::Phi3Vision(_) => -1,
+            Self::Phi3V(_) => -1,
             Self::SmolVlm(vision) => vision.config.token,
             Self::QwenVl(vision) => vision.config.token,
             Self::InternVl(vision) => vision.config.token,
@@ -162,7 +162,7 @@ impl Vision {
     /// Whether a token stands for an image.
     pub(super) fn is_token(&self, token: i64) -> bool {
         match self {
-            Self::Phi3Vision(_) => phi3_vision::is_placeholder(token),
+            Self::Phi3V(_) => phi3_vision::is_placeholder(token),
             _ => token == self.token(),
         }
     }
@@ -174,10 +174,10 @@ impl Vision {
             Self::QwenVl(vision) => vision.config.tokens(*size),
             Self::InternVl(vision) => vision.config.tokens(*size),
             Self::MiniCpmV(vision) => vision.config.tokens(*size),
-            Self::Phi3Vision(_) => None,
+            Self::Phi3V(_) => None,
         };
         match self {
-            Self::Phi3Vision(vision) => vision.config.tokens(picture),
+            Self::Phi3V(vision) => vision.config.tokens(picture),
             _ => picture.iter().map(each).sum(),
         }
     }
@@ -189,7 +189,7 @@ impl Vision {
             Self::QwenVl(vision) => format!("multiples of {}", vision.config.unit()),
             Self::InternVl(vision) => square(&vision.config.tower),
             Self::MiniCpmV(vision) => format!("multiples of {}", vision.config.patch()),
-            Self::Phi3Vision(vision) => {
+            Self::Phi3V(vision) => {
                 let Shape { side, .. } = vision.config.tower;
                 format!("{side} x {side} and a picture in multiples of {side}, together")
             }
@@ -211,7 +211,7 @@ impl Vision {
             Self::SmolVlm(it) => it.features(&squares(&it.config.tower)).flatten(0, 1),
             Self::InternVl(it) => it.features(&squares(&it.config.tower)).flatten(0, 1),
             Self::MiniCpmV(it) => it.features(images),
-            Self::Phi3Vision(it) => it.features(images),
+            Self::Phi3V(it) => it.features(images),
         };
         Seen { features, deep: Vec::new() }
     }
