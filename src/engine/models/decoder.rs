@@ -8,7 +8,10 @@
 //! | stream of packed tokens | `T D` |
 //! | queries, keys and values of a layer | `T (H + 2 G) W` |
 
-use super::config::{ConfigError, Keys, Rope, Scaling};
+use super::{
+    config::{ConfigError, Keys},
+    rope::Rope,
+};
 use crate::engine::{
     nn::{Attend, GatedMlp, Heads, Linear, RmsNorm, Rotary, linear::side_by_side, rotary::Angles},
     weights::{Init, Path},
@@ -108,29 +111,8 @@ impl Config {
             return Err(text.unsupported("use_sliding_window", "full attention"));
         }
         let width = text.size("hidden_size", family.width)?;
-        let queries = text.size("num_attention_heads", family.heads)?;
-        let keys = text.size("num_key_value_heads", queries)?;
-        text.divisible(("num_attention_heads", queries), ("num_key_value_heads", keys))?;
-        if !text.has("head_dim") {
-            text.divisible(("hidden_size", width), ("num_attention_heads", queries))?;
-        }
-        let head = text.size("head_dim", width / queries)?;
-        if head % 2 != 0 || head > WIDEST_HEAD {
-            return Err(text.unsupported("head_dim", "an even width of at most 16384"));
-        }
+        let heads = heads(text, width, family.heads)?;
         let positions = text.size("max_position_embeddings", family.positions)?;
-        let rope = Rope::read(text, family.theta, positions)?;
-        let rope_key = if text.has("rope_parameters") { "rope_parameters" } else { "rope_scaling" };
-        if let Scaling::Long { short, long, .. } = &rope.scaling
-            && [short, long].into_iter().any(|list| list.len() as i64 != head / 2)
-        {
-            let supported = "`short_factor` and `long_factor` of half the width of a head each";
-            return Err(text.unsupported(rope_key, supported));
-        }
-        if rope.sections.is_some_and(|sections| sections.iter().sum::<i64>() != head / 2) {
-            let supported = "sections of half the width of a head together";
-            return Err(text.unsupported(rope_key, supported));
-        }
         // Up to the length of the window, attention in a window is attention.
         let window = match family.joined && text.has("sliding_window") {
             true => text.size("sliding_window", None)?,
@@ -146,10 +128,10 @@ impl Config {
             width,
             hidden: text.size("intermediate_size", family.hidden)?,
             layers: text.layers("num_hidden_layers", family.layers)?,
-            heads: Heads { queries, keys, width: head },
+            heads,
             positions: positions.min(window),
             eps: text.number("rms_norm_eps", family.eps)?,
-            rope,
+            rope: Rope::read(text, family.theta, (heads.width, positions))?,
             qkv_bias: bias.unwrap_or(family.qkv_bias),
             output_bias: bias.unwrap_or(false),
             normed_heads: family.normed_heads,
@@ -157,6 +139,21 @@ impl Config {
             tied,
         })
     }
+}
+
+/// The heads of a stream of `width` features; `queries` where no key says how many.
+fn heads(text: &Keys<'_>, width: i64, queries: i64) -> Result<Heads, ConfigError> {
+    let queries = text.size("num_attention_heads", queries)?;
+    let keys = text.size("num_key_value_heads", queries)?;
+    text.divisible(("num_attention_heads", queries), ("num_key_value_heads", keys))?;
+    if !text.has("head_dim") {
+        text.divisible(("hidden_size", width), ("num_attention_heads", queries))?;
+    }
+    let head = text.size("head_dim", width / queries)?;
+    if head % 2 != 0 || head > WIDEST_HEAD {
+        return Err(text.unsupported("head_dim", "an even width of at most 16384"));
+    }
+    Ok(Heads { queries, keys, width: head })
 }
 
 /// A pre-norm block.

@@ -8,6 +8,7 @@ mod minicpm_v;
 mod names;
 mod phi3_vision;
 mod qwen_vl;
+mod rope;
 mod smol_vlm;
 mod tower;
 mod vision;

@@ -2,10 +2,11 @@
 
 use super::{
     ModelError, Places,
-    config::{Keys, Scaling},
+    config::Keys,
     decoder::{self, Decoder},
     in_line, intern_vl, minicpm_v, names, phi3_vision,
     qwen_vl::{self, Generation},
+    rope::Scaling,
     smol_vlm,
     tower::Shape,
 };
