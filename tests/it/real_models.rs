@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Those that are compared.
-const CHECKPOINTS: [&str; 3] = ["internvl", "qwen2.5-vl", "smolvlm"];
+const CHECKPOINTS: [&str; 5] = ["internvl", "minicpm-v", "phi-3-vision", "qwen2.5-vl", "smolvlm"];
 
 fn checkpoint(name: &str) -> PathBuf {
     let folder = std::env::var_os("MSTAR_PARITY_DIR").expect(

@@ -8,8 +8,10 @@ what they answer to questions about pictures. Called by `goldens.py`. Below `che
 
 import json
 
+import numpy as np
 import torch
-from inputs import SPECIALS, TEMPLATES, TEXTS, picture
+from composed import MiniCpmV, Phi3Vision
+from inputs import SPECIALS, TEMPLATES, TEXTS, minicpm_tiles, phi_whole, picture, standardised
 from transformers import (
     InternVLConfig,
     InternVLForConditionalGeneration,
@@ -80,7 +82,89 @@ def checkpoint(folder, name, model, processor, tokenizer, about, seed):
     (folder / "asked" / "asked.json").write_text(json.dumps(asked, indent=1))
 
 
+def composed(folder, name, model, tokenizer, about_images, prompt_of, seed):
+    """The same of an architecture that transformers does not have. `prompt_of` makes of a question and pictures
+    the token ids, and what is seen of each picture."""
+    torch.manual_seed(seed)
+    folder = folder / "checkpoints" / name
+    model = model.eval()
+    randomise(model)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(about_images))
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": tokenizer.eos_token_id}))
+    (folder / "asked").mkdir(exist_ok=True)
+    asked = []
+    for index, (question, count) in enumerate(QUESTIONS):
+        names = [f"asked/{index}{k}.png" for k in range(count)]
+        pictures = [picture(60 + 45 * index, 84 - 20 * k, index) for k in range(count)]
+        for name, shown in zip(names, pictures):
+            shown.save(folder / name)
+        tokens, seen = prompt_of(question, pictures)
+        whole = tokens = torch.tensor(tokens)
+        with torch.no_grad():
+            while len(whole) < len(tokens) + GREEDY and (len(whole) == len(tokens) or whole[-1] != tokenizer.eos_token_id):
+                whole = torch.cat([whole, model(whole[None], pictures=seen).logits[0, -1:].argmax(-1)])
+        answer = whole[len(tokens) :].tolist()
+        asked.append({"question": question, "images": names, "tokens": tokens.tolist(), "answer": answer,
+                      "text": tokenizer.decode(answer, skip_special_tokens=True)})
+    (folder / "asked" / "asked.json").write_text(json.dumps(asked, indent=1))
+
+
+def minicpm_v(folder):
+    tokenizer = tokenizer_of(TEMPLATES["minicpmv"], "<|eot_id|>")
+    model = MiniCpmV(text(vocab_size=len(tokenizer), hidden_size=128, max_position_embeddings=1024) | dict(
+        model_type="minicpmv", version="2.5", query_num=5, batch_vision_input=True, drop_vision_last_layer=False,
+        image_token_id=tokenizer.convert_tokens_to_ids("<unk>"), tie_word_embeddings=False, rope_theta=5e5,
+        vision_config=dict(model_type="idefics2", image_size=70, patch_size=7, hidden_size=32, intermediate_size=48,
+                           num_hidden_layers=2, num_attention_heads=4)))
+
+    def prompt(question, pictures):
+        text = "(<image>./</image>)\n" * len(pictures) + question
+        text = tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False)
+        seen, tile = [], "<image>" + "<unk>" * 5 + "</image>"
+        for shown in pictures:
+            tiles, (rows, columns) = minicpm_tiles(shown, 4)
+            slices = "<slice>" + "\n".join([tile * columns] * rows) + "</slice>" if rows else ""
+            text = text.replace("(<image>./</image>)", tile + slices, 1)
+            numbers = [standardised([one], [0.5] * 3, [0.5] * 3)[0] for one in tiles]
+            seen.append([torch.from_numpy(np.ascontiguousarray(one.transpose(1, 2, 0))) for one in numbers])
+        return tokenizer(text).input_ids, seen
+
+    about = {"max_slice_nums": 4, "scale_resolution": 56, "patch_size": 7, "image_feature_size": 5, "version": 2.5}
+    composed(folder, "minicpm-v", model, tokenizer, about, prompt, 14)
+
+
+def phi3_vision(folder):
+    tokenizer = tokenizer_of(TEMPLATES["phi3_v"], "<|end|>")
+    # Two pictures are more than the length at which the frequencies change.
+    rope = dict(type="su", short_factor=[1.0, 1.1, 1.3, 1.7, 2.2, 3.0], long_factor=[1.2, 2.0, 3.5, 6.0, 9.0, 14.0])
+    model = Phi3Vision(text(vocab_size=len(tokenizer), max_position_embeddings=2048, original_max_position_embeddings=600) | dict(
+        model_type="phi3_v", tie_word_embeddings=False, rope_theta=1e4, rope_scaling=rope,
+        embd_layer=dict(hd_transform_order="sub_glb", projection_cls="mlp", use_hd_transform=True, with_learnable_separator=True),
+        img_processor=dict(name="clip_vision_model", image_dim_out=16, num_img_tokens=144),
+        vision_config=dict(image_size=336, patch_size=14, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
+                           num_attention_heads=2)))
+
+    def prompt(question, pictures):
+        text = "".join(f"<|image_{k + 1}|>\n" for k in range(len(pictures))) + question
+        text = tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        tokens, seen = [], []
+        for k, shown in enumerate(pictures):
+            before, text = text.split(f"<|image_{k + 1}|>")
+            _, numbers, small = phi_whole(shown, 2)
+            seen.append([torch.from_numpy(np.ascontiguousarray(one[0].transpose(1, 2, 0))) for one in (small, numbers)])
+            rows, columns = numbers.shape[2] // 336, numbers.shape[3] // 336
+            # Every placeholder is -1 here; the published code counts on, and reads no more than the sign.
+            tokens += tokenizer(before).input_ids + [-1] * ((rows * columns + 1) * 144 + 1 + (rows + 1) * 12)
+        return tokens + tokenizer(text).input_ids, seen
+
+    composed(folder, "phi-3-vision", model, tokenizer, {"num_crops": 2}, prompt, 15)
+
+
 def checkpoints(folder):
+    minicpm_v(folder)
+    phi3_vision(folder)
     tokenizer = tokenizer_of(TEMPLATES["smolvlm"], "<end_of_utterance>")
     tokenizer.fake_image_token, tokenizer.image_token, tokenizer.global_image_token = "<fake_token_around_image>", "<image>", "<global-img>"
     tokenizer.end_of_utterance_token = "<end_of_utterance>"

@@ -230,8 +230,8 @@ def internvl_original(name, image, least, most, side=28):
     return row(name, "internvl_chat", {"config": config}, tiles, pixels, (rows, columns), 4 * len(tiles))
 
 
-def minicpm(name, image, most=9, resolution=56, patch=7):
-    """After the published image processor of MiniCPM-Llama3-V-2.5."""
+def minicpm_tiles(image, most, resolution=56, patch=7):
+    """After the published image processor of MiniCPM-Llama3-V-2.5: tiles, and rows and columns of the slices."""
     import math
 
     def whole(length, step):
@@ -267,6 +267,11 @@ def minicpm(name, image, most=9, resolution=56, patch=7):
             for left in range(0, refined.width, share[0]):
                 tiles.append(refined.crop((left, top, left + share[0], top + share[1])))
         grid = (rows, columns)
+    return tiles, grid
+
+
+def minicpm(name, image, most=9, resolution=56, patch=7):
+    tiles, grid = minicpm_tiles(image, most, resolution, patch)
     strips = []
     for tile in tiles:
         numbers = standardised([tile], [0.5] * 3, [0.5] * 3)[0]
@@ -277,8 +282,8 @@ def minicpm(name, image, most=9, resolution=56, patch=7):
     return row(name, "minicpmv", files, tiles, np.concatenate(strips, 2), grid, 5 * len(tiles))
 
 
-def phi(name, image, most):
-    """After the published image processor of Phi-3-vision."""
+def phi_whole(image, most):
+    """After the published image processor of Phi-3-vision: the whole, its numbers, and those of its small copy."""
     import torch
 
     upright = image.width < image.height
@@ -296,6 +301,11 @@ def phi(name, image, most):
     whole = padded.transpose(Image.Transpose.TRANSPOSE) if upright else padded
     numbers = standardised([whole], *CLIP)
     small = torch.nn.functional.interpolate(torch.from_numpy(numbers), size=(336, 336), mode="bicubic").numpy()
+    return whole, numbers, small
+
+
+def phi(name, image, most):
+    whole, numbers, small = phi_whole(image, most)
     columns, rows = whole.width // 336, whole.height // 336
     crops = numbers.reshape(1, 3, rows, 336, columns, 336).transpose(0, 2, 4, 1, 3, 5).reshape(-1, 3, 336, 336)
     tiles = [whole.crop((336 * c, 336 * r, 336 * c + 336, 336 * r + 336)) for r in range(rows) for c in range(columns)]
