@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, helpers of tests included")]
 #![expect(clippy::format_push_string, reason = "what is told in a snapshot is no hot path")]
 
+#[cfg(feature = "torch")]
+mod adapters;
 mod bad_input;
 mod bad_recipes;
 mod benchmarks;
@@ -62,5 +64,7 @@ mod sandbox;
 mod sharing;
 mod study_log;
 mod trackers;
+#[cfg(feature = "torch")]
+mod training;
 mod trials;
 mod unwritable;

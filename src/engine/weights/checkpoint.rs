@@ -131,6 +131,18 @@ impl Checkpoint {
         self.entries = renamed;
     }
 
+    /// Takes the beginning `prefix` off the names.
+    pub(super) fn unwrap(&mut self, prefix: &str) {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        self.entries = entries
+            .map(|(name, mut entry)| {
+                let name = name.strip_prefix(prefix).unwrap_or(&name).to_owned();
+                entry.found = name.clone();
+                (name, entry)
+            })
+            .collect();
+    }
+
     /// The shape of a tensor, if there is such a one.
     pub(super) fn shape(&self, name: &str) -> Option<Vec<i64>> {
         let entry = self.entries.get(name)?;

@@ -114,6 +114,12 @@ impl Names {
         }
         for fused in &self.fused {
             let part = format!(".{}.", fused.part);
+            if name.contains(&part) && name.ends_with(".lora_A.weight.") {
+                // What an adapter of several maps reads of their input is the same for each.
+                let named = |of: &&str| name.replacen(&part, &format!(".{of}."), 1);
+                let named = |of| (named(of).trim_matches('.').to_owned(), None);
+                return fused.of.iter().map(named).collect();
+            }
             if name.contains(&part) && stored.shape.first() == Some(&fused.rows.total()) {
                 let named = |(index, of): (usize, &&str)| {
                     let name = name.replacen(&part, &format!(".{of}."), 1);
