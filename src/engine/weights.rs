@@ -415,11 +415,7 @@ impl Path<'_> {
     }
 
     /// Settings, tensors and noise of the adapter of the linear map at this place, if it has one.
-    pub(crate) fn adapter(
-        &self,
-        input: i64,
-        output: i64,
-    ) -> Option<(&Lora, [Tensor; 2], Noise)> {
+    pub(crate) fn adapter(&self, input: i64, output: i64) -> Option<(&Lora, [Tensor; 2], Noise)> {
         self.weights.adapters.as_ref()?.at(&self.name, (input, output))
     }
 

@@ -8,7 +8,7 @@
 //! | kind | writes |
 //! |---|---|
 //! | `hooks` | `script.rhai` |
-//! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json` |
+//! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json`, and where it trains adapters `adapter_config.json` and `adapter_model.safetensors` |
 //! | `prepare` | `train.parquet`, `validation.parquet`, `test.parquet`, a `…-references.parquet` for each, `demonstrations.parquet` |
 //! | `hide` | `hidden.parquet` |
 //! | `explore`, `evaluate` | `rollouts.parquet` |
@@ -23,6 +23,7 @@
 //!
 //! All write `metrics.json`. A `monitor` that keeps scores writes `scores.parquet` too.
 
+mod adapters;
 mod agreement;
 mod ask;
 mod balance;

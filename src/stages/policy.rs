@@ -1,10 +1,11 @@
 //! A policy: model, tokenizer and template out of an artifact, kept between stages.
 
+use super::adapters;
 use super::failure::{failed, failure, json};
-use crate::base::{Hint as _, Key};
+use crate::base::{Hint as _, Key, Seed};
 use crate::data::{Sample, Template, Tokenizer, pixels};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Weights};
-use crate::recipe::Dtype;
+use crate::recipe::{Dtype, Lora};
 use crate::run::{Context, Stop};
 use crate::store::{Artifact, Folder};
 use image::RgbImage;
@@ -47,10 +48,23 @@ pub(super) struct Policy {
 impl Policy {
     /// Loads a policy artifact.
     pub(super) fn load(artifact: &Artifact, dtype: Dtype, device: Device) -> Result<Self, Stop> {
+        Self::load_adapted(artifact, dtype, device, None)
+    }
+
+    /// The same with fresh adapters, if it has none and some are wanted.
+    pub(super) fn load_adapted(
+        artifact: &Artifact,
+        dtype: Dtype,
+        device: Device,
+        fresh: Option<(&Lora, Seed)>,
+    ) -> Result<Self, Stop> {
         let config = artifact.read("config.json")?;
         let tokenizer = artifact.read("tokenizer.json")?;
         let path = artifact.path("model.safetensors")?;
-        let weights = Weights::open(&path, precision(dtype), device).map_err(failed)?;
+        let mut weights = Weights::open(&path, precision(dtype), device).map_err(failed)?;
+        if let Some(adapters) = adapters::of(artifact, fresh, device)? {
+            weights = weights.with_adapters(adapters);
+        }
         Self::of_parts(weights, &String::from_utf8_lossy(&config), tokenizer)
     }
 
@@ -71,6 +85,7 @@ impl Policy {
     pub(super) fn write(&self, folder: &Folder) -> Result<(), Stop> {
         let weights = self.model.parameters().to_bytes();
         folder.write("model.safetensors", &weights)?;
+        adapters::write(&self.model, folder)?;
         folder.write("config.json", self.model.config().as_bytes())?;
         Ok(folder.write("tokenizer.json", &self.tokenizer_json)?)
     }

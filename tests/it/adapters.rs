@@ -40,7 +40,8 @@ fn train(model: &Model, cases: &[Case], steps: u64) {
 fn theirs(folder: &Path, of: &str, cases: &[Case]) -> Tensor {
     let bytes = fs::read(folder.join("logits.safetensors")).unwrap();
     let logits = from_safetensors(&bytes, "logits.safetensors").unwrap();
-    let each: Vec<&Tensor> = (0..cases.len()).map(|index| &logits[&format!("{of}.{index}")]).collect();
+    let each: Vec<&Tensor> =
+        (0..cases.len()).map(|index| &logits[&format!("{of}.{index}")]).collect();
     Tensor::cat(&each, 0)
 }
 
@@ -102,7 +103,8 @@ fn adapters_of_fused_maps_come_apart_with_them() {
     let at = folder().join("internvl2-original");
     let cases = cases(&goldens(&at));
     let map = "language_model.model.layers.0.attention.wqkv";
-    let checkpoint = from_safetensors(&fs::read(at.join("model.safetensors")).unwrap(), "it").unwrap();
+    let checkpoint =
+        from_safetensors(&fs::read(at.join("model.safetensors")).unwrap(), "it").unwrap();
     let weight = &checkpoint[&format!("{map}.weight")];
     let (rows, width) = weight.size2().unwrap();
     let values = |rows, columns| {

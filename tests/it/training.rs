@@ -4,8 +4,8 @@
 use crate::model_parity::{Case, cases, folder, goldens, opened};
 use mstar::base::Seed;
 use mstar::engine::{
-    Adapters, Device, Lora, Model, Pack, Precision, Weights, backward, backward_recomputing, kind_of,
-    load, pack,
+    Adapters, Device, Lora, Model, Pack, Precision, Weights, backward, backward_recomputing,
+    kind_of, load, pack,
 };
 use std::{collections::BTreeMap, fs, path::PathBuf};
 use tch::Tensor;
@@ -13,7 +13,11 @@ use tch::Tensor;
 type Backward = fn(&Model, &Pack, f64) -> f64;
 
 /// Loss and gradients of several packs as one step.
-fn step(model: &Model, batches: &[Vec<&Case>], backward: Backward) -> (f64, BTreeMap<String, Tensor>) {
+fn step(
+    model: &Model,
+    batches: &[Vec<&Case>],
+    backward: Backward,
+) -> (f64, BTreeMap<String, Tensor>) {
     let packs: Vec<Pack> = batches
         .iter()
         .map(|batch| {

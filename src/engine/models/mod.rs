@@ -13,7 +13,7 @@ pub use config::ConfigError;
 
 use crate::base::{Hint, Seed};
 use crate::engine::{
-    nn::{Attend, Heads, rotary::Angles},
+    nn::{Attend, Heads, adapter::State, rotary::Angles},
     pack::Inputs,
     pixels::Size,
     weights::{Adapted, Parameters, Weights, WeightsError},
@@ -167,10 +167,17 @@ impl Model {
     /// Does something while adapters drop a share of their inputs by a seed.
     pub fn while_dropping<T>(&self, seed: Seed, act: impl FnOnce() -> T) -> T {
         let noise = self.adapted.as_ref().map(Adapted::noise);
-        noise.into_iter().for_each(|noise| noise.set(Some(seed)));
+        noise.into_iter().for_each(|noise| noise.set(State::Dropping(seed)));
         let done = act();
-        noise.into_iter().for_each(|noise| noise.set(None));
+        noise.into_iter().for_each(|noise| noise.set(State::Whole));
         done
+    }
+
+    /// Lets the weights take up the adapters, if there are any; what is computed stays the same.
+    pub fn merge(&mut self) {
+        let Some(adapted) = self.adapted.take() else { return };
+        adapted.merge_into(&self.parameters);
+        self.parameters.train_only(|_| true);
     }
 
     /// The text of the `config.json` it was built from.

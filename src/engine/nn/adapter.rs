@@ -28,30 +28,50 @@ impl Adapter {
 
     /// What the map makes of `xs` and the update of it together, in the map's number format.
     pub fn added(&self, xs: &Tensor, mapped: &Tensor) -> Tensor {
-        let xs = self.noise.dropped(&xs.to_kind(Kind::Float), self.dropout, &self.name);
+        let state = self.noise.state();
+        if state == State::Merged {
+            return mapped.shallow_clone();
+        }
+        let xs = state.dropped(&xs.to_kind(Kind::Float), self.dropout, &self.name);
         let low = xs.linear(&self.a, None::<&Tensor>);
         let update = low.linear(&self.b, None::<&Tensor>) * self.scale;
         (mapped.to_kind(Kind::Float) + update).to_kind(mapped.kind())
     }
 }
 
-/// What decides which inputs of adapters are dropped: a seed while a model is trained, else nothing.
-/// All adapters of a model share it.
+/// What adapters do at the moment; all of a model share it.
 #[derive(Clone, Debug, Default)]
-pub struct Noise(Arc<Mutex<Option<Seed>>>);
+pub struct Noise(Arc<Mutex<State>>);
+
+/// What adapters do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// They read all of their inputs.
+    #[default]
+    Whole,
+    /// They drop a share of their inputs by this seed: a model is trained.
+    Dropping(Seed),
+    /// Nothing, since the weights have taken them up.
+    Merged,
+}
 
 impl Noise {
-    /// Drops by this seed from now on, or no longer.
-    pub fn set(&self, seed: Option<Seed>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seed;
+    /// What they do from now on.
+    pub fn set(&self, state: State) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
+    fn state(&self) -> State {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
     /// A share of the numbers set to 0 and the rest enlarged by as much. Which ones is a function of
     /// the seed, the name and the place alone, so that a layer that is computed again drops the same.
-    fn dropped(&self, xs: &Tensor, share: f64, name: &str) -> Tensor {
-        let seed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match seed {
-            Some(seed) if share > 0.0 => {
+    fn dropped(self, xs: &Tensor, share: f64, name: &str) -> Tensor {
+        match self {
+            Self::Dropping(seed) if share > 0.0 => {
                 let kept = uniform(seed.named(name), xs).ge(share).to_kind(Kind::Float);
                 xs * kept / (1.0 - share)
             }
@@ -85,9 +105,8 @@ mod tests {
     use tch::Device;
 
     fn dropped(seed: u64, name: &str) -> Tensor {
-        let noise = Noise::default();
-        noise.set(Some(Seed(seed)));
-        noise.dropped(&Tensor::ones([200, 50], (Kind::Float, Device::Cpu)), 0.25, name)
+        let xs = Tensor::ones([200, 50], (Kind::Float, Device::Cpu));
+        State::Dropping(Seed(seed)).dropped(&xs, 0.25, name)
     }
 
     #[test]
@@ -105,7 +124,7 @@ mod tests {
         assert_eq!(dropped(1, "a"), dropped(1, "a"));
         assert_ne!(dropped(1, "a"), dropped(2, "a"));
         assert_ne!(dropped(1, "a"), dropped(1, "b"));
-        let (noise, xs) = (Noise::default(), Tensor::ones([3], (Kind::Float, Device::Cpu)));
-        assert_eq!(noise.dropped(&xs, 0.9, "a"), xs, "nothing is dropped outside training");
+        let xs = Tensor::ones([3], (Kind::Float, Device::Cpu));
+        assert_eq!(State::Whole.dropped(&xs, 0.9, "a"), xs, "nothing is dropped outside training");
     }
 }

@@ -3,9 +3,15 @@
 
 use super::{Checkpoint, Init, Names, Origin, Parameters, Precision, Weights, WeightsError};
 use crate::base::Seed;
-use crate::engine::{models::Model, models::Part, nn::adapter::Noise};
+use crate::engine::{
+    models::{Model, Part},
+    nn::adapter::{Noise, State},
+};
 use serde_json::{Map, Value, json};
-use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 use tch::{Device, Kind, Tensor};
 
 /// What PEFT calls its configuration.
@@ -139,7 +145,7 @@ impl Adapted {
         &self.parameters
     }
 
-    /// What decides which of their inputs are dropped.
+    /// What they do at the moment.
     pub fn noise(&self) -> &Noise {
         &self.noise
     }
@@ -151,25 +157,37 @@ impl Adapted {
 
     /// The weights of a model with the updates added to them.
     pub fn merged(&self, base: &Parameters) -> Parameters {
-        let named: BTreeMap<&str, &Tensor> = self.parameters.iter().collect();
-        let updates: BTreeMap<String, (&Tensor, &Tensor)> = self
-            .maps()
-            .map(|map| {
-                let of = |end: &str| named[format!("{map}.{end}").as_str()];
-                (format!("{map}.weight"), (of(A), of(B)))
-            })
-            .collect();
-        let merged = |(name, weight): (&str, &Tensor)| {
-            let merged = match updates.get(name) {
-                None => weight.shallow_clone(),
-                Some((a, b)) => tch::no_grad(|| {
-                    let update = b.matmul(a) * self.lora.scale();
-                    (weight.to_kind(Kind::Float) + update).to_kind(weight.kind())
-                }),
-            };
-            (name.to_owned(), merged)
-        };
-        Parameters(base.iter().map(merged).collect())
+        let mut merged: BTreeMap<String, Tensor> =
+            base.iter().map(|(name, weight)| (name.to_owned(), weight.shallow_clone())).collect();
+        for (map, sum) in self.sums(base) {
+            let _before = merged.insert(map, sum);
+        }
+        Parameters(merged)
+    }
+
+    /// Adds the updates to the weights in place; from then on the adapters do nothing.
+    pub(in crate::engine) fn merge_into(self, base: &Parameters) {
+        let named: BTreeMap<&str, &Tensor> = base.iter().collect();
+        for (map, sum) in self.sums(base) {
+            tch::no_grad(|| named[map.as_str()].shallow_clone().copy_(&sum));
+        }
+        self.noise.set(State::Merged);
+    }
+
+    /// Each adapted weight with its update, one at a time.
+    fn sums(&self, base: &Parameters) -> impl Iterator<Item = (String, Tensor)> {
+        let weights: BTreeMap<&str, &Tensor> = base.iter().collect();
+        let ours: BTreeMap<&str, &Tensor> = self.parameters.iter().collect();
+        self.maps().map(move |map| {
+            let of = |end: &str| ours[format!("{map}.{end}").as_str()];
+            let name = format!("{map}.weight");
+            let weight = weights[name.as_str()];
+            let sum = tch::no_grad(|| {
+                let update = of(B).matmul(of(A)) * self.lora.scale();
+                (weight.to_kind(Kind::Float) + update).to_kind(weight.kind())
+            });
+            (name, sum)
+        })
     }
 
     /// PEFT's two files, [`ADAPTER_CONFIG`] and [`ADAPTER_WEIGHTS`]; `in_memory` says what
@@ -239,9 +257,9 @@ fn read_config(text: &str) -> Result<Lora, WeightsError> {
     }
     let number = |key: &str, default: f64| match config.get(key) {
         None => Ok(default),
-        Some(value) => value
-            .as_f64()
-            .ok_or_else(|| wrong(format!("`{key}` must be a number, found {value}"))),
+        Some(value) => {
+            value.as_f64().ok_or_else(|| wrong(format!("`{key}` must be a number, found {value}")))
+        }
     };
     let rank = number("r", 8.0)? as i64;
     if rank < 1 {
