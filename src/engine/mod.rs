@@ -27,7 +27,7 @@ pub use device::{
 };
 pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate};
 pub use loss::{backward, backward_recomputing, logits};
-pub use models::{Model, ModelError, Part, kind_of, load};
+pub use models::{Model, ModelError, Part, kind_of, load, spelling};
 pub use optimizer::{Optimizer, OptimizerSettings};
 pub use pack::{Pack, PackError, Sequence, pack};
 pub use perception::{PatchTarget, Perception};

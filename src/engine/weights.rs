@@ -10,11 +10,13 @@ mod checkpoint;
 mod file;
 mod init;
 mod names;
+mod shards;
 
 pub use adapters::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, Adapted, Adapters, Lora};
 pub use file::{from_safetensors, to_safetensors};
 pub use init::{Init, normal, orthogonal};
-pub use names::{Fused, Names, Rows};
+pub use names::{Fused, Names, Rows, Spelling};
+pub use shards::{Shard, index, shards};
 
 use checkpoint::Checkpoint;
 
@@ -225,6 +227,8 @@ pub struct Weights {
     handed_out: RefCell<BTreeMap<String, Tensor>>,
     mismatches: RefCell<Vec<Mismatch>>,
     adapters: Option<Box<Adapters>>,
+    /// Whether what is handed out only stands for tensors.
+    unread: bool,
 }
 
 impl Weights {
@@ -267,6 +271,21 @@ impl Weights {
             handed_out: RefCell::default(),
             mismatches: RefCell::default(),
             adapters: None,
+            unread: false,
+        }
+    }
+
+    /// Reads no tensor: what is handed out stands for them, and only names and shapes are right.
+    #[must_use]
+    pub fn unread(self) -> Self {
+        Self { unread: true, ..self }
+    }
+
+    /// What the checkpoint calls the tensors of the model; nothing for fresh weights.
+    pub fn spelling(&self) -> Spelling {
+        match &self.origin {
+            Origin::File(checkpoint) => checkpoint.spelling(),
+            Origin::Random(_) => Spelling::default(),
         }
     }
 
@@ -344,6 +363,7 @@ impl Weights {
                     None => Some(Mismatch::Missing { name: name.clone() }),
                 };
                 let read = match fault {
+                    None if self.unread => None,
                     None => checkpoint.read(&name, |found| self.placed(found)),
                     Some(fault) => {
                         self.mismatches.borrow_mut().push(fault);

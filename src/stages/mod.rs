@@ -31,6 +31,7 @@ mod checkpoint;
 mod evaluate;
 mod examples;
 mod explore;
+mod export;
 mod failure;
 mod hide;
 mod hooks;
@@ -56,4 +57,5 @@ mod verifier;
 
 pub use crate::engine::LIBTORCH_WANTED;
 pub use ask::{Answered, Question, ask};
+pub use export::{Export, Exported, export};
 pub use performer::{TorchPerformer, cuda_devices};

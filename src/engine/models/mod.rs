@@ -16,7 +16,7 @@ use crate::engine::{
     nn::{Attend, Heads, adapter::State, rotary::Angles},
     pack::Inputs,
     pixels::Size,
-    weights::{Adapted, Parameters, Weights, WeightsError},
+    weights::{Adapted, Parameters, Spelling, Weights, WeightsError},
 };
 use config::Keys;
 use decoder::Decoder;
@@ -110,7 +110,34 @@ pub fn kind_of(config: &str) -> Result<String, ModelError> {
 /// # Errors
 /// When the kind is unknown, or configuration or weights do not fit.
 pub fn load(kind: &str, config: &str, weights: Weights) -> Result<Model, ModelError> {
-    let (architecture, mut weights) = match kind {
+    let (architecture, mut weights) = build(kind, config, weights)?;
+    let adapted = weights.adapted()?;
+    let parameters = weights.finish()?;
+    if adapted.is_some() {
+        parameters.train_only(|_| false);
+    }
+    let first = parameters.iter().next().map(|(_, tensor)| (tensor.kind(), tensor.device()));
+    let (kind, device) = first.unwrap_or((Kind::Float, Device::Cpu));
+    Ok(Model { architecture, parameters, adapted, config: config.to_owned(), kind, device })
+}
+
+/// What a checkpoint calls the tensors of the model that it holds, without reading them.
+///
+/// # Errors
+/// As [`load`].
+pub fn spelling(config: &str, weights: Weights) -> Result<Spelling, ModelError> {
+    let (_, weights) = build(&kind_of(config)?, config, weights.unread())?;
+    let spelling = weights.spelling();
+    weights.finish()?;
+    Ok(spelling)
+}
+
+fn build(
+    kind: &str,
+    config: &str,
+    weights: Weights,
+) -> Result<(Architecture, Weights), ModelError> {
+    Ok(match kind {
         mini_vlm::KIND => {
             let config: mini_vlm::Config = serde_json::from_str(config)?;
             config.check()?;
@@ -122,15 +149,7 @@ pub fn load(kind: &str, config: &str, weights: Weights) -> Result<Model, ModelEr
             (Architecture::Sighted(decoder, vision), weights)
         }
         other => return Err(ModelError::Architecture(other.to_owned())),
-    };
-    let adapted = weights.adapted()?;
-    let parameters = weights.finish()?;
-    if adapted.is_some() {
-        parameters.train_only(|_| false);
-    }
-    let first = parameters.iter().next().map(|(_, tensor)| (tensor.kind(), tensor.device()));
-    let (kind, device) = first.unwrap_or((Kind::Float, Device::Cpu));
-    Ok(Model { architecture, parameters, adapted, config: config.to_owned(), kind, device })
+    })
 }
 
 impl Model {

@@ -4,7 +4,7 @@
 use super::{
     WeightsError,
     file::{Stored, header, with_mapped},
-    names::{Names, Slice},
+    names::{Names, Slice, Spelling},
 };
 use serde::Deserialize;
 use std::{
@@ -165,6 +165,15 @@ impl Checkpoint {
     /// Forgets a tensor that the model has no use for.
     pub(super) fn forget(&mut self, name: &str) {
         drop(self.entries.remove(name));
+    }
+
+    /// What it calls the tensors that a model reads of it.
+    pub(super) fn spelling(&self) -> Spelling {
+        let mut spelling = Spelling::default();
+        for (name, entry) in &self.entries {
+            spelling.add(&entry.found, name, entry.slice.as_ref());
+        }
+        spelling
     }
 
     /// Every name of the model with the one in the file.
