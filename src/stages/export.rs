@@ -4,7 +4,7 @@
 //! they came under.
 
 use super::failure::{failed, failure};
-use super::policy::Policy;
+use super::policy::{Policy, weights_of};
 use crate::base::Failure;
 use crate::engine::weights::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, index, shards};
 use crate::engine::{Device, Parameters, Precision, Weights, kind_of, spelling};
@@ -76,7 +76,7 @@ fn write(wanted: &Export<'_>, folder: &mut NewFolder) -> Result<Exported, Stop> 
     let weights = match wanted.imported {
         Some(imported) => {
             let config = String::from_utf8_lossy(&imported.read("config.json")?).into_owned();
-            let weights = Weights::open(&lies_in(imported)?, Precision::F32, Device::Cpu);
+            let weights = Weights::open(weights_of(imported)?, Precision::F32, Device::Cpu);
             let spelling = spelling(&config, weights.map_err(failed)?).map_err(failed)?;
             spelling.spelled(policy.model.parameters())
         }
@@ -98,11 +98,4 @@ fn write(wanted: &Export<'_>, folder: &mut NewFolder) -> Result<Exported, Stop> 
 /// Whether a file came with the checkpoint and is no weights.
 fn is_passed_on(name: &str) -> bool {
     !OWN.contains(&name) && !name.contains(".safetensors") && name != ADAPTER_CONFIG
-}
-
-/// The folder of an artifact, whose files are as they were committed.
-fn lies_in(artifact: &Artifact) -> Result<std::path::PathBuf, Stop> {
-    let path = artifact.path("config.json")?;
-    artifact.verify()?;
-    Ok(path.parent().expect("a file lies in a folder").to_owned())
 }
