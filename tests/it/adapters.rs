@@ -5,10 +5,10 @@ use crate::model_parity::{Case, apart, cases, folder, goldens, opened, packed_lo
 use mstar::base::Seed;
 use mstar::engine::{
     Adapters, Device, Lora, Model, Optimizer, OptimizerSettings, Precision, Weights, backward,
-    kind_of, load, pack,
-    weights::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, from_safetensors, to_safetensors},
+    kind_of, load, pack, spelling,
+    weights::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, from_safetensors, index, shards, to_safetensors},
 };
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use tch::Tensor;
 
 const NAMES: [&str; 6] =
@@ -68,6 +68,18 @@ fn adapters_go_to_peft_and_come_from_it() {
         let error = apart(&packed_logits(&merged, &cases), &logits);
         assert!(error < 1e-5, "{name}: merged weights are {error:e} apart");
 
+        let files = shards(&model.merged(), 40_000);
+        assert!(files.len() > 2, "{name}");
+        let folder = out.path().join(name).join("exported");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("config.json"), model.config()).unwrap();
+        fs::write(folder.join("model.safetensors.index.json"), index(&files).unwrap()).unwrap();
+        for file in files {
+            fs::write(folder.join(&file.name), file.to_bytes()).unwrap();
+        }
+        let exported = opened(&folder, Precision::F32);
+        assert_eq!(exported.parameters().digest(), model.merged().digest(), "{name}");
+
         let folder = out.path().join(name).join("ours");
         let (config, weights) = model.adapter_files(&at.to_string_lossy()).unwrap();
         fs::create_dir_all(&folder).unwrap();
@@ -83,7 +95,7 @@ fn adapters_go_to_peft_and_come_from_it() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for (name, cases, logits) in ours {
         let folder = out.path().join(name);
-        for of in ["ours", "merged"] {
+        for of in ["ours", "merged", "exported"] {
             let error = apart(&logits, &theirs(&folder, of, &cases));
             assert!(error < 1e-5, "{name}, {of} in PEFT: {error:e} apart");
         }
@@ -128,6 +140,28 @@ fn adapters_of_fused_maps_come_apart_with_them() {
     let expected = packed_logits(&expected, &cases);
     assert!(apart(&packed_logits(&model, &cases), &expected) < 1e-5);
     assert!(apart(&expected, &packed_logits(&opened(&at, Precision::F32), &cases)) > 1e-2);
+}
+
+/// Split and renamed on their way in, tensors are written as they were found.
+#[test]
+fn weights_go_out_under_the_names_that_they_came_in_by() {
+    for name in ["internvl2-original", "qwen2.5-vl-tied", "smolvlm-untied"] {
+        let at = folder().join(name);
+        let config = fs::read_to_string(at.join("config.json")).unwrap();
+        let weights = Weights::open(&at, Precision::F32, Device::Cpu).unwrap();
+        let spelling = spelling(&config, weights).unwrap();
+        let written = spelling.spelled(opened(&at, Precision::F32).parameters()).to_bytes();
+        let written = from_safetensors(&written, "written").unwrap();
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(&at).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.file_name().unwrap().to_string_lossy().into_owned();
+            if file.starts_with("model") && file.ends_with(".safetensors") {
+                found.extend(from_safetensors(&fs::read(&path).unwrap(), &file).unwrap());
+            }
+        }
+        assert_eq!(written, found, "{name}");
+    }
 }
 
 #[test]

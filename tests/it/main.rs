@@ -27,6 +27,8 @@ mod dynamics;
 #[cfg(feature = "torch")]
 mod empty_rounds;
 mod experiments;
+#[cfg(feature = "torch")]
+mod exports;
 mod getting_started;
 mod grid_log;
 mod hooks;

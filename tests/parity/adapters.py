@@ -4,7 +4,8 @@
 
 For each NAME of a tiny checkpoint below MODELS, `FOLDER/NAME/ours` holds PEFT's two files as mstar
 wrote them. Written are `FOLDER/NAME/theirs`, random adapters as PEFT saves them, and
-`FOLDER/NAME/logits.safetensors` with `ours.I`, `merged.I` and `theirs.I` for each golden sequence.
+`FOLDER/NAME/logits.safetensors` with `ours.I`, `merged.I` and `theirs.I` for each golden sequence, and
+`exported.I` of the whole model that mstar wrote into `FOLDER/NAME/exported`.
 """
 
 import pathlib
@@ -57,6 +58,7 @@ def main(models, folder, names):
         stored, read = load_file(here / "ours" / "adapter_model.safetensors"), get_peft_model_state_dict(model)
         assert stored.keys() == read.keys(), stored.keys() ^ read.keys()
         found = logits(model, "ours") | logits(model.merge_and_unload(), "merged")
+        found |= logits(opened(here / "exported"), "exported")
         torch.manual_seed(3)
         config = LoraConfig(
             r=3, lora_alpha=5, lora_dropout=0.1, target_modules=TARGETS, init_lora_weights=False)
