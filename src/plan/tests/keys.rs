@@ -45,6 +45,8 @@ pub(super) fn bases() -> Vec<Recipe> {
     scheduled.warmup.prompts = 0;
     let mut supervised = with_method(Method::Sft);
     supervised.training.supervision = Supervision::Solution;
+    let mut taught = with_control(quickstart());
+    taught.warmup.supervision = Some(Supervision::Answer);
     let mut adapted = quickstart();
     adapted.policy.lora = Some(crate::recipe::Lora { dropout: 0.1, ..Default::default() });
     adapted.hooks.script = Some("keep.rhai".into());
@@ -58,7 +60,7 @@ pub(super) fn bases() -> Vec<Recipe> {
     files.data.prompts = 0;
     files.prompts.pseudo_answer = Some(PseudoAnswer::Oracle);
     let plain = [rewarded(), balanced(), knobs(), mixed(), late, adapted, rates, files];
-    [vec![full, scheduled, supervised], plain.into()].concat()
+    [vec![full, scheduled, supervised, taught], plain.into()].concat()
 }
 
 /// With a process reward model.
