@@ -7,7 +7,7 @@ mod watching;
 
 pub(crate) use eval::{Eval, ScoresFormat};
 pub(crate) use language::{Completions, Explain, Init, Man, Schema, SchemaOf, Test};
-pub(crate) use sharing::{Bundle, Lock, Reproduce, Verify};
+pub(crate) use sharing::{Bundle, Export, Lock, Reproduce, Verify};
 pub(crate) use watching::{Shown, Track, Watch};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Report(Report),
     /// Write a run into one archive that somebody else can verify and reproduce.
     Bundle(Bundle),
+    /// Write a policy as other programs read it: the layout of Hugging Face, or PEFT's adapters.
+    Export(Export),
     /// Check a bundle without running anything: digests, stages, metrics.
     Verify(Verify),
     /// Run what a bundle holds and say, metric by metric, whether it agrees.

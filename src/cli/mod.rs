@@ -47,6 +47,7 @@ pub fn worker_main() -> ExitCode {
     start(|arguments, printer| match &arguments.command {
         Command::Worker(worker) => commands::worker(worker, &arguments.store),
         Command::Sample(sample) => commands::sample(sample, &arguments.store, printer),
+        Command::Export(export) => commands::export(export, &arguments.store, printer),
         Command::CudaDevices => commands::count_cuda_devices(printer),
         _ => Err(Trouble::wrong("this program only works for `mstar`", "call `mstar`")),
     })
@@ -101,6 +102,8 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Hook(hook) => commands::hook(hook, printer),
         Command::Test(test) => commands::test(test, printer),
         Command::Doctor => commands::doctor(store, printer),
-        Command::Sample(_) | Command::Worker(_) | Command::CudaDevices => commands::hand_over(),
+        Command::Sample(_) | Command::Export(_) | Command::Worker(_) | Command::CudaDevices => {
+            commands::hand_over()
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     models::Model,
-    nn::{Attend, Layout},
+    nn::{Attend, Layout, rotary::Angles},
     pack::{Pack, PackError, check_readable, inputs},
     pixels::Pixels,
 };
@@ -26,6 +26,17 @@ fn backward_in_chunks(model: &Model, pack: &Pack, denominator: f64, chunk: usize
         return 0.0;
     }
     let stream = model.forward(&pack.inputs, &mut Attend::Packed(&pack.layout));
+    backward_from(&stream, model, pack, denominator, chunk)
+}
+
+/// From the end of the stream to wherever its graph leads.
+fn backward_from(
+    stream: &Tensor,
+    model: &Model,
+    pack: &Pack,
+    denominator: f64,
+    chunk: usize,
+) -> f64 {
     let learned = stream.index_select(0, &pack.places);
     let total = learned.size()[0];
     if total <= chunk as i64 {
@@ -45,6 +56,52 @@ fn backward_in_chunks(model: &Model, pack: &Pack, denominator: f64, chunk: usize
         gradients.push(part.grad());
     }
     (learned * Tensor::cat(&gradients, 0)).sum(None).backward();
+    loss
+}
+
+/// [`backward`] with the activations of one decoder layer at a time (Chen et al. 2016): the stream
+/// between layers is kept, and each layer is computed a second time on the way back. The same sums
+/// in the same order, for a third more arithmetic.
+pub fn backward_recomputing(model: &Model, pack: &Pack, denominator: f64) -> f64 {
+    if pack.weight() == 0.0 {
+        return 0.0;
+    }
+    let layer = |layer: usize, xs: &Tensor, angles: &Angles| {
+        model.layer(layer, xs, angles, &mut Attend::Packed(&pack.layout))
+    };
+    let (first, deep) = model.embedded(&pack.inputs);
+    let angles = model.angles(&pack.inputs);
+    let (inputs, end) = tch::no_grad(|| {
+        let (mut inputs, mut xs) = (Vec::new(), first.detach());
+        for index in 0..model.layers().0 {
+            let next = layer(index, &xs, &angles);
+            inputs.push(xs);
+            xs = match deep.get(index) {
+                Some(more) => next + more,
+                None => next,
+            };
+        }
+        (inputs, xs)
+    });
+    let end = end.detach().set_requires_grad(true);
+    let chunk = LOGITS_AT_A_TIME / model.vocabulary();
+    let loss = backward_from(&end, model, pack, denominator, chunk);
+    let mut gradient = end.grad();
+    let mut onward = Vec::new();
+    for (index, input) in inputs.into_iter().enumerate().rev() {
+        if let Some(more) = deep.get(index) {
+            onward.push((more, gradient.shallow_clone()));
+        }
+        let input = input.detach().set_requires_grad(true);
+        (layer(index, &input, &angles) * &gradient).sum(None).backward();
+        gradient = input.grad();
+    }
+    onward.push((&first, gradient));
+    let onward = onward.into_iter().filter(|(xs, _)| xs.requires_grad());
+    let onward: Vec<Tensor> = onward.map(|(xs, gradient)| (xs * gradient).sum(None)).collect();
+    if !onward.is_empty() {
+        Tensor::stack(&onward, 0).sum(None).backward();
+    }
     loss
 }
 

@@ -26,8 +26,8 @@ pub use device::{
     DeviceChoice, DeviceError, LIBTORCH_WANTED, describe, libtorch_version, set_threads,
 };
 pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate, stream};
-pub use loss::{backward, logits};
-pub use models::{Model, ModelError, Part, kind_of, load};
+pub use loss::{backward, backward_recomputing, logits};
+pub use models::{Model, ModelError, Part, kind_of, load, spelling};
 pub use optimizer::{Optimizer, OptimizerSettings};
 pub use pack::{Pack, PackError, Sequence, pack};
 pub use perception::{PatchTarget, Perception};
@@ -37,4 +37,4 @@ pub use sampling::Sampling;
 pub use schedule::{Curve, Schedule};
 /// Where tensors lie.
 pub use tch::Device;
-pub use weights::{Parameters, Precision, Weights, WeightsError};
+pub use weights::{Adapters, Lora, Parameters, Precision, Weights, WeightsError};

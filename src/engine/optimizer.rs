@@ -56,15 +56,17 @@ struct Slot {
     parameter: Tensor,
     /// The parameter itself if it is 32-bit, else a 32-bit copy.
     master: Tensor,
+    /// AdamW's learning rate for it, if it has one of its own.
+    rate: Option<f64>,
 }
 
 impl Slot {
-    fn new(name: &str, parameter: &Tensor) -> Self {
+    fn new(name: &str, parameter: &Tensor, rate: Option<f64>) -> Self {
         let master = match parameter.kind() {
             Kind::Float => parameter.detach(),
             _ => parameter.detach().to_kind(Kind::Float),
         };
-        Self { name: name.to_owned(), parameter: parameter.shallow_clone(), master }
+        Self { name: name.to_owned(), parameter: parameter.shallow_clone(), master, rate }
     }
 
     /// The gradient in 32 bits.
@@ -100,9 +102,19 @@ impl Optimizer {
         settings: OptimizerSettings,
         is_block_matrix: impl Fn(&str) -> bool,
     ) -> Self {
+        Self::with_rates(parameters, settings, is_block_matrix, |_| None)
+    }
+
+    /// The same where AdamW has learning rates of their own for some parameters, by name.
+    pub fn with_rates(
+        parameters: &Parameters,
+        settings: OptimizerSettings,
+        is_block_matrix: impl Fn(&str) -> bool,
+        rate: impl Fn(&str) -> Option<f64>,
+    ) -> Self {
         let (mut for_adamw, mut for_muon) = (Vec::new(), Vec::new());
         for (name, parameter) in parameters.iter().filter(|(_, p)| p.requires_grad()) {
-            let slot = Slot::new(name, parameter);
+            let slot = Slot::new(name, parameter, rate(name));
             let muon = settings.muon_learning_rate.is_some()
                 && parameter.dim() == 2
                 && is_block_matrix(name);

@@ -5,17 +5,22 @@
 //! `q_proj.leaf("weight", &[64, 64], Init::Normal(0.02))`. The same walk reads a checkpoint, where
 //! everything missing, misshapen or left over is said at once, or makes a fresh model.
 
+mod adapters;
 mod checkpoint;
 mod file;
 mod init;
 mod names;
+mod shards;
 
+pub use adapters::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, Adapted, Adapters, Lora};
 pub use file::{from_safetensors, to_safetensors};
 pub use init::{Init, normal, orthogonal};
-pub use names::{Fused, Names, Rows};
+pub use names::{Fused, Names, Rows, Spelling};
+pub use shards::{Shard, index, shards};
 
 use checkpoint::Checkpoint;
 
+use super::nn::adapter::Noise;
 use crate::base::{Digest, Hint, Seed};
 use std::{cell::RefCell, collections::BTreeMap, fmt, ops::Div, path::Path as FilePath};
 use tch::{Device, Kind, Tensor};
@@ -121,12 +126,37 @@ pub enum WeightsError {
         /// The format as safetensors calls it.
         format: String,
     },
+    /// `adapter_config.json` that cannot be read, or says what is not computed here.
+    #[error("`{ADAPTER_CONFIG}`: {reason}")]
+    Adapters {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Adapters for linear maps that the model does not have.
+    #[error("no linear map of the model is called {}", Quoted(.unknown))]
+    Targets {
+        /// What was asked for.
+        unknown: Vec<String>,
+        /// Last parts of the names that there are.
+        known: Vec<String>,
+    },
     /// The file and the model do not fit each other.
     #[error("weights do not fit the model: {}", Listed(.0))]
     Mismatched(
         /// Every tensor that does not fit, missing ones first.
         Vec<Mismatch>,
     ),
+}
+
+struct Quoted<'a>(&'a [String]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            write!(f, "{}`{name}`", if index > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
 }
 
 struct Listed<'a>(&'a [Mismatch]);
@@ -155,6 +185,10 @@ impl Hint for WeightsError {
                 Some("fetch all files of the checkpoint again, from one revision".to_owned())
             }
             Self::Format { .. } => Some("store the tensor as F32, BF16 or F16".to_owned()),
+            Self::Adapters { .. } => Some(
+                "merge such adapters into the weights with PEFT's `merge_and_unload` first".into(),
+            ),
+            Self::Targets { known, .. } => Some(format!("there are {}", Quoted(known))),
             Self::Mismatched(_) => {
                 Some("check that `config.json` and the weights are of the same model".to_owned())
             }
@@ -192,6 +226,9 @@ pub struct Weights {
     device: Device,
     handed_out: RefCell<BTreeMap<String, Tensor>>,
     mismatches: RefCell<Vec<Mismatch>>,
+    adapters: Option<Box<Adapters>>,
+    /// Whether what is handed out only stands for tensors.
+    unread: bool,
 }
 
 impl Weights {
@@ -233,7 +270,37 @@ impl Weights {
             device,
             handed_out: RefCell::default(),
             mismatches: RefCell::default(),
+            adapters: None,
+            unread: false,
         }
+    }
+
+    /// Reads no tensor: what is handed out stands for them, and only names and shapes are right.
+    #[must_use]
+    pub fn unread(self) -> Self {
+        Self { unread: true, ..self }
+    }
+
+    /// What the checkpoint calls the tensors of the model; nothing for fresh weights.
+    pub fn spelling(&self) -> Spelling {
+        match &self.origin {
+            Origin::File(checkpoint) => checkpoint.spelling(),
+            Origin::Random(_) => Spelling::default(),
+        }
+    }
+
+    /// Gives linear maps that are handed out adapters, which are trained in place of the weights.
+    #[must_use]
+    pub fn with_adapters(self, adapters: Adapters) -> Self {
+        Self { adapters: Some(Box::new(adapters)), ..self }
+    }
+
+    /// Ends the walk over the adapters, if there are any. Comes before [`Weights::finish`].
+    ///
+    /// # Errors
+    /// With every tensor that does not fit, or with the targets that name no linear map.
+    pub fn adapted(&mut self) -> Result<Option<Adapted>, WeightsError> {
+        self.adapters.take().map(|adapters| adapters.finish()).transpose()
     }
 
     /// Calls what was found as a model does, before the walk begins.
@@ -242,6 +309,7 @@ impl Weights {
         if let Origin::File(checkpoint) = &mut self.origin {
             checkpoint.rename(names);
         }
+        self.adapters = self.adapters.map(|adapters| Box::new(adapters.named(names)));
         self
     }
 
@@ -295,6 +363,7 @@ impl Weights {
                     None => Some(Mismatch::Missing { name: name.clone() }),
                 };
                 let read = match fault {
+                    None if self.unread => None,
                     None => checkpoint.read(&name, |found| self.placed(found)),
                     Some(fault) => {
                         self.mismatches.borrow_mut().push(fault);
@@ -365,6 +434,11 @@ impl Path<'_> {
         (self.weights.kind, self.weights.device)
     }
 
+    /// Settings, tensors and noise of the adapter of the linear map at this place, if it has one.
+    pub(crate) fn adapter(&self, input: i64, output: i64) -> Option<(&Lora, [Tensor; 2], Noise)> {
+        self.weights.adapters.as_ref()?.at(&self.name, (input, output))
+    }
+
     /// The trainable tensor `name` below this place. A tensor that is not there, or has another
     /// shape, is noted for [`Weights::finish`] and a zero stands in for it until then.
     pub fn leaf(&self, name: &str, shape: &[i64], init: Init<'_>) -> Tensor {
@@ -409,6 +483,7 @@ impl<'w> Div<usize> for Path<'w> {
 }
 
 /// The trainable tensors of a model by their full dotted names.
+#[derive(Default)]
 pub struct Parameters(BTreeMap<String, Tensor>);
 
 impl Parameters {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::base::{Digest, Key, Seed};
 use crate::recipe::{
-    ControlData, Method, Moment, Pretraining, Quote, Recipe, RewardModel, TemperatureMode,
+    ControlData, Method, Moment, Pretraining, Quote, Rates, Recipe, RewardModel, TemperatureMode,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -519,11 +519,17 @@ impl Lowering<'_> {
             allow_empty: training.allow_empty,
             batch_size: training.batch_size,
             micro_batch_size: training.micro_batch_size,
+            gradient_checkpointing: training.gradient_checkpointing,
             learning_rate: training.learning_rate,
+            rates: Some(training.rates.clone()).filter(|rates| *rates != Rates::default()),
             optimizer: training.optimizer.clone(),
             schedule: training.schedule.clone(),
             max_length: training.max_length,
-            parts: recipe.policy.train.clone(),
+            parts: match recipe.policy.lora {
+                None => recipe.policy.train.clone(),
+                Some(_) => Vec::new(),
+            },
+            lora: recipe.policy.lora.clone(),
             dtype: recipe.policy.dtype,
             seed: self.seed("train", iteration),
             hooks: self.calls(&[Moment::Prompt]),

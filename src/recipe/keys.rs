@@ -66,7 +66,8 @@ pub struct Policy {
     /// The parts whose weights are trained; the others stay frozen.
     #[schemars(length(min = 1))]
     pub train: Vec<Part>,
-    /// Train low-rank adapters in place of the weights themselves.
+    /// Train low-rank adapters in place of the weights themselves. They are weights of the policy: what
+    /// goes on from a policy goes on from its adapters.
     pub lora: Option<Lora>,
 }
 
@@ -107,7 +108,8 @@ pub struct Lora {
     /// Share of the adapter's inputs dropped in training.
     #[schemars(range(min = 0.0, max = 0.95))]
     pub dropout: f64,
-    /// Names of the linear layers that get an adapter; empty for all of the language model.
+    /// Names of the linear layers that get an adapter, or ends of them such as `q_proj`; empty for all
+    /// of the language model.
     pub targets: Vec<String>,
 }
 
@@ -288,9 +290,14 @@ pub struct Training {
     pub batch_size: u32,
     /// Samples computed at once; a batch is accumulated from several. 0 for the whole batch.
     pub micro_batch_size: u32,
+    /// Compute the activations of each decoder layer a second time on the way back instead of keeping
+    /// them: less memory for a third more arithmetic, and the same gradients.
+    pub gradient_checkpointing: bool,
     /// AdamW's learning rate at its highest.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub learning_rate: f64,
+    /// Learning rates of parts that have one of their own.
+    pub rates: Rates,
     /// How steps are made from gradients.
     pub optimizer: Optimizer,
     /// How the learning rate moves.
@@ -298,6 +305,22 @@ pub struct Training {
     /// Longest sequence in tokens, image included; longer samples are left out and counted.
     #[schemars(range(min = 16, max = 1048576))]
     pub max_length: u32,
+}
+
+/// AdamW's learning rates of the parts of the policy, at their highest; a part that is not named has
+/// `training.learning_rate`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rates {
+    /// Of the vision tower.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub vision: Option<f64>,
+    /// Of what maps image features to token embeddings.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub projector: Option<f64>,
+    /// Of the language model.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub language: Option<f64>,
 }
 
 /// Early stopping, decided on the validation prompts. What comes after it is skipped and said.
@@ -935,7 +958,9 @@ impl Default for Training {
             epochs: 1,
             batch_size: 128,
             micro_batch_size: 0,
+            gradient_checkpointing: false,
             learning_rate: 1e-6,
+            rates: Rates::default(),
             optimizer: Optimizer::default(),
             schedule: Schedule::default(),
             max_length: 2048,

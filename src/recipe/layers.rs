@@ -12,7 +12,7 @@ use crate::{
         rules,
         schema::{EXTENDS, Key, Shape, TEST, shape, values},
         tree::{self, Entry, Node, Tree},
-        trial, unbuilt,
+        trial,
     },
 };
 use figment::{
@@ -196,7 +196,7 @@ impl Stack {
     /// Merges the layers and checks the values together.
     ///
     /// # Errors
-    /// Every combination of values that means nothing or is not built yet.
+    /// Every combination of values that means nothing.
     pub fn resolve(&self) -> Result<Resolved, Faults> {
         let resolved = self.merge()?;
         let mut faults = examine(&resolved);
@@ -281,12 +281,7 @@ impl Stack {
 
 /// Every combination of values that means nothing or is not built yet.
 pub(super) fn examine(resolved: &Resolved) -> Vec<Fault> {
-    let mut faults = unbuilt::refuse(resolved);
-    // What is refused anyway needs no advice on how to combine it.
-    let refused: Vec<_> = faults.iter().map(|fault| fault.place.clone()).collect();
-    let broken = rules::check(resolved);
-    faults.extend(broken.into_iter().filter(|fault| !refused.contains(&fault.place)));
-    faults
+    rules::check(resolved)
 }
 
 /// Collects layers and what is wrong with them.

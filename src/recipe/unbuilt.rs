@@ -1,30 +1,15 @@
 //! What the language can say and the engine cannot do yet, refused by name before anything runs.
 //!
-//! What no stage stands for is a fault of the recipe. What has its stages and no engine behind them can
-//! be checked and planned, and only a run refuses it. A line goes when its feature comes, and the file
-//! with the last one.
+//! What has its stages and no engine behind them can be checked and planned, and only a run refuses it.
+//! A line goes when its feature comes, and the file with the last one.
 
 use crate::{
     base::{Fault, Place},
-    recipe::{Recipe, Resolved},
+    recipe::Recipe,
 };
 
 /// A key, whether its value is not built, what that is, and the way out.
 type Line = (&'static str, bool, &'static str, &'static str);
-
-/// Every key whose value no stage stands for yet.
-pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
-    let recipe = &resolved.recipe;
-    faults(
-        &|key| resolved.place(key),
-        &[(
-            "policy.lora",
-            recipe.policy.lora.is_some(),
-            "low-rank adapters",
-            "leave `policy.lora` out; `policy.train` chooses the parts that are trained",
-        )],
-    )
-}
 
 /// Every key of a recipe whose value can be planned and not run yet; `place` says where it is
 /// written, `is_in_folder` whether a model is the checkpoint of a folder.

@@ -5,7 +5,8 @@
 //! its base recipe gives.
 
 use crate::recipe::{
-    Method, OptimizerKind, Recipe, Resolved, RewardModel, ScheduleKind, TemperatureMode, Variation,
+    Method, OptimizerKind, Part, Recipe, Resolved, RewardModel, ScheduleKind, TemperatureMode,
+    Variation,
 };
 
 /// A group of keys that have no effect `when` the value of `decider` is what it is.
@@ -30,6 +31,11 @@ pub(super) fn find(resolved: &Resolved) -> impl Iterator<Item = Finding> {
         let &Inert { keys, decider, hint, .. } = inert;
         keys.iter().map(move |key| Finding { key, decider, hint })
     })
+}
+
+/// Whether something of a part can be trained.
+fn trains(recipe: &Recipe, part: Part) -> bool {
+    recipe.policy.lora.is_some() || recipe.policy.train.contains(&part)
 }
 
 const INERT: &[Inert] = &[
@@ -124,6 +130,30 @@ const INERT: &[Inert] = &[
         decider: "reward.model",
         when: |recipe| matches!(recipe.reward.model, RewardModel::Answer | RewardModel::Hook),
         hint: "leave it out: there is no reward model to train",
+    },
+    Inert {
+        keys: &["policy.train"],
+        decider: "policy.lora",
+        when: |recipe| recipe.policy.lora.is_some(),
+        hint: "leave it out: adapters are trained, where `policy.lora.targets` says",
+    },
+    Inert {
+        keys: &["training.rates.vision"],
+        decider: "policy.train",
+        when: |recipe| !trains(recipe, Part::Vision),
+        hint: "leave it out, or train the part: `policy.train`",
+    },
+    Inert {
+        keys: &["training.rates.projector"],
+        decider: "policy.train",
+        when: |recipe| !trains(recipe, Part::Projector),
+        hint: "leave it out, or train the part: `policy.train`",
+    },
+    Inert {
+        keys: &["training.rates.language"],
+        decider: "policy.train",
+        when: |recipe| !trains(recipe, Part::Language),
+        hint: "leave it out, or train the part: `policy.train`",
     },
     Inert {
         keys: &["training.optimizer.muon_learning_rate"],

@@ -1,5 +1,6 @@
 //! One question about some pictures, outside any run.
 
+use super::adapters;
 use super::failure::{failed, failure};
 use super::policy::{Asked, Policy};
 use crate::base::{Failure, Seed};
@@ -107,7 +108,10 @@ fn load(question: &Question, device: engine::Device) -> Result<Policy, Stop> {
     if let Some(path) = &question.checkpoint {
         let folder = CheckpointFolder::open(path).map_err(failed)?;
         let companions = folder.companions().map_err(failed)?.seen_within(question.image_pixels);
-        let weights = Weights::open(path, precision, device).map_err(failed)?;
+        let mut weights = Weights::open(path, precision, device).map_err(failed)?;
+        if let Some(adapters) = adapters::in_folder(path, device)? {
+            weights = weights.with_adapters(adapters);
+        }
         return Policy::of_parts(weights, companions);
     }
     let Some(shipped) = checkpoint::shipped(&question.model) else {

@@ -8,7 +8,7 @@
 //! | kind | writes |
 //! |---|---|
 //! | `hooks` | `script.rhai` |
-//! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json` |
+//! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json`, and where it trains adapters `adapter_config.json` and `adapter_model.safetensors` |
 //! | `prepare` | `train.parquet`, `validation.parquet`, `test.parquet`, a `…-references.parquet` for each, `demonstrations.parquet` |
 //! | `hide` | `hidden.parquet` |
 //! | `explore`, `evaluate` | `rollouts.parquet` |
@@ -23,6 +23,7 @@
 //!
 //! All write `metrics.json`. A `monitor` that keeps scores writes `scores.parquet` too.
 
+mod adapters;
 mod agreement;
 mod ask;
 mod balance;
@@ -30,6 +31,7 @@ mod checkpoint;
 mod evaluate;
 mod examples;
 mod explore;
+mod export;
 mod failure;
 mod hide;
 mod hooks;
@@ -55,4 +57,5 @@ mod verifier;
 
 pub use crate::engine::LIBTORCH_WANTED;
 pub use ask::{Answered, Question, ask};
+pub use export::{Export, Exported, export};
 pub use performer::{TorchPerformer, cuda_devices};

@@ -1,17 +1,19 @@
 //! A policy: model, tokenizer and template out of an artifact, kept between stages.
 
+use super::adapters;
 use super::failure::{failed, failure, json};
-use crate::base::{Hint as _, Key};
+use crate::base::{Hint as _, Key, Seed};
 use crate::data::checkpoint::Companions;
 use crate::data::pixels::Numbers;
 use crate::data::{Dialect, DialectError, Sample, Written};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Size, Weights};
-use crate::recipe::Dtype;
+use crate::recipe::{Dtype, Lora};
 use crate::rewards::Extraction;
 use crate::run::{Context, Stop};
 use crate::store::{Artifact, Folder};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// What a policy's training left besides weights: `trainer.json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,16 +51,25 @@ pub(super) struct Policy {
 impl Policy {
     /// Loads a policy artifact.
     pub(super) fn load(artifact: &Artifact, dtype: Dtype, device: Device) -> Result<Self, Stop> {
+        Self::load_adapted(artifact, dtype, device, None)
+    }
+
+    /// The same with fresh adapters, if it has none and some are wanted.
+    pub(super) fn load_adapted(
+        artifact: &Artifact,
+        dtype: Dtype,
+        device: Device,
+        fresh: Option<(&Lora, Seed)>,
+    ) -> Result<Self, Stop> {
         let companions = Companions::read(|name| match artifact.contains(name) {
             true => artifact.read(name).map(Some),
             false => Ok(None),
         })?;
-        let is_whole = artifact.contains("model.safetensors");
-        let folder = artifact.folder(|name| match is_whole {
-            true => name == "model.safetensors",
-            false => name.contains(".safetensors"),
-        })?;
-        let weights = Weights::open(folder, precision(dtype), device).map_err(failed)?;
+        let mut weights =
+            Weights::open(weights_of(artifact)?, precision(dtype), device).map_err(failed)?;
+        if let Some(adapters) = adapters::of(artifact, fresh, device)? {
+            weights = weights.with_adapters(adapters);
+        }
         Self::of_parts(weights, companions)
     }
 
@@ -76,6 +87,7 @@ impl Policy {
     pub(super) fn write(&self, folder: &Folder) -> Result<(), Stop> {
         let weights = self.model.parameters().to_bytes();
         folder.write("model.safetensors", &weights)?;
+        adapters::write(&self.model, folder)?;
         for (name, bytes) in self.companions.iter() {
             folder.write(name, bytes)?;
         }
@@ -143,6 +155,15 @@ impl Policy {
 fn unseen(sample: &Sample, error: &DialectError) -> Stop {
     let reason = format!("prompt {} cannot be asked: {error}", sample.id);
     failure(reason, error.hint().unwrap_or_default())
+}
+
+/// The folder with the weights of an artifact, which are as they were committed.
+pub(super) fn weights_of(artifact: &Artifact) -> Result<&Path, Stop> {
+    let is_whole = artifact.contains("model.safetensors");
+    Ok(artifact.folder(|name| match is_whole {
+        true => name == "model.safetensors",
+        false => name.contains(".safetensors"),
+    })?)
 }
 
 /// Pictures as the engine reads them.

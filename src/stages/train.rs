@@ -11,11 +11,12 @@ use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use crate::base::Seed;
 use crate::engine::{
-    self, Curve, Device, Model, Optimizer, OptimizerSettings, Pack, Schedule, backward, pack,
+    self, Curve, Device, Model, Optimizer, OptimizerSettings, Pack, Schedule, backward,
+    backward_recomputing, pack,
 };
 use crate::event::Unit;
 use crate::plan::{Port, Train};
-use crate::recipe::{OptimizerKind, Part, ScheduleKind};
+use crate::recipe::{OptimizerKind, Part, Rates, ScheduleKind};
 use crate::run::{Context, Stop};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -42,13 +43,12 @@ pub(super) fn run(
     context: &Context<'_>,
 ) -> Result<(), Stop> {
     let before = TrainerState::of(context.input(Port::Policy)?)?;
-    let policy = Policy::load(context.input(Port::Policy)?, options.dtype, device)?;
-    let parts = &options.parts;
-    policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));
-    let mut optimizer = Optimizer::new(
-        policy.model.parameters(),
+    let policy = to_train(options, device, context)?;
+    let mut optimizer = Optimizer::with_rates(
+        policy.model.trainable(),
         optimizer_settings(options),
         Model::is_block_matrix,
+        |name| rate(options.rates.as_ref()?, part_of(name)),
     );
     if let Some(artifact) = context.optional_input(Port::Optimizer) {
         let bytes = artifact.read("optimizer.safetensors")?;
@@ -65,7 +65,7 @@ pub(super) fn run(
     let iterations = steps_of_iterations(context)?;
     let total = total_steps(options, examples.len() as u64, iterations, context)?;
     let mut position: Position =
-        checkpoint::restore(policy.model.parameters(), &mut optimizer, context.work())?
+        checkpoint::restore(policy.model.trainable(), &mut optimizer, context.work())?
             .unwrap_or_default();
     let inherited = optimizer.steps() - position.step;
     let curve = schedule(options, total);
@@ -81,7 +81,8 @@ pub(super) fn run(
         }
         let begin = (position.step % steps_a_pass) as usize * batch_size;
         let batch = &order.1[begin..(begin + batch_size).min(order.1.len())];
-        let (loss, tokens) = gradients(&policy, &examples, batch, (seed, pass), options)?;
+        let (loss, tokens) =
+            gradients(&policy, &examples, batch, (seed, pass, position.step), options)?;
         let factor = curve.factor(inherited + position.step);
         let norm = optimizer.step(factor);
         if !(loss.is_finite() && norm.is_finite()) {
@@ -95,7 +96,7 @@ pub(super) fn run(
         let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
         if (due || cancelled) && position.step < total {
             checkpoint::save(
-                policy.model.parameters(),
+                policy.model.trainable(),
                 &optimizer,
                 position.step,
                 &position,
@@ -127,7 +128,7 @@ fn gradients(
     policy: &Policy,
     examples: &Examples,
     batch: &[usize],
-    draw: (Seed, u64),
+    (seed, pass, step): (Seed, u64, u64),
     options: &Train,
 ) -> Result<(f64, u64), Stop> {
     let at_once = match options.micro_batch_size {
@@ -137,12 +138,40 @@ fn gradients(
     let pixels = examples.pixels(policy, batch)?;
     let mut packs = Vec::with_capacity(batch.len().div_ceil(at_once));
     for (indices, pixels) in batch.chunks(at_once).zip(pixels.chunks(at_once)) {
-        let sequences = examples.sequences(indices, pixels, draw);
+        let sequences = examples.sequences(indices, pixels, (seed, pass));
         packs.push(pack(&policy.model, &sequences).map_err(failed)?);
     }
     let weight: f64 = packs.iter().map(Pack::weight).sum();
-    let loss = packs.iter().map(|pack| backward(&policy.model, pack, weight)).sum();
+    let backward = if options.gradient_checkpointing { backward_recomputing } else { backward };
+    let dropout = seed.named("dropout").nth(step);
+    let loss = (0..).zip(&packs).map(|(index, pack)| {
+        let model = &policy.model;
+        model.while_dropping(dropout.nth(index), || backward(model, pack, weight))
+    });
+    let loss = loss.sum();
     Ok((loss, packs.iter().map(|pack| pack.tokens() as u64).sum()))
+}
+
+/// The policy with what is trained of it free and the rest frozen.
+fn to_train(options: &Train, device: Device, context: &Context<'_>) -> Result<Policy, Stop> {
+    let artifact = context.input(Port::Policy)?;
+    let seed = Seed(options.seed).named("adapters");
+    let fresh = options.lora.as_ref().map(|lora| (lora, seed));
+    let policy = Policy::load_adapted(artifact, options.dtype, device, fresh)?;
+    if options.lora.is_none() {
+        let parts = &options.parts;
+        policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));
+    }
+    Ok(policy)
+}
+
+/// The learning rate of a part, if it has one of its own.
+fn rate(rates: &Rates, part: Part) -> Option<f64> {
+    match part {
+        Part::Vision => rates.vision,
+        Part::Projector => rates.projector,
+        Part::Language => rates.language,
+    }
 }
 
 fn diverged(

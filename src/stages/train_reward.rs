@@ -62,7 +62,8 @@ pub(super) fn run(
     (prompts, device): (&mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let policy = Policy::load(context.input(Port::Policy)?, options.dtype, device)?;
+    let mut policy = Policy::load(context.input(Port::Policy)?, options.dtype, device)?;
+    policy.model.merge();
     let parts = &options.parts;
     policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));
     let seed = Seed(options.seed);

@@ -100,3 +100,67 @@ fn methods_differ_in_what_they_inherit() {
     assert!((two.rate - 7e-4 / 3.0).abs() < 1e-9, "{}", two.rate);
     assert_eq!(slices, continuous);
 }
+
+const LORA: &str = "policy.lora={ rank = 4, alpha = 8.0, dropout = 0.1 }";
+
+#[test]
+fn adapters_go_on_as_weights_of_the_policy() {
+    let sandbox = Sandbox::new();
+    let tiny = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
+    sandbox.write("tiny.toml", tiny.replace("data = \"warmup\"\n", ""));
+    let base = |stage: &str| digest(&sandbox, stage, "model.safetensors");
+    let method = |name: &str| {
+        let set = format!("training.method={name}");
+        sandbox.mstar(&[&RUN[..], &["--set", &set, "--set", LORA]].concat()).exits(0);
+        for stage in ["warm-up train", "train 1", "train 2"] {
+            assert_eq!(base(stage), base("import"), "{stage} leaves the weights below alone");
+            let config = json(&sandbox, stage, "adapter_config.json");
+            assert_eq!((&config["r"], &config["lora_dropout"]), (&4.into(), &0.1.into()));
+            assert_eq!(config["target_modules"].as_array().unwrap().len(), 2 * 7);
+        }
+        let of = |stage: &str| {
+            let digest = |file: &str| digest(&sandbox, stage, file);
+            (digest("adapter_model.safetensors"), digest("optimizer.safetensors"))
+        };
+        ["warm-up train", "train 1", "train 2"].map(of)
+    };
+    let [warm, one, two] = method("continuous");
+    assert_eq!(two, one, "adapters and their moments go on");
+    assert_ne!(one, warm);
+    let [_, one, two] = method("iterative-rft");
+    assert_eq!(two.0, one.0, "adapters go on");
+    assert_ne!(two.1, one.1, "the moments are new");
+    let [warm, one, two] = method("rest-em");
+    assert_eq!(two.0, warm.0, "back to those of the warm-up");
+    assert_ne!(two.0, one.0);
+}
+
+#[test]
+fn a_reward_model_takes_adapters_up_into_its_weights() {
+    let sandbox = Sandbox::new();
+    let set =
+        ["--set", LORA, "--set", "reward.model=outcome", "--set", "reward.select={ top = 1 }"];
+    let more = ["--set", "reward.training={ from = \"warm-up\", samples = 2 }"];
+    sandbox.mstar(&[&RUN[..], &set, &more].concat()).exits(0);
+    let reward = sandbox.artifact_of("train reward");
+    assert!(!reward.join("adapter_model.safetensors").exists());
+    let weights = |stage: &str| digest(&sandbox, stage, "model.safetensors");
+    assert_ne!(weights("train reward"), weights("warm-up train"));
+}
+
+#[test]
+fn layers_computed_twice_and_rates_of_parts_train_as_they_say() {
+    let sandbox = Sandbox::new();
+    let loss = |more: &[&str]| {
+        let sft = ["run", "tiny.toml", "--set", "control.equal_steps=false", "--set"];
+        sandbox.mstar(&[&sft[..], &["training.iterations=1"], &RUN[4..], more].concat()).exits(0);
+        json(&sandbox, "train 1", "metrics.json")["loss_last"].as_f64().unwrap()
+    };
+    let plain = loss(&[]);
+    let twice = loss(&["--set", "training.gradient_checkpointing=true"]);
+    assert!((plain - twice).abs() < 1e-4 * plain, "{plain} and {twice}");
+    let frozen = "training.rates={ vision = 0.0, projector = 0.0, language = 0.0 }";
+    let _loss = loss(&["--set", frozen, "--set", "training.optimizer.weight_decay=0.0"]);
+    let weights = |stage: &str| digest(&sandbox, stage, "model.safetensors");
+    assert_eq!(weights("train 1"), weights("import"), "a rate of 0 for each part moves nothing");
+}

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, helpers of tests included")]
 #![expect(clippy::format_push_string, reason = "what is told in a snapshot is no hot path")]
 
+#[cfg(feature = "torch")]
+mod adapters;
 mod bad_input;
 mod bad_recipes;
 mod benchmarks;
@@ -25,6 +27,8 @@ mod dynamics;
 #[cfg(feature = "torch")]
 mod empty_rounds;
 mod experiments;
+#[cfg(feature = "torch")]
+mod exports;
 mod getting_started;
 mod grid_log;
 mod hooks;
@@ -64,5 +68,7 @@ mod sandbox;
 mod sharing;
 mod study_log;
 mod trackers;
+#[cfg(feature = "torch")]
+mod training;
 mod trials;
 mod unwritable;

@@ -21,7 +21,7 @@ use tch::{Kind, Tensor};
 /// Tokens that a greedy continuation has.
 const GREEDY: usize = 64;
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     set_threads(1);
     let folder = std::env::var_os("MSTAR_PARITY_DIR").expect(
         "MSTAR_PARITY_DIR must name the folder that `python tests/parity/goldens.py DIR` wrote",
@@ -29,7 +29,7 @@ fn folder() -> PathBuf {
     PathBuf::from(folder).join("models")
 }
 
-fn opened(folder: &Path, precision: Precision) -> Model {
+pub(crate) fn opened(folder: &Path, precision: Precision) -> Model {
     let config = fs::read_to_string(folder.join("config.json")).expect("a checkpoint has a config");
     let weights = Weights::open(folder, precision, Device::Cpu)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -38,12 +38,12 @@ fn opened(folder: &Path, precision: Precision) -> Model {
 }
 
 /// A sequence of the goldens.
-struct Case {
-    tokens: Vec<i64>,
-    prompt: usize,
-    pixels: Pixels,
+pub(crate) struct Case {
+    pub(crate) tokens: Vec<i64>,
+    pub(crate) prompt: usize,
+    pub(crate) pixels: Pixels,
     greedy: Vec<i64>,
-    logits: Tensor,
+    pub(crate) logits: Tensor,
     bf16: Tensor,
 }
 
@@ -57,7 +57,7 @@ fn seen(image: &Tensor) -> (Size, Vec<f32>) {
     (Size { height: height as usize, width: width as usize }, values)
 }
 
-fn cases(goldens: &BTreeMap<String, Tensor>) -> Vec<Case> {
+pub(crate) fn cases(goldens: &BTreeMap<String, Tensor>) -> Vec<Case> {
     let case = |index: usize| {
         let tokens = goldens.get(&format!("tokens.{index}"))?;
         let mut images = (0..).map_while(|j| goldens.get(&format!("pixels.{index}.{j}"))).map(seen);
@@ -82,14 +82,28 @@ fn cases(goldens: &BTreeMap<String, Tensor>) -> Vec<Case> {
 }
 
 /// The largest difference in shares of the largest number that was expected.
-fn apart(ours: &Tensor, theirs: &Tensor) -> f64 {
+pub(crate) fn apart(ours: &Tensor, theirs: &Tensor) -> f64 {
     assert_eq!(ours.size(), theirs.size());
     let largest = |tensor: &Tensor| tensor.abs().max().double_value(&[]);
     largest(&(ours - theirs)) / largest(theirs)
 }
 
+impl Case {
+    /// What is learned of it: what comes after the prompt.
+    pub(crate) fn sequence(&self) -> Sequence<'_> {
+        let (tokens, pixels) = (&self.tokens, &self.pixels);
+        Sequence { tokens, pixels, prompt: self.prompt, weights: None }
+    }
+}
+
+/// The goldens of a checkpoint.
+pub(crate) fn goldens(folder: &Path) -> BTreeMap<String, Tensor> {
+    let bytes = fs::read(folder.join("goldens.safetensors")).expect("goldens");
+    from_safetensors(&bytes, "goldens.safetensors").expect("goldens are safetensors")
+}
+
 /// Logits of all sequences in one packed pass.
-fn packed_logits(model: &Model, cases: &[Case]) -> Tensor {
+pub(crate) fn packed_logits(model: &Model, cases: &[Case]) -> Tensor {
     let sequences: Vec<(&[i64], &Pixels)> =
         cases.iter().map(|case| (&case.tokens[..], &case.pixels)).collect();
     logits(model, &sequences).expect("goldens can be read")
@@ -126,15 +140,7 @@ fn assert_greedy(name: &str, model: &Model, cases: &[Case]) {
 
 /// The largest difference of a gradient, in shares of the largest of its tensor, with its name.
 fn gradients(folder: &Path, model: &Model, cases: &[Case], loss: f64) -> (f64, String) {
-    let sequences: Vec<Sequence<'_>> = cases
-        .iter()
-        .map(|case| Sequence {
-            tokens: &case.tokens,
-            pixels: &case.pixels,
-            prompt: case.prompt,
-            weights: None,
-        })
-        .collect();
+    let sequences: Vec<Sequence<'_>> = cases.iter().map(Case::sequence).collect();
     let pack = pack(model, &sequences).expect("goldens can be read");
     let found = backward(model, &pack, pack.weight());
     assert!((found - loss).abs() < 1e-5 * loss, "a loss of {found} instead of {loss}");
@@ -194,8 +200,7 @@ fn every_architecture_computes_what_transformers_does() {
     );
     for name in &names {
         let folder = folder.join(name);
-        let bytes = fs::read(folder.join("goldens.safetensors")).expect("goldens");
-        let goldens = from_safetensors(&bytes, name).expect("goldens are safetensors");
+        let goldens = goldens(&folder);
         let cases = cases(&goldens);
         let theirs =
             |of: fn(&Case) -> &Tensor| Tensor::cat(&cases.iter().map(of).collect::<Vec<_>>(), 0);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Those that are compared.
 const CHECKPOINTS: [&str; 5] = ["internvl", "minicpm-v", "phi-3-vision", "qwen2.5-vl", "smolvlm"];
 
-fn checkpoint(name: &str) -> PathBuf {
+pub(crate) fn checkpoint(name: &str) -> PathBuf {
     let folder = std::env::var_os("MSTAR_PARITY_DIR").expect(
         "MSTAR_PARITY_DIR must name the folder that `python tests/parity/goldens.py DIR` wrote",
     );
@@ -55,7 +55,7 @@ fn questions_are_answered_as_transformers_answers_them() {
     }
 }
 
-const RECIPE: &str = r#"name = "real"
+pub(crate) const RECIPE: &str = r#"name = "real"
 [policy]
 model = "tiny"
 [data]
@@ -78,7 +78,7 @@ script = "all.rhai"
 "#;
 
 /// A folder with a recipe, pictures and the tiny checkpoint.
-fn sandbox_with(name: &str) -> Sandbox {
+pub(crate) fn sandbox_with(name: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     fs::create_dir_all(sandbox.path("tiny")).unwrap();
     for entry in fs::read_dir(checkpoint(name)).unwrap() {

@@ -18,6 +18,46 @@ pub(crate) struct Bundle {
     pub(crate) weights: bool,
 }
 
+/// Arguments of `export`.
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    /// The run (default: the latest).
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The folder to write, which must not be there yet or be empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// Which policy: the name or the key of the stage that made it, such as `"train 3"` (default: the
+    /// last one).
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// Of which member of an experiment.
+    #[arg(long, value_name = "MEMBER")]
+    pub(crate) member: Option<String>,
+    /// Only low-rank adapters, as PEFT reads them; otherwise they are merged into the weights.
+    #[arg(long)]
+    pub(crate) adapters: bool,
+    /// The most that a file of weights holds.
+    #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = size)]
+    pub(crate) shard_size: u64,
+}
+
+/// A size such as `5GB`, in bytes; units are powers of 1000, as Hugging Face counts.
+fn size(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit.trim().to_ascii_uppercase().as_str() {
+        "" | "B" => Some(1),
+        "KB" => Some(1_000),
+        "MB" => Some(1_000_000),
+        "GB" => Some(1_000_000_000),
+        _ => None,
+    };
+    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(it, by)| it.checked_mul(by));
+    let bytes = bytes.filter(|&bytes| bytes > 0);
+    bytes.ok_or_else(|| "a size such as `5GB` or `500MB` is expected".to_owned())
+}
+
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
 pub(crate) struct Verify {

@@ -7,12 +7,16 @@ mod diff;
 mod doctor;
 mod eval;
 mod explain;
+#[cfg(feature = "torch")]
+mod export;
 mod gc;
 mod hook;
 mod index;
 mod init;
 mod list;
 mod lock;
+#[cfg(feature = "torch")]
+mod model_card;
 mod plan;
 mod report;
 mod reproduce;
@@ -35,6 +39,8 @@ pub(crate) use diff::diff;
 pub(crate) use doctor::doctor;
 pub(crate) use eval::eval;
 pub(crate) use explain::{explain, schema};
+#[cfg(feature = "torch")]
+pub(crate) use export::export;
 pub(crate) use gc::gc;
 pub(crate) use hook::hook;
 pub(crate) use index::index;

@@ -9,6 +9,8 @@ mod replan;
 pub(crate) use agreement::{Agreement, Verdict};
 pub(crate) use locking::{Here, disagreements, lock_beside, lock_of, tell_disagreements};
 pub(crate) use opened::{Checked, Opened};
+#[cfg(feature = "torch")]
+pub(crate) use packing::device_of;
 pub(crate) use packing::{Tables, members, script_paths};
 
 /// The lock of a run.

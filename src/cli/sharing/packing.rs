@@ -93,7 +93,7 @@ fn refuse_unfinished(run: &Run, study: &Study) -> Result<(), Trouble> {
 }
 
 /// `cpu`, or `cuda` when a stage was computed there.
-pub(super) fn device_of(study: &Study) -> &'static str {
+pub(crate) fn device_of(study: &Study) -> &'static str {
     let on_cuda = study.stages.iter().any(|stage| stage.computed_on.starts_with("cuda"));
     if on_cuda { "cuda" } else { "cpu" }
 }

@@ -266,24 +266,20 @@ impl Decoder {
         Tensor::embedding(&self.embed_tokens, tokens, -1, false, false)
     }
 
-    /// The stream after the last layer, `[T, D]`; `positions` is `[T]`, or `[T, 3]` where the
-    /// rotary positions have axes. `deep` is added to the stream, one after each of the first
-    /// layers.
-    pub(super) fn forward(
+    /// What turns queries and keys at positions `[T]`, or `[T, 3]` where they have axes.
+    pub(super) fn angles(&self, positions: &Tensor) -> Angles {
+        self.rotary.at(positions)
+    }
+
+    /// The stream after one layer, `[T, D]` to the same.
+    pub(super) fn layer(
         &self,
-        mut xs: Tensor,
-        deep: &[Tensor],
-        positions: &Tensor,
+        layer: usize,
+        xs: &Tensor,
+        angles: &Angles,
         attend: &mut Attend<'_>,
     ) -> Tensor {
-        let angles = self.rotary.at(positions);
-        for (layer, block) in self.layers.iter().enumerate() {
-            xs = block.forward(layer, &xs, &angles, attend);
-            if let Some(more) = deep.get(layer) {
-                xs += more;
-            }
-        }
-        xs
+        self.layers[layer].forward(layer, xs, angles, attend)
     }
 
     /// The stream after the final norm.

@@ -448,23 +448,41 @@ impl MiniVlm {
         self.projector.forward(&xs)
     }
 
-    /// The stream after the last layer, `[T, D]`, before the final norm.
-    pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
+    /// The stream before the first layer, `[T, D]`.
+    pub(super) fn embedded(&self, inputs: &Inputs) -> Tensor {
         let text = Tensor::embedding(&self.embed_tokens, &inputs.tokens, -1, false, false)
             * self.config.embedding_multiplier;
-        let mut xs = match &inputs.images {
+        match &inputs.images {
             None => text,
             Some(images) => {
                 let tiles = images.squares(self.config.vision_config.image_size as usize);
                 let features = self.image_features(&tiles).flatten(0, 1);
                 Tensor::cat(&[text, features], 0).index_select(0, &images.order)
             }
-        };
-        let angles = self.rotary.at(&inputs.positions);
-        for (layer, block) in self.layers.iter().enumerate() {
-            xs = block.forward(layer, &xs, &angles, attend);
         }
-        xs
+    }
+
+    /// What turns queries and keys at positions.
+    pub(super) fn angles(&self, positions: &Tensor) -> Angles {
+        self.rotary.at(positions)
+    }
+
+    /// The stream after one layer, `[T, D]` to the same.
+    pub(super) fn layer(
+        &self,
+        layer: usize,
+        xs: &Tensor,
+        angles: &Angles,
+        attend: &mut Attend<'_>,
+    ) -> Tensor {
+        self.layers[layer].forward(layer, xs, angles, attend)
+    }
+
+    /// The stream after the last layer, `[T, D]`, before the final norm.
+    pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
+        let angles = self.angles(&inputs.positions);
+        (0..self.layers.len())
+            .fold(self.embedded(inputs), |xs, layer| self.layer(layer, &xs, &angles, attend))
     }
 
     /// The stream after the final norm, as heads read it.

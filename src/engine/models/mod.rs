@@ -15,12 +15,12 @@ mod vision;
 
 pub use config::ConfigError;
 
-use crate::base::Hint;
+use crate::base::{Hint, Seed};
 use crate::engine::{
-    nn::{Attend, Heads},
+    nn::{Attend, Heads, adapter::State, rotary::Angles},
     pack::Inputs,
     pixels::Size,
-    weights::{Parameters, Weights, WeightsError},
+    weights::{Adapted, Parameters, Spelling, Weights, WeightsError},
 };
 use config::Keys;
 use decoder::Decoder;
@@ -101,6 +101,7 @@ impl Places {
 pub struct Model {
     architecture: Architecture,
     parameters: Parameters,
+    adapted: Option<Adapted>,
     config: String,
     kind: Kind,
     device: Device,
@@ -121,7 +122,34 @@ pub fn kind_of(config: &str) -> Result<String, ModelError> {
 /// # Errors
 /// When the kind is unknown, or configuration or weights do not fit.
 pub fn load(kind: &str, config: &str, weights: Weights) -> Result<Model, ModelError> {
-    let (architecture, weights) = match kind {
+    let (architecture, mut weights) = build(kind, config, weights)?;
+    let adapted = weights.adapted()?;
+    let parameters = weights.finish()?;
+    if adapted.is_some() {
+        parameters.train_only(|_| false);
+    }
+    let first = parameters.iter().next().map(|(_, tensor)| (tensor.kind(), tensor.device()));
+    let (kind, device) = first.unwrap_or((Kind::Float, Device::Cpu));
+    Ok(Model { architecture, parameters, adapted, config: config.to_owned(), kind, device })
+}
+
+/// What a checkpoint calls the tensors of the model that it holds, without reading them.
+///
+/// # Errors
+/// As [`load`].
+pub fn spelling(config: &str, weights: Weights) -> Result<Spelling, ModelError> {
+    let (_, weights) = build(&kind_of(config)?, config, weights.unread())?;
+    let spelling = weights.spelling();
+    weights.finish()?;
+    Ok(spelling)
+}
+
+fn build(
+    kind: &str,
+    config: &str,
+    weights: Weights,
+) -> Result<(Architecture, Weights), ModelError> {
+    Ok(match kind {
         mini_vlm::KIND => {
             let config: mini_vlm::Config = serde_json::from_str(config)?;
             config.check()?;
@@ -133,17 +161,54 @@ pub fn load(kind: &str, config: &str, weights: Weights) -> Result<Model, ModelEr
             (Architecture::Sighted(decoder, Box::new(vision)), weights)
         }
         other => return Err(ModelError::Architecture(other.to_owned())),
-    };
-    let parameters = weights.finish()?;
-    let first = parameters.iter().next().map(|(_, tensor)| (tensor.kind(), tensor.device()));
-    let (kind, device) = first.unwrap_or((Kind::Float, Device::Cpu));
-    Ok(Model { architecture, parameters, config: config.to_owned(), kind, device })
+    })
 }
 
 impl Model {
-    /// Its trainable tensors.
+    /// Its tensors, without adapters.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// What can be trained: its adapters if it has any, else its tensors.
+    pub fn trainable(&self) -> &Parameters {
+        self.adapted.as_ref().map_or(&self.parameters, Adapted::parameters)
+    }
+
+    /// Its adapters, if it has any.
+    pub fn adapted(&self) -> Option<&Adapted> {
+        self.adapted.as_ref()
+    }
+
+    /// Its tensors with what adapters add to them.
+    pub fn merged(&self) -> Parameters {
+        match &self.adapted {
+            Some(adapted) => adapted.merged(&self.parameters),
+            None => self.parameters.joined(&Parameters::default()),
+        }
+    }
+
+    /// The text of `adapter_config.json` and the bytes of `adapter_model.safetensors`, as PEFT reads
+    /// them for a model that lies at `base`; nothing if there are no adapters.
+    pub fn adapter_files(&self, base: &str) -> Option<(String, Vec<u8>)> {
+        let kind = kind_of(&self.config).unwrap_or_default();
+        Some(self.adapted.as_ref()?.to_files(base, |name| names::in_memory(&kind, name)))
+    }
+
+    /// Does something while adapters drop a share of their inputs by a seed.
+    pub fn while_dropping<T>(&self, seed: Seed, act: impl FnOnce() -> T) -> T {
+        let noise = self.adapted.as_ref().map(Adapted::noise);
+        noise.into_iter().for_each(|noise| noise.set(State::Dropping(seed)));
+        let done = act();
+        noise.into_iter().for_each(|noise| noise.set(State::Whole));
+        done
+    }
+
+    /// Lets the weights take up the adapters, if there are any; what is computed stays the same.
+    pub fn merge(&mut self) {
+        let Some(adapted) = self.adapted.take() else { return };
+        adapted.merge_into(&self.parameters);
+        self.parameters.train_only(|_| true);
     }
 
     /// The text of the `config.json` it was built from.
@@ -258,24 +323,57 @@ impl Model {
         names::is_block_matrix(name)
     }
 
-    /// The stream after the last layer, `[T, D]`, before the final norm.
-    pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
+    /// The stream before the first layer, and what is added to it after each of the first ones.
+    pub(crate) fn embedded(&self, inputs: &Inputs) -> (Tensor, Vec<Tensor>) {
         match &self.architecture {
-            Architecture::MiniVlm(model) => model.forward(inputs, attend),
+            Architecture::MiniVlm(model) => (model.embedded(inputs), Vec::new()),
             Architecture::Sighted(decoder, vision) => {
                 let text = decoder.embed(&inputs.tokens);
-                let Some(images) = &inputs.images else {
-                    return decoder.forward(text, &[], &inputs.positions, attend);
-                };
+                let Some(images) = &inputs.images else { return (text, Vec::new()) };
                 let Seen { features, deep } = vision.features(images);
                 let placed = |text: &Tensor, features: &Tensor| {
                     Tensor::cat(&[text, features], 0).index_select(0, &images.order)
                 };
                 let nothing = text.zeros_like();
-                let deep: Vec<Tensor> = deep.iter().map(|it| placed(&nothing, it)).collect();
-                decoder.forward(placed(&text, &features), &deep, &inputs.positions, attend)
+                let deep = deep.iter().map(|it| placed(&nothing, it)).collect();
+                (placed(&text, &features), deep)
             }
         }
+    }
+
+    /// What turns queries and keys at the positions of a stream.
+    pub(crate) fn angles(&self, inputs: &Inputs) -> Angles {
+        match &self.architecture {
+            Architecture::MiniVlm(model) => model.angles(&inputs.positions),
+            Architecture::Sighted(decoder, _) => decoder.angles(&inputs.positions),
+        }
+    }
+
+    /// The stream after one layer, `[T, D]` to the same.
+    pub(crate) fn layer(
+        &self,
+        layer: usize,
+        xs: &Tensor,
+        angles: &Angles,
+        attend: &mut Attend<'_>,
+    ) -> Tensor {
+        match &self.architecture {
+            Architecture::MiniVlm(model) => model.layer(layer, xs, angles, attend),
+            Architecture::Sighted(decoder, _) => decoder.layer(layer, xs, angles, attend),
+        }
+    }
+
+    /// The stream after the last layer, `[T, D]`, before the final norm.
+    pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
+        let (mut xs, deep) = self.embedded(inputs);
+        let angles = self.angles(inputs);
+        for layer in 0..self.layers().0 {
+            xs = self.layer(layer, &xs, &angles, attend);
+            if let Some(more) = deep.get(layer) {
+                xs += more;
+            }
+        }
+        xs
     }
 
     /// The width `D` of the stream.

@@ -120,6 +120,24 @@ pub(super) fn intern_vl(width: i64, heads: Heads) -> Names {
     }
 }
 
+/// What transformers calls a tensor in memory that is `name` here, in a model of the type `kind`.
+pub(super) fn in_memory(kind: &str, name: &str) -> String {
+    let beginnings: &[(&str, &str)] = match kind {
+        "qwen2_vl" | "qwen2_5_vl" => {
+            &[("model.", "model.language_model."), ("visual.", "model.visual.")]
+        }
+        "internvl" | "internvl_chat" => &[
+            ("language_model.model.", "model.language_model."),
+            ("language_model.lm_head.", "lm_head."),
+            ("vision_tower.", "model.vision_tower."),
+            ("multi_modal_projector.", "model.multi_modal_projector."),
+        ],
+        _ => &[],
+    };
+    let respelled = |(from, to): &(&str, &str)| Some(format!("{to}{}", name.strip_prefix(from)?));
+    beginnings.iter().find_map(respelled).unwrap_or_else(|| name.to_owned())
+}
+
 /// To which part the parameter `name` of any architecture belongs.
 pub(super) fn part(name: &str) -> Part {
     const VISION: [&str; 10] = [

@@ -1,5 +1,6 @@
 //! The affine map `y = x Wᵀ + b`, and several of them on one input.
 
+use super::adapter::Adapter;
 use crate::engine::weights::{Init, Path};
 use tch::Tensor;
 
@@ -9,23 +10,30 @@ pub struct Linear {
     pub weight: Tensor,
     /// `[out]`, if there is one.
     pub bias: Option<Tensor>,
+    /// What is trained in its stead, if anything is.
+    adapter: Option<Adapter>,
 }
 
 impl Linear {
     /// With a bias, fresh ones 0.
     pub fn with_bias(w: &Path<'_>, input: i64, output: i64, init: Init<'_>) -> Self {
         let bias = Some(w.leaf("bias", &[output], Init::Zeros));
-        Self { weight: w.leaf("weight", &[output, input], init), bias }
+        Self { bias, ..Self::without_bias(w, input, output, init) }
     }
 
     /// Without a bias.
     pub fn without_bias(w: &Path<'_>, input: i64, output: i64, init: Init<'_>) -> Self {
-        Self { weight: w.leaf("weight", &[output, input], init), bias: None }
+        let weight = w.leaf("weight", &[output, input], init);
+        Self { weight, bias: None, adapter: Adapter::of(w, input, output) }
     }
 
     /// Applies it to the last dimension.
     pub fn forward(&self, xs: &Tensor) -> Tensor {
-        xs.linear(&self.weight, self.bias.as_ref())
+        let mapped = xs.linear(&self.weight, self.bias.as_ref());
+        match &self.adapter {
+            Some(adapter) => adapter.added(xs, &mapped),
+            None => mapped,
+        }
     }
 }
 
@@ -38,7 +46,8 @@ pub fn side_by_side(maps: &[&Linear], xs: &Tensor) -> Tensor {
     if let [map] = maps {
         return map.forward(xs);
     }
-    if maps.iter().map(|map| map.weight.numel()).sum::<usize>() > JOINED {
+    let is_large = maps.iter().map(|map| map.weight.numel()).sum::<usize>() > JOINED;
+    if is_large || maps.iter().any(|map| map.adapter.is_some()) {
         let outputs: Vec<Tensor> = maps.iter().map(|map| map.forward(xs)).collect();
         return Tensor::cat(&outputs, -1);
     }

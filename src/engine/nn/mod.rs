@@ -3,6 +3,7 @@
 //! Shapes: `B` rows, `T` packed tokens, `L` tokens of a row, `D` width, `H` heads, `G` key heads,
 //! `W` width of a head.
 
+pub mod adapter;
 pub mod attention;
 pub mod cache;
 pub mod linear;

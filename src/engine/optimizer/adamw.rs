@@ -5,10 +5,11 @@ use super::{OptimizerSettings, Slot};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
-/// Tensors with the same weight decay.
+/// Tensors with the same weight decay and learning rate.
 struct Flat {
     slots: Vec<Slot>,
     decays: bool,
+    rate: Option<f64>,
     first: Tensor,
     second: Tensor,
 }
@@ -21,9 +22,15 @@ impl AdamW {
     pub(super) fn new(slots: Vec<Slot>) -> Self {
         let (decaying, rest): (Vec<_>, Vec<_>) =
             slots.into_iter().partition(|slot| slot.master.dim() > 1);
-        let parts = [(decaying, true), (rest, false)];
-        let parts = parts.into_iter().filter(|(slots, _)| !slots.is_empty());
-        Self { parts: parts.map(|(slots, decays)| Flat::new(slots, decays)).collect() }
+        let mut parts = Vec::new();
+        for (mut slots, decays) in [(decaying, true), (rest, false)] {
+            while let Some(rate) = slots.first().map(|slot| slot.rate) {
+                let (alike, others) = slots.into_iter().partition(|slot| slot.rate == rate);
+                parts.push(Flat::new(alike, decays, rate));
+                slots = others;
+            }
+        }
+        Self { parts }
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
@@ -60,10 +67,10 @@ impl AdamW {
 }
 
 impl Flat {
-    fn new(slots: Vec<Slot>, decays: bool) -> Self {
+    fn new(slots: Vec<Slot>, decays: bool, rate: Option<f64>) -> Self {
         let first = flatten(slots.iter().map(|slot| &slot.master)).zeros_like();
         let second = first.zeros_like();
-        Self { slots, decays, first, second }
+        Self { slots, decays, rate, first, second }
     }
 
     fn step(
@@ -74,7 +81,7 @@ impl Flat {
         factor: f64,
         steps: u64,
     ) {
-        let rate = settings.learning_rate * factor;
+        let rate = self.rate.unwrap_or(settings.learning_rate) * factor;
         let (beta1, beta2) = settings.betas;
         let exponent = i32::try_from(steps).unwrap_or(i32::MAX);
         let (unbias1, unbias2) = (1.0 - beta1.powi(exponent), 1.0 - beta2.powi(exponent));

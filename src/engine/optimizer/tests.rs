@@ -47,6 +47,35 @@ fn the_first_step_of_adamw_has_the_size_of_the_learning_rate() {
     }
 }
 
+/// Every parameter moves by the rate that it has, whichever others are beside it, and a state is taken
+/// up whatever the rates are.
+#[test]
+fn parameters_have_rates_of_their_own() {
+    let parameters = parameters(Precision::F32);
+    let before: Vec<Tensor> = parameters.iter().map(|(_, p)| p.detach().copy()).collect();
+    let settings = OptimizerSettings { weight_decay: 0.0, ..OptimizerSettings::adamw(0.01) };
+    let rate = |name: &str| match name {
+        "embed" | "norm" => Some(0.03),
+        "layers.0.tall.weight" => Some(0.0),
+        _ => None,
+    };
+    let of = || Optimizer::with_rates(&parameters, settings.clone(), |_| false, rate);
+    let mut optimizer = of();
+    gradient(&parameters, 1);
+    optimizer.step(1.0);
+    for ((name, after), before) in parameters.iter().zip(&before) {
+        let moved = (after - before).abs();
+        let error = (moved - rate(name).unwrap_or(0.01)).abs().max().double_value(&[]);
+        assert!(error < 1e-5, "{name}: {error}");
+    }
+    let mut again = of();
+    again.restore(&optimizer.to_bytes(), "state").unwrap();
+    assert_eq!(again.to_bytes(), optimizer.to_bytes());
+    let mut plain = Optimizer::new(&parameters, settings.clone(), |_| false);
+    plain.restore(&optimizer.to_bytes(), "state").unwrap();
+    assert_eq!(plain.to_bytes(), optimizer.to_bytes());
+}
+
 #[test]
 fn a_muon_step_has_singular_values_near_the_learning_rate() {
     let parameters = parameters(Precision::F32);

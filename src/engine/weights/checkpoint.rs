@@ -4,7 +4,7 @@
 use super::{
     WeightsError,
     file::{Stored, header, with_mapped},
-    names::{Names, Slice},
+    names::{Names, Slice, Spelling},
 };
 use serde::Deserialize;
 use std::{
@@ -131,6 +131,18 @@ impl Checkpoint {
         self.entries = renamed;
     }
 
+    /// Takes the beginning `prefix` off the names.
+    pub(super) fn unwrap(&mut self, prefix: &str) {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        self.entries = entries
+            .map(|(name, mut entry)| {
+                let name = name.strip_prefix(prefix).unwrap_or(&name).to_owned();
+                entry.found = name.clone();
+                (name, entry)
+            })
+            .collect();
+    }
+
     /// The shape of a tensor, if there is such a one.
     pub(super) fn shape(&self, name: &str) -> Option<Vec<i64>> {
         let entry = self.entries.get(name)?;
@@ -153,6 +165,15 @@ impl Checkpoint {
     /// Forgets a tensor that the model has no use for.
     pub(super) fn forget(&mut self, name: &str) {
         drop(self.entries.remove(name));
+    }
+
+    /// What it calls the tensors that a model reads of it.
+    pub(super) fn spelling(&self) -> Spelling {
+        let mut spelling = Spelling::default();
+        for (name, entry) in &self.entries {
+            spelling.add(&entry.found, name, entry.slice.as_ref());
+        }
+        spelling
     }
 
     /// Every name of the model with the one in the file.

@@ -13,6 +13,8 @@ pub enum Init<'a> {
     Ones,
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// Uniform between this number and its negative.
+    Uniform(f64),
     /// Values in row-major order, made from the seed of the whole model: for tensors that share
     /// their random numbers with others.
     Made(&'a dyn Fn(Seed) -> Vec<f32>),
@@ -25,6 +27,7 @@ impl Init<'_> {
             Self::Zeros => vec![0.0; count],
             Self::Ones => vec![1.0; count],
             Self::Normal(deviation) => normal(seed.named(name), count, *deviation),
+            Self::Uniform(bound) => uniform(seed.named(name), count, *bound),
             Self::Made(make) => make(seed),
         };
         Tensor::from_slice(&values).reshape(shape)
@@ -43,6 +46,12 @@ pub fn normal(seed: Seed, count: usize, deviation: f64) -> Vec<f32> {
     }
     values.truncate(count);
     values
+}
+
+/// `count` independent uniform numbers between `bound` and its negative.
+fn uniform(seed: Seed, count: usize, bound: f64) -> Vec<f32> {
+    let mut generator = seed.generator();
+    (0..count).map(|_| (bound * (2.0 * generator.random::<f64>() - 1.0)) as f32).collect()
 }
 
 /// A random `size` x `size` matrix with orthonormal rows, row-major, uniform over all of them.

@@ -1,7 +1,8 @@
 //! Other spellings of tensor names: one place that turns what is found in a checkpoint into the
 //! names that a model walks over.
 
-use super::file::Stored;
+use super::{Parameters, file::Stored};
+use std::collections::BTreeMap;
 use tch::Tensor;
 
 /// How the names of a checkpoint become those of a model. Names of the model itself are unchanged
@@ -80,6 +81,22 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// The whole of its tensors, as they lie in a checkpoint.
+    fn joined(&self, parts: &[Tensor]) -> Tensor {
+        match self {
+            Self::Stacked(_) => Tensor::cat(parts, 0),
+            Self::Grouped { keys, width, .. } => {
+                let rest = parts[0].size()[1..].to_vec();
+                let by_key =
+                    |part: &Tensor| part.reshape([&[*keys, -1, *width], &rest[..]].concat());
+                let parts: Vec<Tensor> = parts.iter().map(by_key).collect();
+                Tensor::cat(&parts, 1).reshape([&[self.total()], &rest[..]].concat())
+            }
+        }
+    }
+}
+
 /// A part of a fused tensor.
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
@@ -94,6 +111,43 @@ impl Slice {
 
     pub(super) fn of(&self, whole: &Tensor) -> Tensor {
         self.rows.of(whole, self.index)
+    }
+}
+
+/// What a checkpoint calls the tensors of a model, for writing them as it has them.
+#[derive(Clone, Debug, Default)]
+pub struct Spelling {
+    /// Tensors of the checkpoint with those of the model that they hold, in the order of their rows.
+    found: BTreeMap<String, Vec<(String, Option<Slice>)>>,
+}
+
+impl Spelling {
+    pub(super) fn add(&mut self, found: &str, name: &str, slice: Option<&Slice>) {
+        let parts = self.found.entry(found.to_owned()).or_default();
+        parts.push((name.to_owned(), slice.cloned()));
+        parts.sort_by_key(|(_, slice)| slice.as_ref().map_or(0, |slice| slice.index));
+    }
+
+    /// The same tensors by the names of the checkpoint, joined where it has one for several. One that
+    /// it does not have keeps its name.
+    #[must_use]
+    pub fn spelled(&self, parameters: &Parameters) -> Parameters {
+        let mut rest: BTreeMap<String, Tensor> =
+            parameters.iter().map(|(name, it)| (name.to_owned(), it.detach())).collect();
+        let mut spelled = BTreeMap::new();
+        for (found, parts) in &self.found {
+            let taken: Option<Vec<Tensor>> =
+                parts.iter().map(|(name, _)| rest.get(name).map(Tensor::shallow_clone)).collect();
+            let Some(taken) = taken else { continue };
+            parts.iter().for_each(|(name, _)| drop(rest.remove(name)));
+            let whole = match &parts[0].1 {
+                Some(slice) => slice.rows.joined(&taken),
+                None => taken[0].shallow_clone(),
+            };
+            spelled.insert(found.clone(), whole);
+        }
+        spelled.extend(rest);
+        Parameters(spelled)
     }
 }
 
@@ -114,6 +168,12 @@ impl Names {
         }
         for fused in &self.fused {
             let part = format!(".{}.", fused.part);
+            if name.contains(&part) && name.ends_with(".lora_A.weight.") {
+                // What an adapter of several maps reads of their input is the same for each.
+                let named = |of: &&str| name.replacen(&part, &format!(".{of}."), 1);
+                let named = |of| (named(of).trim_matches('.').to_owned(), None);
+                return fused.of.iter().map(named).collect();
+            }
             if name.contains(&part) && stored.shape.first() == Some(&fused.rows.total()) {
                 let named = |(index, of): (usize, &&str)| {
                     let name = name.replacen(&part, &format!(".{of}."), 1);
@@ -139,6 +199,10 @@ mod tests {
         let whole = Tensor::arange(8, (Kind::Int64, Device::Cpu)).view([8, 1]);
         let of = |index| Vec::<i64>::try_from(rows.of(&whole, index).flatten(0, 1)).unwrap();
         assert_eq!((of(0), of(1), of(2)), (vec![0, 1, 4, 5], vec![2, 6], vec![3, 7]));
+        let parts: Vec<Tensor> = (0..3).map(|index| rows.of(&whole, index)).collect();
+        assert_eq!(rows.joined(&parts), whole);
+        let rows = Rows::Stacked(vec![3, 5]);
+        assert_eq!(rows.joined(&[rows.of(&whole, 0), rows.of(&whole, 1)]), whole);
     }
 
     #[test]

@@ -269,10 +269,23 @@ fn of_training(branch: Branch, option: &str, beside: Beside) -> Option<Origin> {
         (Branch::Evolution, "steps") => value("training.steps_per_iteration"),
         (Branch::Evolution, "steps_cap") => value("training.steps"),
         (_, "steps" | "steps_cap") => Origin::Place,
-        (_, "parts") => value("policy.train"),
+        (_, "parts") => computed(&["policy.lora", "policy.train"]),
+        (_, "rates") => computed(&[
+            "training.rates.vision",
+            "training.rates.projector",
+            "training.rates.language",
+        ]),
+        (_, "lora") => computed(&["policy.lora"]),
+        _ if option.starts_with("lora.") => value(&format!("policy.{option}")),
+        _ if option.starts_with("rates.") => value(&format!("training.{option}")),
         (
             _,
-            "epochs" | "allow_empty" | "batch_size" | "micro_batch_size" | "learning_rate"
+            "epochs"
+            | "allow_empty"
+            | "batch_size"
+            | "micro_batch_size"
+            | "gradient_checkpointing"
+            | "learning_rate"
             | "max_length",
         ) => value(&format!("training.{option}")),
         _ if option.starts_with("optimizer.") || option.starts_with("schedule.") => {

@@ -1,7 +1,7 @@
 //! `train`: trains the policy on selected responses or on given answers.
 
 use super::Calls;
-use crate::recipe::{Dtype, Optimizer, Part, Schedule, Supervision};
+use crate::recipe::{Dtype, Lora, Optimizer, Part, Rates, Schedule, Supervision};
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
@@ -40,16 +40,25 @@ pub struct Train {
     pub batch_size: u32,
     /// Samples computed at once; 0 for the whole batch.
     pub micro_batch_size: u32,
+    /// Whether layers are computed again on the way back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gradient_checkpointing: bool,
     /// AdamW's learning rate at its highest.
     pub learning_rate: f64,
+    /// Those of single parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rates: Option<Rates>,
     /// How steps are made.
     pub optimizer: Optimizer,
     /// How the learning rate moves; `over = 0` is the length of this stage.
     pub schedule: Schedule,
     /// Longest sequence in tokens.
     pub max_length: u32,
-    /// The parts that are trained.
+    /// The parts that are trained; none where adapters are.
     pub parts: Vec<Part>,
+    /// The adapters that are trained in place of the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
     /// Type of the weights.
     pub dtype: Dtype,
     /// Seed of the order of samples.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::recipe::{
-    Also, ControlData, Maximise, OptimizerKind, Pretraining, Prompts, PseudoAnswer, RewardModel,
-    Select, Supervision, TemperatureMode, Thresholds, Variation,
+    Also, ControlData, Maximise, OptimizerKind, Pretraining, Prompts, PseudoAnswer, Rates,
+    RewardModel, Select, Supervision, TemperatureMode, Thresholds, Variation,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -47,16 +47,19 @@ pub(super) fn bases() -> Vec<Recipe> {
     supervised.training.supervision = Supervision::Solution;
     let mut taught = with_control(quickstart());
     taught.warmup.supervision = Some(Supervision::Answer);
-    let mut unbuilt = quickstart();
-    unbuilt.policy.lora = Some(crate::recipe::Lora::default());
-    unbuilt.hooks.script = Some("keep.rhai".into());
+    let mut adapted = quickstart();
+    adapted.policy.lora = Some(crate::recipe::Lora { dropout: 0.1, ..Default::default() });
+    adapted.hooks.script = Some("keep.rhai".into());
+    let mut rates = quickstart();
+    rates.training.rates =
+        Rates { vision: Some(1e-6), projector: Some(1e-5), language: Some(1e-4) };
     let mut late = mixed();
     late.prompts.mix_at = Some(0.75);
     let mut files = mixed();
     files.data.source = "jsonl:rows.jsonl".into();
     files.data.prompts = 0;
     files.prompts.pseudo_answer = Some(PseudoAnswer::Oracle);
-    let plain = [rewarded(), balanced(), knobs(), mixed(), late, unbuilt, files];
+    let plain = [rewarded(), balanced(), knobs(), mixed(), late, adapted, rates, files];
     [vec![full, scheduled, supervised, taught], plain.into()].concat()
 }
 
@@ -109,7 +112,7 @@ pub(super) fn mixed() -> Recipe {
 }
 
 /// Keys of a recipe that change no stage, and why.
-pub(super) const WITHOUT_EFFECT: [(&str, &str); 9] = [
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 8] = [
     ("format", "says how the file is read"),
     ("name", "names are for people"),
     ("description", "words are for people"),
@@ -118,7 +121,6 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 9] = [
     ("run.keep_going", "how it is carried out"),
     ("run.timeout_secs", "how it is carried out"),
     ("run.checkpoint_every_secs", "how it is carried out"),
-    ("policy.lora", "refused: no stage trains adapters yet"),
 ];
 
 pub(super) fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
