@@ -1,11 +1,13 @@
 //! What can be typed. A contract: scripts rely on these names.
 
 mod eval;
+mod fetch;
 mod language;
 mod sharing;
 mod watching;
 
 pub(crate) use eval::{Eval, ScoresFormat};
+pub(crate) use fetch::Fetch;
 pub(crate) use language::{Completions, Explain, Init, Man, Schema, SchemaOf, Test};
 pub(crate) use sharing::{Bundle, Lock, Reproduce, Verify};
 pub(crate) use watching::{Shown, Track, Watch};
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Sample(Sample),
     /// Score responses to a benchmark that some engine gave.
     Eval(Eval),
+    /// Bring a model or a data set from the hub into the cache that Python has too.
+    Fetch(Fetch),
     /// Look at data.
     #[command(subcommand)]
     Data(Data),

@@ -28,6 +28,7 @@ mod experiments;
 mod getting_started;
 mod grid_log;
 mod hooks;
+mod hub;
 mod index;
 mod inputs;
 #[cfg(feature = "torch")]
