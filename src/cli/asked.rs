@@ -3,6 +3,7 @@
 use super::arguments::Over;
 use super::data_files;
 use super::exit::Trouble;
+use super::fetching;
 use super::files;
 use super::planning;
 use super::printer::Printer;
@@ -10,6 +11,7 @@ use super::progress::counting;
 use super::scripts;
 use super::sources;
 use crate::base::{Fault, Faults, Key, Place, Source};
+use crate::hub::Repo;
 use crate::plan::{self, Facts, FilesFacts, Graph, Member, MemberSummary, ScriptFacts};
 use crate::recipe::{
     self, Expanded, Experiment, Finding, Layers, Origin, Resolved, Stack, TableSpec, is_experiment,
@@ -78,6 +80,7 @@ impl Asked {
         (asked.members, asked.scripts, asked.files) = (members, scripts, files);
         asked.choose(&over.only)?;
         asked.notes.extend(recipe::misspelt_variables(&planning::environment()));
+        asked.notes.extend(asked.not_fetched());
         Ok(asked)
     }
 
@@ -194,6 +197,29 @@ impl Asked {
             Some((experiment, _)) => self.resolved.to_toml_of_many(&experiment.axes()),
             None => self.resolved.to_toml(),
         }
+    }
+
+    /// What must be brought from the hub before it can run.
+    pub(crate) fn missing(&self) -> Vec<Repo> {
+        fetching::missing(&self.members).into_iter().map(|(_, _, repo)| repo).collect()
+    }
+
+    fn not_fetched(&self) -> Vec<Fault> {
+        let note = |(key, member, repo): (&str, String, Repo)| {
+            let revision = match repo.revision() {
+                Repo::MAIN => String::new(),
+                other => format!(" --revision {other}"),
+            };
+            Fault {
+                code: "not-fetched",
+                message: format!("`{repo}` is not in the cache and so is planned by its name"),
+                hint: Some(format!(
+                    "`mstar run` brings it first, and so does `mstar fetch {repo}{revision}`"
+                )),
+                place: self.place(&member, key),
+            }
+        };
+        fetching::missing(&self.members).into_iter().map(note).collect()
     }
 
     /// What can be planned and not run yet, each once.

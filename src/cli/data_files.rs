@@ -1,6 +1,7 @@
 //! The data files that recipes name: found beside the file that names them, and read once for their
 //! digest and the number of their samples.
 
+use super::fetching::data_in_cache;
 use crate::base::{Fault, Faults, Hint, Place};
 use crate::data::loaders::{Columns, FileSource, Survey, survey};
 use crate::plan::{FilesFacts, Member};
@@ -30,6 +31,9 @@ pub(crate) fn read(
                 faults.push(fault);
             }
         };
+        if let Some(in_cache) = data_in_cache(&data.source) {
+            data.source = in_cache;
+        }
         let mut source = match FileSource::parse(&data.source) {
             None => continue,
             Some(Ok(source)) => source,

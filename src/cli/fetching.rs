@@ -4,10 +4,13 @@ use super::exit::{Exit, Trouble};
 use super::printer::Printer;
 use super::progress::{REDRAWS, style_of};
 use crate::base::{Bytes, Duration};
-use crate::data::source::SOURCES;
+use crate::data::source::{SOURCES, Source};
 use crate::hub::{self, HubError, Progress, Repo, Settings, Snapshot};
+use crate::plan::Member;
+use crate::recipe::Policy;
 use crate::run::Clock;
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use std::path::{Path, PathBuf};
 
 /// Plain lines are at least this far apart.
 const PLAIN_EVERY_SECS: f64 = 10.0;
@@ -26,6 +29,52 @@ pub(crate) fn repo_of(name: &str, revision: &str) -> Result<Repo, HubError> {
         }
         None => Repo::parse(name, revision),
     }
+}
+
+/// Whether a model of a recipe has the form of an id and is no folder.
+fn is_on_hub(model: &str) -> bool {
+    Repo::is_id(model) && !Path::new(model).is_dir()
+}
+
+/// The folder in which a model of a recipe lies, if it is on the hub and in the cache.
+///
+/// # Errors
+/// When the hub can have no such revision.
+pub(crate) fn model_in_cache(policy: &Policy) -> Result<Option<PathBuf>, HubError> {
+    if !Repo::is_id(&policy.model) {
+        return Ok(None);
+    }
+    let repo = Repo::model(&policy.model, &policy.revision)?;
+    Ok(hub::cached(&repo, &settings()).map(|found| found.folder))
+}
+
+/// A source of data by its name as `FORMAT:PATH`, if its files are in the cache as they are read.
+pub(crate) fn data_in_cache(name: &str) -> Option<String> {
+    let repo = readable(name)?;
+    let folder = hub::cached(&repo, &settings())?.folder;
+    let rows = Source::named(name).ok()?.hub?.rows;
+    Some(format!("{name}:{}", folder.join(rows).display()))
+}
+
+/// Where a source of data is, whose files are read as the hub has them.
+fn readable(name: &str) -> Option<Repo> {
+    Source::named(name).ok()?.hub.filter(|it| it.beside.is_none())?;
+    repo_of(name, Repo::MAIN).ok()
+}
+
+/// What recipes name that must be brought before they run, each once, with the key that names it.
+pub(crate) fn missing(members: &[Member]) -> Vec<(&'static str, String, Repo)> {
+    let mut found: Vec<(&str, String, Repo)> = Vec::new();
+    for Member { name, recipe } in members {
+        let model = Some(&recipe.policy).filter(|policy| is_on_hub(&policy.model));
+        let model = model.and_then(|it| Repo::model(&it.model, &it.revision).ok());
+        let wanted = [("policy.model", model), ("data.source", readable(&recipe.data.source))];
+        for (key, repo) in wanted {
+            let repo = repo.filter(|repo| found.iter().all(|(_, _, known)| known != repo));
+            found.extend(repo.map(|repo| (key, name.clone(), repo)));
+        }
+    }
+    found
 }
 
 /// Brings a repository and shows how far it is.

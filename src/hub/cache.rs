@@ -19,6 +19,16 @@ pub struct Snapshot {
     pub commit: String,
 }
 
+impl Snapshot {
+    /// The model and the commit whose snapshot lies in a folder, if it is one of a cache.
+    pub fn model_of(folder: &Path) -> Option<(String, String)> {
+        let mut parts = folder.iter().rev().map(|part| part.to_str());
+        let (commit, snapshots, name) = (parts.next()??, parts.next()??, parts.next()??);
+        let id = name.strip_prefix("models--")?.replacen("--", "/", 1);
+        (snapshots == "snapshots" && is_commit(commit)).then(|| (id, commit.to_owned()))
+    }
+}
+
 /// The snapshot of a repository, if all that is wanted of it is in the cache. Asks nobody.
 pub fn cached(repo: &Repo, settings: &Settings) -> Option<Snapshot> {
     let cache = Cache::of(repo, settings);
@@ -157,4 +167,23 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), HubError> {
         store::make_output_folder(folder)?;
     }
     Ok(store::write_beside(path, bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_models_say_which_they_are() {
+        let commit = "0af1".repeat(10);
+        let settings = Settings::of_environment(&|_| Some("/c".into()));
+        for id in ["org/a-model", "gpt2"] {
+            let repo = Repo::model(id, &commit).unwrap();
+            let folder = Cache::of(&repo, &settings).snapshot(commit.clone()).folder;
+            assert_eq!(Snapshot::model_of(&folder), Some((id.to_owned(), commit.clone())));
+        }
+        for other in ["models/one", "/a/snapshots/main", "datasets--a--b/snapshots/0af1"] {
+            assert_eq!(Snapshot::model_of(Path::new(other)), None);
+        }
+    }
 }

@@ -56,6 +56,8 @@ pub struct Policy {
     /// `builtin:mini-vlm` (shipped, trained), `builtin:mini-vlm/random` (to be pre-trained), a hub
     /// id, or a folder.
     pub model: String,
+    /// Of a model from the hub, the branch, tag or commit.
+    pub revision: String,
     /// Type of the weights during training and generation. Optimizer state is always `fp32`.
     pub dtype: Dtype,
     /// The parts whose weights are trained; the others stay frozen.
@@ -112,7 +114,8 @@ pub struct Lora {
 pub struct Data {
     /// `builtin:mini-vista`, or files as `FORMAT:PATH`: `jsonl`, `llava`, `parquet`, `tsv`, `images`
     /// (a folder with `metadata.jsonl`), `mathv360k`, `mathvista`, `m3cot`, `mmstar`, `mmbench` or
-    /// `ai2d`. The path is taken from the folder of the file that names it.
+    /// `ai2d`. The path is taken from the folder of the file that names it. Without a path, `mathvista`,
+    /// `m3cot`, `mmstar`, `mmbench` and `ai2d` are brought from the hub.
     pub source: String,
     /// Columns of the files, where they are called otherwise than usual; `a.b` is `b` inside `a`.
     pub columns: DataColumns,
@@ -839,6 +842,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             model: "builtin:mini-vlm".into(),
+            revision: "main".into(),
             dtype: Dtype::Fp32,
             train: vec![Part::Vision, Part::Projector, Part::Language],
             lora: None,

@@ -40,9 +40,10 @@ pub fn planned_only(recipe: &Recipe, place: &dyn Fn(&str) -> Option<Place>) -> V
             ),
             (
                 "data.source",
-                !recipe.data.source.contains(':'),
-                "data that is fetched by its name",
-                "write where its files are, such as `mathv360k:data/MathV360K`",
+                recipe.data.source == "mathv360k",
+                "pictures that come in an archive",
+                "bring it by `mstar fetch mathv360k`, unpack `data_images.zip` in a folder beside the \
+                 `.json`, and write `mathv360k:FOLDER`",
             ),
             (
                 "data.benchmarks",

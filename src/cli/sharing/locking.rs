@@ -9,6 +9,7 @@ use crate::cli::frozen::to_map;
 use crate::cli::planning::PlannedGraph;
 use crate::cli::printer::Printer;
 use crate::event::Versions;
+use crate::hub::Snapshot;
 use crate::plan::{Node, Stage};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -45,8 +46,11 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
     for node in planned.graph.nodes() {
         match &node.stage {
             Stage::Import(import) => {
-                let (name, digest) = (import.model.clone(), import.digest);
-                lock.models.push(LockedModel { name, digest });
+                let (name, commit) = match Snapshot::model_of(Path::new(&import.model)) {
+                    Some((id, commit)) => (id, Some(commit)),
+                    None => (import.model.clone(), None),
+                };
+                lock.models.push(LockedModel { name, digest: import.digest, commit });
             }
             Stage::Prepare(_) => lock.data.push(locked(node, true)),
             _ => {}
@@ -65,6 +69,11 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
             && let Some(short) = scripts.get(path)
         {
             path.clone_from(short);
+        }
+        if let Some(Value::String(model)) = leaves.get_mut("policy.model")
+            && let Some((id, _)) = Snapshot::model_of(Path::new(&*model))
+        {
+            *model = id;
         }
         if let Some(Value::String(source)) = leaves.get_mut("data.source") {
             *source = without_folder(source);

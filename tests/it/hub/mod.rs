@@ -81,6 +81,7 @@ fn fetch(sandbox: &Sandbox, hub: &Hub, arguments: &[&str], variables: &[(&str, &
         command.env_remove(name);
     }
     command.env("HF_HOME", sandbox.path("hf")).env("HF_ENDPOINT", &hub.url);
+    command.env("HF_HUB_OFFLINE", "0");
     Said::of(command.envs(variables.iter().copied()).output().unwrap())
 }
 
