@@ -206,16 +206,11 @@ impl Asked {
 
     fn not_fetched(&self) -> Vec<Fault> {
         let note = |(key, member, repo): (&str, String, Repo)| {
-            let revision = match repo.revision() {
-                Repo::MAIN => String::new(),
-                other => format!(" --revision {other}"),
-            };
+            let command = fetching::command(&repo);
             Fault {
                 code: "not-fetched",
                 message: format!("`{repo}` is not in the cache and so is planned by its name"),
-                hint: Some(format!(
-                    "`mstar run` brings it first, and so does `mstar fetch {repo}{revision}`"
-                )),
+                hint: Some(format!("`mstar run` brings it first, and so does `{command}`")),
                 place: self.place(&member, key),
             }
         };

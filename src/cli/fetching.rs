@@ -77,6 +77,16 @@ pub(crate) fn missing(members: &[Member]) -> Vec<(&'static str, String, Repo)> {
     found
 }
 
+/// The command that brings a repository.
+pub(crate) fn command(repo: &Repo) -> String {
+    let is_it = |source: &&Source| readable(source.name).is_some_and(|known| known == *repo);
+    match (SOURCES.iter().find(is_it), repo.revision()) {
+        (Some(source), _) => format!("mstar fetch {}", source.name),
+        (None, Repo::MAIN) => format!("mstar fetch {repo}"),
+        (None, revision) => format!("mstar fetch {repo} --revision {revision}"),
+    }
+}
+
 /// Brings a repository and shows how far it is.
 pub(crate) fn bring(
     repo: &Repo,

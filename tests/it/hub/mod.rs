@@ -3,7 +3,9 @@
 mod server;
 
 use crate::sandbox::{Said, Sandbox};
-use mstar::base::Hint as _;
+use mstar::base::{Hint as _, Seed};
+use mstar::data::Sample;
+use mstar::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use mstar::hub::{self, HubError, Progress, Repo, Settings, Snapshot, Token};
 use server::{COMMIT, Hub, git_sha1, sha256};
 use std::ffi::OsString;
@@ -74,15 +76,19 @@ fn told(case: &Case, error: &HubError) -> String {
     text.replace(&case.hub.url, "HUB").replace(&folder, "HOME")
 }
 
-/// `mstar fetch` with this hub and home.
-fn fetch(sandbox: &Sandbox, hub: &Hub, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
-    let mut command = sandbox.command(&[&["fetch"], arguments].concat());
-    for name in ["HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "XDG_CACHE_HOME"] {
+/// The program with this hub and a home of its own.
+fn mstar(sandbox: &Sandbox, hub: &Hub, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+    let mut command = sandbox.command(arguments);
+    for name in ["HF_TOKEN", "XDG_CACHE_HOME"] {
         command.env_remove(name);
     }
     command.env("HF_HOME", sandbox.path("hf")).env("HF_ENDPOINT", &hub.url);
     command.env("HF_HUB_OFFLINE", "0");
     Said::of(command.envs(variables.iter().copied()).output().unwrap())
+}
+
+fn fetch(sandbox: &Sandbox, hub: &Hub, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+    mstar(sandbox, hub, &[&["fetch"], arguments].concat(), variables)
 }
 
 /// The folder of a snapshot as Python's `huggingface_hub` finds it, without asking anybody.
@@ -432,4 +438,69 @@ fn wrong_commands_end_with_two_and_a_world_that_fails_with_one() {
     crate::sandbox::assert_told("fetch_refused", &text.replace("HOME//", "HOME/"));
     hub.mood().busy = (1, 3600);
     fetch(&sandbox, &hub, &[ID], &[]).exits(1);
+}
+
+const RECIPE: &str = r#"name = "hub"
+[data]
+source = "m3cot"
+validation = 8
+test = 8
+[warmup]
+prompts = 16
+samples = 1
+[training]
+iterations = 1
+interval = 0.5
+allow_empty = true
+batch_size = 8
+[exploration]
+samples = 1
+max_new_tokens = 24
+[temperature]
+value = 0.5
+"#;
+
+/// A hub with rows of the embedded task in place of M3CoT's.
+fn hub_with_rows() -> Hub {
+    let task = MiniVista::new(Seed(5), POOL_ONE_OPERATION);
+    let samples: Vec<Sample> = (0..40).map(|at| task.sample(Stream::Train, at)).collect();
+    let rows = mstar::data::table::encode(&samples).unwrap();
+    let id = "datasets/LightChen2333/M3CoT";
+    Hub::new().with(id, &[("data/train-00000-of-00001.parquet", &rows), ("data/test.parquet", b"")])
+}
+
+#[test]
+fn data_that_a_recipe_names_are_planned_without_the_hub_and_brought_before_a_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("hub.toml", RECIPE);
+    let hub = hub_with_rows();
+    let said = mstar(&sandbox, &hub, &["check", "hub.toml"], &[]).exits(0);
+    assert!(
+        said.stderr.contains("hub.toml:3:1: `datasets/LightChen2333/M3CoT` is not in the cache")
+    );
+    assert!(said.stderr.contains("so does `mstar fetch m3cot`"), "{}", said.stderr);
+    mstar(&sandbox, &hub, &["plan", "hub.toml"], &[]).exits(0);
+    assert_eq!(hub.asked().len(), 0);
+    let offline = mstar(&sandbox, &hub, &["run", "hub.toml"], &[("HF_HUB_OFFLINE", "1")]).exits(2);
+    assert!(offline.stderr.contains("is not in the cache `"), "{}", offline.stderr);
+    assert!(!sandbox.store().exists(), "nothing was begun");
+    match cfg!(feature = "torch") {
+        true => {
+            let said = mstar(&sandbox, &hub, &["run", "hub.toml"], &[]).exits(0);
+            assert!(said.stderr.starts_with("datasets/LightChen2333/M3CoT: 1 file, "));
+        }
+        false => drop(fetch(&sandbox, &hub, &["m3cot"], &[]).exits(0)),
+    }
+    hub.asked();
+    let said = mstar(&sandbox, &hub, &["plan", "hub.toml", "--format", "json"], &[]).exits(0);
+    assert!(!said.stderr.contains("is not in the cache"), "{}", said.stderr);
+    let plan = said.json();
+    let stages = plan["stages"].as_array().unwrap();
+    let new = stages.iter().filter(|stage| stage["state"] == "new").count();
+    assert_eq!(new == 0, cfg!(feature = "torch"), "{new} of {} stages", stages.len());
+    let output = ["lock", "hub.toml", "--device", "cpu"];
+    mstar(&sandbox, &hub, &output, &[]).exits(0);
+    let lock = std::fs::read_to_string(sandbox.path("hub.lock")).unwrap();
+    assert!(lock.contains("\"data.source\" = \"m3cot:train-*.parquet\""), "{lock}");
+    assert_eq!(hub.asked().len(), 0);
 }
