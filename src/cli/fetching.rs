@@ -4,8 +4,9 @@ use super::exit::{Exit, Trouble};
 use super::printer::Printer;
 use super::progress::{REDRAWS, style_of};
 use crate::base::{Bytes, Duration};
+use crate::data::loaders::Format;
 use crate::data::source::{SOURCES, Source};
-use crate::hub::{self, HubError, Progress, Repo, Settings, Snapshot};
+use crate::hub::{self, HubError, Inside, Progress, Repo, Settings, Snapshot};
 use crate::plan::Member;
 use crate::recipe::Policy;
 use crate::run::Clock;
@@ -54,6 +55,13 @@ pub(crate) fn data_in_cache(name: &str) -> Option<String> {
     let folder = hub::cached(&repo, &settings())?.folder;
     let rows = Source::named(name).ok()?.hub?.rows;
     Some(format!("{name}:{}", folder.join(rows).display()))
+}
+
+/// Whether `FORMAT:PATH` is what the name alone stands for, in this or another cache.
+pub(crate) fn is_named(format: Format, source: &str) -> bool {
+    let on_hub = Source::named(&format.to_string()).ok().and_then(|source| source.hub);
+    let inside = Inside::of(source);
+    on_hub.zip(inside).is_some_and(|(hub, it)| hub.id == it.repo.id() && hub.rows == it.rest)
 }
 
 /// Where a source of data is, whose files are read as the hub has them.

@@ -19,13 +19,40 @@ pub struct Snapshot {
     pub commit: String,
 }
 
-impl Snapshot {
-    /// The model and the commit whose snapshot lies in a folder, if it is one of a cache.
-    pub fn model_of(folder: &Path) -> Option<(String, String)> {
-        let mut parts = folder.iter().rev().map(|part| part.to_str());
-        let (commit, snapshots, name) = (parts.next()??, parts.next()??, parts.next()??);
-        let id = name.strip_prefix("models--")?.replacen("--", "/", 1);
-        (snapshots == "snapshots" && is_commit(commit)).then(|| (id, commit.to_owned()))
+/// A path inside a snapshot of some cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside<'a> {
+    /// The folder of the snapshot.
+    pub folder: &'a str,
+    /// The repository, at the commit.
+    pub repo: Repo,
+    /// What follows the folder; empty for the folder itself.
+    pub rest: &'a str,
+}
+
+impl<'a> Inside<'a> {
+    /// Takes a path apart, which may stand behind `FORMAT:`; `None` if it is inside no snapshot.
+    pub fn of(text: &'a str) -> Option<Self> {
+        let path = text.find('/')?;
+        let mut ends = text[path + 1..].match_indices('/').map(|(at, _)| path + 1 + at);
+        let ends: Vec<usize> = std::iter::once(path).chain(&mut ends).chain([text.len()]).collect();
+        ends.windows(4).find_map(|at| {
+            let part = |from: usize| &text[at[from] + 1..at[from + 1]];
+            let (name, commit) = (part(0), part(2));
+            let id = |prefix| Some(name.strip_prefix(prefix)?.replacen("--", "/", 1));
+            let repo = match (id("models--"), id("datasets--")) {
+                _ if part(1) != "snapshots" || !is_commit(commit) => return None,
+                (Some(id), _) => Repo::model(&id, commit),
+                (_, Some(id)) => Repo::data(&id, commit),
+                (None, None) => return None,
+            };
+            let rest = text[at[3]..].trim_start_matches('/');
+            let repo = match rest {
+                "" => repo.ok()?,
+                pattern => repo.ok()?.with_files(&[pattern]),
+            };
+            Some(Self { folder: &text[path..at[3]], repo, rest })
+        })
     }
 }
 
@@ -174,16 +201,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_of_models_say_which_they_are() {
+    fn paths_say_which_snapshot_they_are_in() {
         let commit = "0af1".repeat(10);
         let settings = Settings::of_environment(&|_| Some("/c".into()));
-        for id in ["org/a-model", "gpt2"] {
-            let repo = Repo::model(id, &commit).unwrap();
+        for repo in [Repo::model("org/a-model", &commit), Repo::data("gpt2", &commit)] {
+            let repo = repo.unwrap();
             let folder = Cache::of(&repo, &settings).snapshot(commit.clone()).folder;
-            assert_eq!(Snapshot::model_of(&folder), Some((id.to_owned(), commit.clone())));
+            let folder = folder.display().to_string();
+            let found = Inside::of(&folder).unwrap();
+            assert_eq!((found.folder, &found.repo, found.rest), (&*folder, &repo, ""));
+            let rows = format!("m3cot:{folder}/data/train-*.parquet");
+            let found = Inside::of(&rows).unwrap();
+            assert_eq!((found.folder, found.rest), (&*folder, "data/train-*.parquet"));
+            assert_eq!(found.repo, repo.with_files(&["data/train-*.parquet"]));
         }
-        for other in ["models/one", "/a/snapshots/main", "datasets--a--b/snapshots/0af1"] {
-            assert_eq!(Snapshot::model_of(Path::new(other)), None);
+        for other in ["models/one", "/a--b/snapshots/main", "/models--a/snapshots/0af1", "a"] {
+            assert_eq!(Inside::of(other), None);
         }
     }
 }

@@ -29,7 +29,7 @@ mod settings;
 mod snapshot;
 mod wanted;
 
-pub use cache::{Snapshot, cached};
+pub use cache::{Inside, Snapshot, cached};
 pub use error::HubError;
 pub use repo::{Kind, Repo};
 pub use settings::{Settings, Token};

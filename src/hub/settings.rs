@@ -79,6 +79,8 @@ impl Settings {
         let cache = path("HF_HUB_CACHE")
             .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
             .unwrap_or_else(|| hub_home.join("hub"));
+        // A worker, or whoever goes on with a run, may stand elsewhere.
+        let cache = std::path::absolute(&cache).unwrap_or(cache);
         let token_file = path("HF_TOKEN_PATH").unwrap_or_else(|| hub_home.join("token"));
         let is_true = |name: &str| {
             text(name).is_some_and(|it| matches!(&*it.to_uppercase(), "1" | "ON" | "YES" | "TRUE"))

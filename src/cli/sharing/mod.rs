@@ -4,12 +4,14 @@ mod agreement;
 mod locking;
 mod opened;
 mod packing;
+mod relocating;
 mod replan;
 
 pub(crate) use agreement::{Agreement, Verdict};
 pub(crate) use locking::{Here, disagreements, lock_beside, lock_of, tell_disagreements};
 pub(crate) use opened::{Checked, Opened};
 pub(crate) use packing::{Tables, members, script_paths};
+pub(crate) use relocating::relocated;
 
 /// The lock of a run.
 const LOCK: &str = "lock.toml";

@@ -501,6 +501,22 @@ fn data_that_a_recipe_names_are_planned_without_the_hub_and_brought_before_a_run
     let output = ["lock", "hub.toml", "--device", "cpu"];
     mstar(&sandbox, &hub, &output, &[]).exits(0);
     let lock = std::fs::read_to_string(sandbox.path("hub.lock")).unwrap();
-    assert!(lock.contains("\"data.source\" = \"m3cot:train-*.parquet\""), "{lock}");
+    assert!(lock.contains("\"data.source\" = \"m3cot\"\n"), "{lock}");
     assert_eq!(hub.asked().len(), 0);
+    if cfg!(feature = "torch") {
+        // Elsewhere the cache lies in another folder, and holds nothing yet.
+        mstar(&sandbox, &hub, &["bundle", "--output", "run.mstar"], &[]).exits(0);
+        std::fs::remove_dir_all(sandbox.path("hf")).unwrap();
+        let other = sandbox.path("other").display().to_string();
+        let again = ["reproduce", "run.mstar", "--device", "cpu", "--folder"];
+        let again = |folder: &str, offline: &str| {
+            let variables = [("HF_HOME", &*other), ("HF_HUB_OFFLINE", offline)];
+            mstar(&sandbox, &hub, &[&again[..], &[folder]].concat(), &variables)
+        };
+        let refused = again("one", "1").exits(2).stderr;
+        assert!(refused.contains(&format!("at `{COMMIT}` is not in the cache")), "{refused}");
+        assert!(!sandbox.path("one").exists());
+        let said = again("two", "0").exits(0);
+        assert!(said.stdout.contains("equal: all "), "{}", said.stdout);
+    }
 }
