@@ -5,12 +5,13 @@ use super::data_files;
 use super::exit::Trouble;
 use super::fetching;
 use super::files;
+use super::model_files;
 use super::planning;
 use super::printer::Printer;
 use super::progress::counting;
 use super::scripts;
 use super::sources;
-use crate::base::{Fault, Faults, Key, Place, Source};
+use crate::base::{Digest, Fault, Faults, Key, Place, Source};
 use crate::hub::Repo;
 use crate::plan::{self, Facts, FilesFacts, Graph, Member, MemberSummary, ScriptFacts};
 use crate::recipe::{
@@ -41,6 +42,8 @@ pub(crate) struct Asked {
     positions: BTreeMap<String, usize>,
     scripts: BTreeMap<String, ScriptFacts>,
     files: BTreeMap<String, FilesFacts>,
+    /// Digests of the checkpoints in folders, the cache of the hub included.
+    models: BTreeMap<String, Digest>,
 }
 
 impl Asked {
@@ -71,13 +74,16 @@ impl Asked {
                 positions: BTreeMap::new(),
                 scripts: BTreeMap::new(),
                 files: BTreeMap::new(),
+                models: BTreeMap::new(),
             }
         };
         let mut members = std::mem::take(&mut asked.members);
         let origin = |member: &str, key: &str| asked.origin_of(member, key);
         let scripts = scripts::read(&mut members, path, &origin)?;
         let files = data_files::read(&mut members, path, &origin)?;
-        (asked.members, asked.scripts, asked.files) = (members, scripts, files);
+        let models = model_files::read(&mut members, path, &origin)?;
+        (asked.members, asked.scripts) = (members, scripts);
+        (asked.files, asked.models) = (files, models);
         asked.choose(&over.only)?;
         asked.notes.extend(recipe::misspelt_variables(&planning::environment()));
         asked.notes.extend(asked.not_fetched());
@@ -125,6 +131,7 @@ impl Asked {
             positions,
             scripts: BTreeMap::new(),
             files: BTreeMap::new(),
+            models: BTreeMap::new(),
         })
     }
 
@@ -186,6 +193,11 @@ impl Asked {
         &self.files
     }
 
+    /// The digests of the models that lie in folders, by path.
+    pub(crate) fn models(&self) -> &BTreeMap<String, Digest> {
+        &self.models
+    }
+
     /// The text of the file, as it was given.
     pub(crate) fn text(&self) -> &str {
         &self.file.text
@@ -201,7 +213,8 @@ impl Asked {
 
     /// What must be brought from the hub before it can run.
     pub(crate) fn missing(&self) -> Vec<Repo> {
-        fetching::missing(&self.members).into_iter().map(|(_, _, repo)| repo).collect()
+        let missing = fetching::missing(&self.members, &self.models);
+        missing.into_iter().map(|(_, _, repo)| repo).collect()
     }
 
     fn not_fetched(&self) -> Vec<Fault> {
@@ -214,7 +227,7 @@ impl Asked {
                 place: self.place(&member, key),
             }
         };
-        fetching::missing(&self.members).into_iter().map(note).collect()
+        fetching::missing(&self.members, &self.models).into_iter().map(note).collect()
     }
 
     /// What can be planned and not run yet, each once.
@@ -237,8 +250,9 @@ impl Asked {
     /// For data that nothing has the name of, and when two members of an experiment would do exactly
     /// the same.
     pub(crate) fn graph(&self, printer: Printer) -> Result<Graph, Faults> {
-        let facts =
+        let mut facts =
             Facts { scripts: self.scripts.clone(), files: self.files.clone(), ..planning::facts() };
+        facts.models.extend(self.models.clone());
         sources::check(&self.members, &facts, &|member, key| self.place(member, key))?;
         let bar = counting(printer, "planning", self.members.len());
         let graph = plan::lower(bar.wrap_iter(self.members.iter()), &facts);

@@ -3,7 +3,7 @@
 use super::exit::{Exit, Trouble};
 use super::printer::Printer;
 use super::progress::{REDRAWS, style_of};
-use crate::base::{Bytes, Duration};
+use crate::base::{Bytes, Digest, Duration};
 use crate::data::loaders::Format;
 use crate::data::source::{SOURCES, Source};
 use crate::hub::{self, HubError, Inside, Progress, Repo, Settings, Snapshot};
@@ -11,7 +11,8 @@ use crate::plan::Member;
 use crate::recipe::Policy;
 use crate::run::Clock;
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Plain lines are at least this far apart.
 const PLAIN_EVERY_SECS: f64 = 10.0;
@@ -30,11 +31,6 @@ pub(crate) fn repo_of(name: &str, revision: &str) -> Result<Repo, HubError> {
         }
         None => Repo::parse(name, revision),
     }
-}
-
-/// Whether a model of a recipe has the form of an id and is no folder.
-fn is_on_hub(model: &str) -> bool {
-    Repo::is_id(model) && !Path::new(model).is_dir()
 }
 
 /// The folder in which a model of a recipe lies, if it is on the hub and in the cache.
@@ -70,12 +66,17 @@ fn readable(name: &str) -> Option<Repo> {
     repo_of(name, Repo::MAIN).ok()
 }
 
-/// What recipes name that must be brought before they run, each once, with the key that names it.
-pub(crate) fn missing(members: &[Member]) -> Vec<(&'static str, String, Repo)> {
+/// What recipes name that must be brought before they run, each once, with the key and the member that
+/// name it. `models` are those that lie in folders.
+pub(crate) fn missing(
+    members: &[Member],
+    models: &BTreeMap<String, Digest>,
+) -> Vec<(&'static str, String, Repo)> {
     let mut found: Vec<(&str, String, Repo)> = Vec::new();
     for Member { name, recipe } in members {
-        let model = Some(&recipe.policy).filter(|policy| is_on_hub(&policy.model));
-        let model = model.and_then(|it| Repo::model(&it.model, &it.revision).ok());
+        let Policy { model, revision, .. } = &recipe.policy;
+        let is_on_hub = Repo::is_id(model) && !models.contains_key(model);
+        let model = is_on_hub.then(|| Repo::model(model, revision).ok()).flatten();
         let wanted = [("policy.model", model), ("data.source", readable(&recipe.data.source))];
         for (key, repo) in wanted {
             let repo = repo.filter(|repo| found.iter().all(|(_, _, known)| known != repo));

@@ -15,6 +15,7 @@ mod fetching;
 mod files;
 mod frozen;
 mod live;
+mod model_files;
 mod outcomes;
 mod planning;
 mod printer;

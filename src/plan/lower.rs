@@ -181,7 +181,8 @@ impl Lowering<'_> {
             };
             Digest::of(name.as_bytes())
         });
-        let stage = Stage::Import(Import { model, digest });
+        let image_pixels = recipe.policy.image_pixels;
+        let stage = Stage::Import(Import { model, digest, image_pixels });
         Policy { key: self.add(stage, "import".into(), (Branch::Ground, 0), &[]), trained: false }
     }
 

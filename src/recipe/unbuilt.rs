@@ -33,12 +33,6 @@ pub fn planned_only(recipe: &Recipe, place: &dyn Fn(&str) -> Option<Place>) -> V
         place,
         &[
             (
-                "policy.model",
-                !recipe.policy.model.starts_with("builtin:"),
-                "models from the hub and from folders",
-                "`builtin:mini-vlm` and `builtin:mini-vlm/random` run today",
-            ),
-            (
                 "data.source",
                 recipe.data.source == "mathv360k",
                 "pictures that come in an archive",

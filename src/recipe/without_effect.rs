@@ -55,6 +55,12 @@ const INERT: &[Inert] = &[
         hint: "leave it out, or name a model of the hub as `ORG/NAME`",
     },
     Inert {
+        keys: &["policy.image_pixels"],
+        decider: "policy.model",
+        when: |recipe| recipe.policy.model.starts_with("builtin:"),
+        hint: "leave it out: the embedded model's pictures have one size",
+    },
+    Inert {
         keys: &["temperature.value"],
         decider: "temperature.mode",
         when: |recipe| recipe.temperature.mode == TemperatureMode::Schedule,

@@ -2,8 +2,10 @@
 
 use crate::cli::arguments::{Sample, TextOrJson, Worker};
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::fetching::{self, bring, of_hub};
 use crate::cli::printer::Printer;
 use crate::cli::{files, planning};
+use crate::hub::{self, Repo};
 use crate::stages::{Question, TorchPerformer, ask, cuda_devices};
 use std::path::Path;
 
@@ -25,6 +27,12 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
     let checkpoint = match arguments.model.strip_prefix("builtin:") {
         Some(_) => None,
         None if Path::new(&arguments.model).is_dir() => Some(arguments.model.clone().into()),
+        None if Repo::is_id(&arguments.model) => {
+            let repo = Repo::model(&arguments.model, Repo::MAIN).map_err(|it| of_hub(&it))?;
+            let settings = fetching::settings();
+            let found = hub::cached(&repo, &settings);
+            Some(found.map_or_else(|| bring(&repo, &settings, printer), Ok)?.folder)
+        }
         None => Some(planning::last_policy(store, &arguments.model)?),
     };
     let question = Question {
@@ -32,18 +40,27 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
         checkpoint,
         text: arguments.text.clone(),
         images: images.collect::<Result<_, _>>()?,
+        image_pixels: arguments.image_pixels,
         temperature: arguments.temperature,
         max_new_tokens: arguments.max_new_tokens,
         seed: arguments.seed,
         device: arguments.device.clone(),
     };
-    let answer = ask(&question).map_err(|failure| Trouble::Said {
+    let is_text = arguments.format == TextOrJson::Text;
+    let mut printed = Ok(());
+    let mut hear = |piece: &str| {
+        if is_text && printed.is_ok() {
+            printed = printer.bytes(piece.as_bytes());
+        }
+    };
+    let answer = ask(&question, &mut hear).map_err(|failure| Trouble::Said {
         message: failure.reason,
         hint: failure.hint,
         exit: Exit::Wrong,
     })?;
-    let text = match arguments.format {
-        TextOrJson::Text => answer.text,
+    printed?;
+    let end = match arguments.format {
+        TextOrJson::Text => String::new(),
         TextOrJson::Json => serde_json::json!({
             "format": 1,
             "prompt_tokens": answer.prompt_tokens,
@@ -52,6 +69,6 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
         })
         .to_string(),
     };
-    printer.data(&text)?;
+    printer.data(&end)?;
     Ok(Exit::Done)
 }

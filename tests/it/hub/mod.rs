@@ -520,3 +520,99 @@ fn data_that_a_recipe_names_are_planned_without_the_hub_and_brought_before_a_run
         assert!(said.stdout.contains("equal: all "), "{}", said.stdout);
     }
 }
+
+#[cfg(feature = "torch")]
+const EVOLVING: &str = r#"name = "evolving"
+[policy]
+model = "org/model"
+[data]
+source = "jsonl:rows.jsonl"
+prompts = 8
+validation = 4
+test = 4
+[warmup]
+samples = 1
+[training]
+iterations = 1
+interval = 0.5
+batch_size = 4
+[exploration]
+samples = 1
+max_new_tokens = 8
+[hooks]
+script = "all.rhai"
+"#;
+
+/// A hub with the tiny checkpoint that `tests/parity/checkpoints.py` wrote, and a recipe for it.
+#[cfg(feature = "torch")]
+fn hub_with_checkpoint(sandbox: &Sandbox) -> (Hub, PathBuf) {
+    let parity = std::env::var_os("MSTAR_PARITY_DIR").expect(
+        "MSTAR_PARITY_DIR must name the folder that `python tests/parity/goldens.py DIR` wrote",
+    );
+    let folder = PathBuf::from(parity).join("checkpoints/smolvlm");
+    let files = crate::sandbox::entries(&folder).into_iter().filter(|path| path.is_file());
+    let files: Vec<(String, Vec<u8>)> = files
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read(path).unwrap())
+        })
+        .collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, it)| (&**name, &**it)).collect();
+    let task = MiniVista::new(Seed(5), POOL_ONE_OPERATION);
+    let row = |at: u64| {
+        let Sample { question, answer, image, .. } = task.sample(Stream::Train, at);
+        let name = format!("{at}.png");
+        sandbox.write(&name, mstar::data::preview::png(&image).unwrap());
+        serde_json::json!({ "question": question, "answer": answer, "image": name }).to_string()
+    };
+    sandbox.write("rows.jsonl", (0..16).map(row).collect::<Vec<_>>().join("\n"));
+    // Random weights answer nothing: here whatever they say is right.
+    let script = "fn extract(response) { response.text }\nfn correct(answer, gold) { true }\n";
+    sandbox.write("all.rhai", script);
+    sandbox.write("evolving.toml", EVOLVING);
+    (Hub::new().with(ID, &files), folder)
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn a_model_of_the_hub_evolves_and_is_pinned_by_its_commit() {
+    let sandbox = Sandbox::new();
+    let (hub, folder) = hub_with_checkpoint(&sandbox);
+    let call = |arguments: &[&str]| mstar(&sandbox, &hub, arguments, &[]);
+    let said = call(&["plan", "evolving.toml"]).exits(0);
+    assert!(said.stderr.contains("evolving.toml:3:1: `org/model` is not in the cache"));
+    assert_eq!(hub.asked().len(), 0);
+    call(&["plan", "evolving.toml", "--set", "policy.revision=\"../x\""]).exits(2);
+    let said = call(&["run", "evolving.toml", "--workers", "1"]).exits(0);
+    assert!(said.stderr.starts_with("org/model: "), "{}", said.stderr);
+    hub.asked();
+
+    // Planned by what it is, wherever it lies, and without asking.
+    let new = |more: &[&str]| {
+        let plan = call(&[&["plan", "evolving.toml", "--format", "json"], more].concat());
+        let plan = plan.exits(0).json();
+        plan["stages"].as_array().unwrap().iter().filter(|it| it["state"] == "new").count()
+    };
+    assert_eq!(new(&[]), 0);
+    let elsewhere = format!("policy.model=\"{}\"", folder.display());
+    assert_eq!(new(&["--set", &elsewhere]), 0);
+    call(&["lock", "evolving.toml", "--device", "cpu"]).exits(0);
+    let lock = std::fs::read_to_string(sandbox.path("evolving.lock")).unwrap();
+    assert!(lock.contains("\"policy.model\" = \"org/model\""), "{lock}");
+    assert!(lock.contains(&format!("commit = \"{COMMIT}\"")), "{lock}");
+    assert!(!lock.contains(&*sandbox.path("").to_string_lossy()), "{lock}");
+    sandbox.write("evolving.lock", lock.replace(COMMIT, &"9".repeat(40)));
+    let told = call(&["lock", "evolving.toml", "--device", "cpu", "--check"]).exits(2).stdout;
+    assert!(told.contains("commit of `org/model`: locked `9999"), "{told}");
+    assert_eq!(hub.asked().len(), 0);
+
+    // Handed over, it is brought at that commit.
+    call(&["bundle", "--output", "run.mstar"]).exits(0);
+    std::fs::remove_dir_all(sandbox.path("hf")).unwrap();
+    let other = sandbox.path("other").display().to_string();
+    let again = ["reproduce", "run.mstar", "--device", "cpu", "--workers", "1", "--folder", "two"];
+    let said = mstar(&sandbox, &hub, &again, &[("HF_HOME", &other)]).exits(0);
+    assert!(said.stdout.contains("equal: all "), "{}", said.stdout);
+    let asked = hub.asked();
+    assert!(asked.iter().any(|it| it.path.contains(&format!("/revision/{COMMIT}"))), "{asked:?}");
+}
