@@ -66,8 +66,8 @@ fn readable(name: &str) -> Option<Repo> {
     repo_of(name, Repo::MAIN).ok()
 }
 
-/// What recipes name that must be brought before they run, each once, with the key and the member that
-/// name it. `models` are those that lie in folders.
+/// What recipes name that must be brought before they run, each once, with the key and the member
+/// that name it. `models` are those that lie in folders.
 pub(crate) fn missing(
     members: &[Member],
     models: &BTreeMap<String, Digest>,

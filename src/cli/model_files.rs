@@ -1,5 +1,5 @@
-//! The checkpoints that recipes name by their folder, beside the file that names them, or that lie in
-//! the cache of the hub: found, and read once for their digest.
+//! The checkpoints that recipes name by their folder, beside the file that names them, or that lie
+//! in the cache of the hub: found, and read once for their digest.
 
 use super::data_files::beside;
 use super::fetching::model_in_cache;

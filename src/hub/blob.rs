@@ -2,7 +2,7 @@
 //! came with the digest that the hub calls it by.
 
 use super::{
-    HubError, Progress, Repo,
+    HubError, Progress, Repo, Tell,
     cache::Cache,
     client::{Client, Contents, Failure, again},
 };
@@ -19,7 +19,7 @@ pub(super) fn bring(
     (repo, client, cache): (&Repo, &Client<'_>, &Cache<'_>),
     commit: &str,
     file: &str,
-    tell: &mut dyn FnMut(Progress<'_>),
+    tell: &mut Tell<'_>,
 ) -> Result<(), HubError> {
     let contents = client.contents(commit, file, tell)?;
     tell(Progress::File { name: file, bytes: contents.size });
@@ -62,11 +62,7 @@ struct Download<'a> {
 
 impl Download<'_> {
     /// Brings what is missing; if what is there then is not what was promised, all of it once more.
-    fn whole(
-        &self,
-        arriving: &mut Arriving,
-        tell: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<(), HubError> {
+    fn whole(&self, arriving: &mut Arriving, tell: &mut Tell<'_>) -> Result<(), HubError> {
         if arriving.length() > self.contents.size {
             arriving.clear()?;
         }
@@ -86,11 +82,12 @@ impl Download<'_> {
         Ok(())
     }
 
-    /// Brings what is missing, and returns the digest of all, where the hub has one to compare with.
+    /// Brings what is missing, and returns the digest of all, where the hub has one to compare
+    /// with.
     fn rest(
         &self,
         arriving: &mut Arriving,
-        tell: &mut dyn FnMut(Progress<'_>),
+        tell: &mut Tell<'_>,
     ) -> Result<Option<String>, HubError> {
         let mut digest = Digesting::of(self.contents);
         arriving.read(&mut |piece| digest.update(piece))?;
@@ -179,36 +176,33 @@ fn read_pieces(
     }
 }
 
-/// The digest that the hub has of a file: SHA-256 of large ones, and that of Git of the others.
-enum Digesting {
-    Known(Context),
-    Unknown,
-}
+/// The digest that the hub calls a file by: SHA-256 of large ones, and that of Git of the others;
+/// nothing where it calls it otherwise.
+struct Digesting(Option<Context>);
 
 impl Digesting {
     fn of(contents: &Contents) -> Self {
         let is_hexadecimal = contents.etag.bytes().all(|it| it.is_ascii_hexdigit());
-        match contents.etag.len() {
-            64 if is_hexadecimal => Self::Known(Context::new(&SHA256)),
+        Self(match contents.etag.len() {
+            64 if is_hexadecimal => Some(Context::new(&SHA256)),
             40 if is_hexadecimal => {
                 let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
                 context.update(format!("blob {}\0", contents.size).as_bytes());
-                Self::Known(context)
+                Some(context)
             }
-            _ => Self::Unknown,
-        }
+            _ => None,
+        })
     }
 
     fn update(&mut self, piece: &[u8]) {
-        if let Self::Known(context) = self {
+        if let Some(context) = &mut self.0 {
             context.update(piece);
         }
     }
 
     fn finish(self) -> Option<String> {
-        let Self::Known(context) = self else { return None };
         let mut text = String::new();
-        for byte in context.finish().as_ref() {
+        for byte in self.0?.finish().as_ref() {
             write!(text, "{byte:02x}").expect("a text takes all that is written");
         }
         Some(text)

@@ -1,6 +1,9 @@
 //! What is asked of the hub over HTTP, how its answers are read, and how often it is asked again.
 
-use super::{HubError, Kind, Progress, Repo, Settings, repo::is_commit};
+use super::{
+    HubError, Kind, Progress, Repo, Settings, Tell,
+    repo::{is_commit, is_revision},
+};
 use serde::Deserialize;
 use std::{cell::Cell, fmt::Write as _, io::Read, time::Duration};
 use ureq::{
@@ -81,8 +84,8 @@ impl<'a> Client<'a> {
             .any(|here| origin(&settings.endpoint).starts_with(here));
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
-            // Followed by hand: a token is for the hub and no other, and the first answer says more of
-            // a file than the last.
+            // Followed by hand: a token is for the hub and no other, and the first answer says more
+            // of a file than the last.
             .max_redirects(0)
             .timeout_connect(Some(TO_CONNECT))
             .timeout_recv_response(Some(TO_ANSWER))
@@ -95,14 +98,15 @@ impl<'a> Client<'a> {
     }
 
     /// What the hub knows of the repository at the revision.
-    pub(super) fn about(&self, tell: &mut dyn FnMut(Progress<'_>)) -> Result<About, HubError> {
+    pub(super) fn about(&self, tell: &mut Tell<'_>) -> Result<About, HubError> {
         let revision = quoted(self.repo.revision(), false);
         let url = format!("{}/revision/{revision}?blobs=true", self.api());
         let read = self.patiently(&url, tell, &Cell::new(0), &mut |_| self.json::<About>(&url));
         match read {
             Ok(about) if is_commit(&about.sha) => Ok(about),
             Ok(about) => {
-                Err(HubError::Nonsense { url, reason: format!("`{}` is no commit", about.sha) })
+                let found = said(about.sha.as_bytes());
+                Err(HubError::Nonsense { url, reason: format!("`{found}` is no commit") })
             }
             Err(HubError::NoSuchRevision { repo, .. }) => {
                 Err(HubError::NoSuchRevision { repo, known: self.revisions() })
@@ -126,7 +130,7 @@ impl<'a> Client<'a> {
         }
         let found = self.json::<Names>(&format!("{}/refs", self.api()));
         let names = found.ok().map(|it| it.branches.into_iter().chain(it.tags).map(|it| it.name));
-        names.map_or_else(Vec::new, Iterator::collect)
+        names.map_or_else(Vec::new, |names| names.filter(|it| is_revision(it)).collect())
     }
 
     /// What the hub says of the contents of a file, without bringing them.
@@ -134,7 +138,7 @@ impl<'a> Client<'a> {
         &self,
         commit: &str,
         file: &str,
-        tell: &mut dyn FnMut(Progress<'_>),
+        tell: &mut Tell<'_>,
     ) -> Result<Contents, HubError> {
         let url = self.address(commit, file);
         self.patiently(&url, tell, &Cell::new(0), &mut |_| {
@@ -178,14 +182,14 @@ impl<'a> Client<'a> {
         format!("{}/api/{kind}/{}", self.settings.endpoint, self.repo.id())
     }
 
-    /// Tries until it is done, or cannot be, or too often in vain. `arrived` counts the bytes that tries
-    /// brought: one that brought some was not in vain.
+    /// Tries until it is done, or cannot be, or too often in vain. `arrived` counts the bytes that
+    /// tries brought: one that brought some was not in vain.
     pub(super) fn patiently<T>(
         &self,
         url: &str,
-        tell: &mut dyn FnMut(Progress<'_>),
+        tell: &mut Tell<'_>,
         arrived: &Cell<u64>,
-        attempt: &mut dyn FnMut(&mut dyn FnMut(Progress<'_>)) -> Result<T, Failure>,
+        attempt: &mut dyn FnMut(&mut Tell<'_>) -> Result<T, Failure>,
     ) -> Result<T, HubError> {
         let (mut idle, mut before) = (0, arrived.get());
         for tries in 1.. {
@@ -215,13 +219,13 @@ impl<'a> Client<'a> {
         let answer = self.send(Method::GET, url, 0)?;
         let text = text_of(answer).map_err(again)?;
         serde_json::from_slice(&text).map_err(|error| {
-            let reason = error.to_string();
+            let reason = said(error.to_string().as_bytes());
             HubError::Nonsense { url: url.to_owned(), reason }.into()
         })
     }
 
-    /// Sends a request and follows where it leads. What only has to be known of a file is asked of the
-    /// hub itself, and so not where its contents lie.
+    /// Sends a request and follows where it leads. What only has to be known of a file is asked of
+    /// the hub itself, and so not where its contents lie.
     fn send(&self, method: Method, url: &str, from: u64) -> Result<Response<Body>, Failure> {
         let home = origin(&self.settings.endpoint);
         let mut address = url.to_owned();

@@ -3,8 +3,8 @@
 //!
 //! May import: base, store.
 //! Owns: what is asked of the hub, which files of a repository are wanted, and the layout of that
-//! cache. Never: runs or unpickles what it brought, sends a token to another host than the one it is
-//! for, or asks anything where only what is there already is wanted ([`cached`]).
+//! cache. Never: runs or unpickles what it brought, sends a token to another host than the one it
+//! is for, or asks anything where only what is there already is wanted ([`cached`]).
 //!
 //! ```text
 //! ~/.cache/huggingface/hub/               HF_HUB_CACHE, or hub/ in HF_HOME
@@ -33,4 +33,4 @@ pub use cache::{Inside, Snapshot, cached};
 pub use error::HubError;
 pub use repo::{Kind, Repo};
 pub use settings::{Settings, Token};
-pub use snapshot::{Progress, resolve_commit, snapshot};
+pub use snapshot::{Progress, Tell, resolve_commit, snapshot};

@@ -139,7 +139,8 @@ pub(super) fn is_inside(path: &str) -> bool {
         && path.chars().all(|it| !it.is_control() && it != '\\')
 }
 
-fn is_revision(text: &str) -> bool {
+/// Whether a branch, tag or commit can have such a name.
+pub(super) fn is_revision(text: &str) -> bool {
     let is_taken = |it: char| it.is_ascii_alphanumeric() || "._-/+@=".contains(it);
     is_inside(text) && text.len() <= LONGEST_REVISION && text.chars().all(is_taken)
 }

@@ -1,5 +1,5 @@
-//! Where the hub is, where its cache lies, and the token for it: what Python's `huggingface_hub` reads
-//! out of the environment, read in the same way.
+//! Where the hub is, where its cache lies, and the token for it: what Python's `huggingface_hub`
+//! reads out of the environment, read in the same way.
 
 use crate::base::Bytes;
 use crate::store::free_space;

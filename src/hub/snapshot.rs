@@ -42,6 +42,9 @@ pub enum Progress<'a> {
     },
 }
 
+/// Who is told how far it is.
+pub type Tell<'a> = dyn FnMut(Progress<'_>) + 'a;
+
 /// The commit that a revision is now; offline, the one that it was when the hub was asked last.
 ///
 /// # Errors
@@ -49,7 +52,7 @@ pub enum Progress<'a> {
 pub fn resolve_commit(
     repo: &Repo,
     settings: &Settings,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut Tell<'_>,
 ) -> Result<String, HubError> {
     if let Some(commit) = repo.commit() {
         return Ok(commit.to_owned());
@@ -69,7 +72,7 @@ pub fn resolve_commit(
 pub fn snapshot(
     repo: &Repo,
     settings: &Settings,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut Tell<'_>,
 ) -> Result<Snapshot, HubError> {
     if settings.offline || repo.commit().is_some() {
         match cached(repo, settings) {
@@ -90,9 +93,10 @@ pub fn snapshot(
         is_missing = wanted::weights(&files, None).is_empty();
         if !is_missing && wanted.contains(&wanted::INDEX) && !cache.has(commit, wanted::INDEX) {
             // Which files the weights are in, only their list says.
-            let mut tell = |told: Progress<'_>| match told {
-                Progress::Waiting { .. } => progress(told),
-                _ => {}
+            let mut tell = |told: Progress<'_>| {
+                if let Progress::Waiting { .. } = told {
+                    progress(told);
+                }
             };
             blob::bring(place, commit, wanted::INDEX, &mut tell)?;
         }

@@ -32,8 +32,8 @@ const DATA: [&str; 11] =
 /// Ends of the names of pickled weights.
 const PICKLES: [&str; 5] = ["bin", "pt", "pth", "ckpt", "pkl"];
 
-/// The files of a repository that are wanted before its weights are known: all of a data set, or those
-/// that fit one of the patterns where there are any.
+/// The files of a repository that are wanted before its weights are known: all of a data set, or
+/// those that fit one of the patterns where there are any.
 pub(super) fn of<'a>(kind: Kind, patterns: &[String], files: &[&'a str]) -> Vec<&'a str> {
     let patterns: Vec<glob::Pattern> =
         patterns.iter().filter_map(|it| glob::Pattern::new(it).ok()).collect();
@@ -69,7 +69,7 @@ pub(super) fn weights<'a>(files: &[&'a str], index: Option<&[u8]>) -> Vec<&'a st
 
 /// Pickled weights, which are told of where there are no others.
 pub(super) fn pickles(files: &[&str]) -> Vec<String> {
-    let is_pickle = |name: &&&str| PICKLES.contains(&end(name).as_str());
+    let is_pickle = |name: &&&str| is_inside(name) && PICKLES.contains(&end(name).as_str());
     files.iter().filter(is_pickle).map(|name| (*name).to_owned()).collect()
 }
 

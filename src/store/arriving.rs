@@ -1,5 +1,5 @@
-//! Files outside the store that arrive piece by piece, such as downloads: what came is kept when the
-//! rest does not, and a file has its name only when it is whole.
+//! Files outside the store that arrive piece by piece, such as downloads: what came is kept when
+//! the rest does not, and a file has its name only when it is whole.
 
 use super::{
     disk,

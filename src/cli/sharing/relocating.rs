@@ -1,4 +1,4 @@
-//! A run names folders of the cache of the hub on the machine that it was on; here they lie elsewhere.
+//! A run names folders of the hub's cache on the machine that it was on; here they lie elsewhere.
 
 use crate::cli::exit::Trouble;
 use crate::cli::fetching::{bring, settings};
@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What was planned, with the folders that this machine has for the same commits. What is not there is
-/// brought. Where a model or data lie is in no key.
+/// What was planned, with the folders that this machine has for the same commits. What is not there
+/// is brought. Where a model or data lie is in no key.
 ///
 /// # Errors
 /// When something cannot be brought.

@@ -1,4 +1,4 @@
-//! A server that behaves like the hub, and another host beside it from which it hands out large files.
+//! A server that behaves like the hub, and another host beside it that hands out its large files.
 
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use serde_json::json;
