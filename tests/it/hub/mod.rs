@@ -341,6 +341,30 @@ fn a_renamed_model_is_followed() {
 }
 
 #[test]
+fn what_is_no_hub_is_told() {
+    let case = Case::of_model(&noise(10));
+    let mut all = String::new();
+    for nonsense in ["<html>Sign in</html>", "{}", r#"{"sha": "\u001b[31m../.."}"#, "[1"] {
+        case.hub.mood().nonsense = Some(nonsense);
+        let text = told(&case, &case.bring().unwrap_err());
+        assert!(text.contains("` answers what is no answer of a hub: "), "{text}");
+        all += &text;
+    }
+    case.hub.mood().nonsense = None;
+    case.hub.mood().is_silent = true;
+    all += &told(&case, &case.bring().unwrap_err());
+    assert!(all.contains("config.json` answers what is no answer of a hub: it has no good `ETag`"));
+    case.hub.mood().renamed.insert(ID.to_owned(), ID.to_owned());
+    all += &told(&case, &case.bring().unwrap_err());
+    assert!(all.contains("it leads from one address to the next without end"), "{all}");
+    assert!(all.chars().all(|it| it == '\n' || !it.is_control()), "{all}");
+    // Names that lead out of the folder are passed over.
+    let case = Case::new(&[("config.json", b"{}"), (WEIGHTS, b"1"), ("../x.model", b"2")]);
+    case.bring().unwrap();
+    assert!(!case.settings.cache.join("models--org--model/snapshots/x.model").exists());
+}
+
+#[test]
 fn pickles_are_not_brought_and_said_so() {
     let case = Case::new(&[("config.json", b"{}"), ("pytorch_model.bin", b"pickle")]);
     let text = told(&case, &case.bring().unwrap_err());

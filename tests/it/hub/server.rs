@@ -37,6 +37,10 @@ pub(super) struct Mood {
     pub(super) longer: usize,
     /// Whether large files come from their first byte on, whatever was asked for.
     pub(super) ignores_ranges: bool,
+    /// What is said of a repository, in place of what there is to say.
+    pub(super) nonsense: Option<&'static str>,
+    /// Whether nothing is said of the contents of files.
+    pub(super) is_silent: bool,
     /// A size that is claimed for each file.
     pub(super) claimed_size: Option<u64>,
 }
@@ -226,6 +230,9 @@ impl Server {
             "api revision" if !["main", COMMIT, "refs%2Fpr%2F1"].contains(&&*rest) => {
                 Answer::refusal(404, "RevisionNotFound", &format!("Invalid rev id: {rest}"))
             }
+            "api revision" if mood.nonsense.is_some() => {
+                Answer(200, Vec::new(), mood.nonsense.unwrap().into(), None)
+            }
             "api revision" => {
                 let size = |bytes: &Vec<u8>| mood.claimed_size.unwrap_or(bytes.len() as u64);
                 let file = |(name, bytes)| json!({"rfilename": name, "size": size(bytes)});
@@ -244,6 +251,9 @@ impl Server {
                     return Answer::refusal(404, "EntryNotFound", "Entry not found");
                 };
                 let commit = ("X-Repo-Commit", COMMIT.to_owned());
+                if mood.is_silent {
+                    return Answer(200, vec![commit], bytes.clone(), None);
+                }
                 if is_large(file) {
                     let address = format!("{}/{id}/{file}?signed=1", self.store_url);
                     return Answer(
