@@ -243,14 +243,13 @@ fn refused(is_gated: bool, token: &Result<String, String>, page: &str) -> String
 impl HubError {
     /// Whether the command or the recipe is wrong; else the world is.
     pub fn is_of_what_was_named(&self) -> bool {
-        !matches!(
-            self,
-            Self::TooMany { .. }
-                | Self::Broken { .. }
-                | Self::Status { .. }
-                | Self::Nonsense { .. }
-                | Self::Altered { .. }
-                | Self::Full { .. }
-        )
+        match self {
+            Self::TooMany { .. } | Self::Broken { .. } | Self::Status { .. } => false,
+            Self::Nonsense { .. } | Self::Altered { .. } | Self::Full { .. } => false,
+            Self::BadId { .. } | Self::BadRevision { .. } | Self::Refused { .. } => true,
+            Self::NoSuchRepo { .. } | Self::NoSuchRevision { .. } => true,
+            Self::NotCached { .. } | Self::NothingWanted { .. } => true,
+            Self::Store(error) => error.is_of_what_was_named(),
+        }
     }
 }

@@ -462,6 +462,10 @@ fn wrong_commands_end_with_two_and_a_world_that_fails_with_one() {
     crate::sandbox::assert_told("fetch_refused", &text.replace("HOME//", "HOME/"));
     hub.mood().busy = (1, 3600);
     fetch(&sandbox, &hub, &[ID], &[]).exits(1);
+    sandbox.write("file", "");
+    let file = sandbox.path("file").display().to_string();
+    let said = fetch(&sandbox, &hub, &[ID], &[("HF_HUB_CACHE", &file)]).exits(2).stderr;
+    assert!(said.contains("hint: `HF_HUB_CACHE` names another folder for the cache"), "{said}");
 }
 
 const RECIPE: &str = r#"name = "hub"
