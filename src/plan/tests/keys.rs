@@ -45,6 +45,8 @@ pub(super) fn bases() -> Vec<Recipe> {
     scheduled.warmup.prompts = 0;
     let mut supervised = with_method(Method::Sft);
     supervised.training.supervision = Supervision::Solution;
+    let mut taught = with_control(quickstart());
+    taught.warmup.supervision = Some(Supervision::Answer);
     let mut unbuilt = quickstart();
     unbuilt.policy.lora = Some(crate::recipe::Lora::default());
     unbuilt.hooks.script = Some("keep.rhai".into());
@@ -57,7 +59,7 @@ pub(super) fn bases() -> Vec<Recipe> {
     let mut on_hub = quickstart();
     on_hub.policy.model = "org/model".into();
     let plain = [rewarded(), balanced(), knobs(), mixed(), late, unbuilt, files, on_hub];
-    [vec![full, scheduled, supervised], plain.into()].concat()
+    [vec![full, scheduled, supervised, taught], plain.into()].concat()
 }
 
 /// With a process reward model.
