@@ -13,6 +13,7 @@ pub mod data;
 pub mod engine;
 pub mod event;
 pub mod hooks;
+pub mod hub;
 pub mod judging;
 pub mod live;
 pub mod plan;

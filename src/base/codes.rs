@@ -249,6 +249,11 @@ pub const FAULT_CODES: &[FaultCode] = &[
         "A key asks for something that this version cannot do.",
         "The page \"What mstar does not do yet\" says what works today.",
     ),
+    code(
+        "not-fetched",
+        "A model or data of the hub are not in the cache, so that a plan does not know them.",
+        "`mstar run` brings them first, and so does `mstar fetch NAME`. It is no fault.",
+    ),
     code("not-finite", "A number is infinite or none.", "Write a finite number."),
     code("not-utf-8", "A file holds bytes that belong to no character.", "Save it as UTF-8."),
     code("nothing-labelled", "No prompt has an answer that may be seen.", "Raise `data.labelled`."),

@@ -65,6 +65,9 @@ pub struct LockedModel {
     pub name: String,
     /// Digest of its files.
     pub digest: Digest,
+    /// The commit of one from the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 /// A member of an experiment.
@@ -157,6 +160,11 @@ impl Lock {
         told.extend(differences("script ", &hooks(self), &hooks(now)));
         let models = |lock: &Self| texts(lock.models.iter().map(|it| (&it.name, &it.digest)));
         told.extend(differences("model ", &models(self), &models(now)));
+        let commits = |lock: &Self| -> BTreeMap<String, Value> {
+            let of = |it: &LockedModel| Some((it.name.clone(), it.commit.clone()?.into()));
+            lock.models.iter().filter_map(of).collect()
+        };
+        told.extend(differences("commit of ", &commits(self), &commits(now)));
         let keys = |lock: &Self| lock.stages.iter().map(|it| it.key).collect::<BTreeSet<_>>();
         let (locked, found) = (keys(self), keys(now));
         if locked != found {

@@ -1,11 +1,13 @@
 //! What can be typed. A contract: scripts rely on these names.
 
 mod eval;
+mod fetch;
 mod language;
 mod sharing;
 mod watching;
 
 pub(crate) use eval::{Eval, ScoresFormat};
+pub(crate) use fetch::Fetch;
 pub(crate) use language::{Completions, Explain, Init, Man, Schema, SchemaOf, Test};
 pub(crate) use sharing::{Bundle, Export, Lock, Reproduce, Verify};
 pub(crate) use watching::{Shown, Track, Watch};
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Sample(Sample),
     /// Score responses to a benchmark that some engine gave.
     Eval(Eval),
+    /// Bring a model or a data set from the hub into the cache that Python has too.
+    Fetch(Fetch),
     /// Look at data.
     #[command(subcommand)]
     Data(Data),
@@ -441,7 +445,8 @@ pub(crate) enum ReportFormat {
 /// Arguments of `sample`.
 #[derive(Args, Debug)]
 pub(crate) struct Sample {
-    /// `builtin:mini-vlm`, a folder with a checkpoint, or the name of a run (its last policy).
+    /// `builtin:mini-vlm`, a folder with a checkpoint, a model of the hub as `ORG/NAME`, or the name of
+    /// a run (its last policy).
     pub(crate) model: String,
     /// The question.
     pub(crate) text: String,

@@ -3,6 +3,7 @@
 use super::arguments::Over;
 use super::data_files;
 use super::exit::Trouble;
+use super::fetching;
 use super::files;
 use super::model_files;
 use super::planning;
@@ -11,6 +12,7 @@ use super::progress::counting;
 use super::scripts;
 use super::sources;
 use crate::base::{Digest, Fault, Faults, Key, Place, Source};
+use crate::hub::Repo;
 use crate::plan::{self, Facts, FilesFacts, Graph, Member, MemberSummary, ScriptFacts};
 use crate::recipe::{
     self, Expanded, Experiment, Finding, Layers, Origin, Resolved, Stack, TableSpec, is_experiment,
@@ -40,7 +42,7 @@ pub(crate) struct Asked {
     positions: BTreeMap<String, usize>,
     scripts: BTreeMap<String, ScriptFacts>,
     files: BTreeMap<String, FilesFacts>,
-    /// Digests of the checkpoints in folders.
+    /// Digests of the checkpoints in folders, the cache of the hub included.
     models: BTreeMap<String, Digest>,
 }
 
@@ -84,6 +86,7 @@ impl Asked {
         (asked.files, asked.models) = (files, models);
         asked.choose(&over.only)?;
         asked.notes.extend(recipe::misspelt_variables(&planning::environment()));
+        asked.notes.extend(asked.not_fetched());
         Ok(asked)
     }
 
@@ -190,6 +193,11 @@ impl Asked {
         &self.files
     }
 
+    /// The digests of the models that lie in folders, by path.
+    pub(crate) fn models(&self) -> &BTreeMap<String, Digest> {
+        &self.models
+    }
+
     /// The text of the file, as it was given.
     pub(crate) fn text(&self) -> &str {
         &self.file.text
@@ -203,13 +211,31 @@ impl Asked {
         }
     }
 
+    /// What must be brought from the hub before it can run.
+    pub(crate) fn missing(&self) -> Vec<Repo> {
+        let missing = fetching::missing(&self.members, &self.models);
+        missing.into_iter().map(|(_, _, repo)| repo).collect()
+    }
+
+    fn not_fetched(&self) -> Vec<Fault> {
+        let note = |(key, member, repo): (&str, String, Repo)| {
+            let command = fetching::command(&repo);
+            Fault {
+                code: "not-fetched",
+                message: format!("`{repo}` is not in the cache and so is planned by its name"),
+                hint: Some(format!("`mstar run` brings it first, and so does `{command}`")),
+                place: self.place(&member, key),
+            }
+        };
+        fetching::missing(&self.members, &self.models).into_iter().map(note).collect()
+    }
+
     /// What can be planned and not run yet, each once.
     pub(crate) fn planned_only(&self) -> Vec<Fault> {
         let mut faults: Vec<Fault> = Vec::new();
         for member in &self.members {
             let place = |key: &str| self.place(&member.name, key);
-            let is_in_folder = |model: &str| self.models.contains_key(model);
-            for fault in recipe::planned_only(&member.recipe, &is_in_folder, &place) {
+            for fault in recipe::planned_only(&member.recipe, &place) {
                 if faults.iter().all(|told| told.message != fault.message) {
                     faults.push(fault);
                 }

@@ -1,6 +1,7 @@
 //! The data files that recipes name: found beside the file that names them, and read once for their
 //! digest and the number of their samples.
 
+use super::fetching::{data_in_cache, is_named};
 use crate::base::{Fault, Faults, Hint, Place};
 use crate::data::loaders::{Columns, FileSource, Survey, survey};
 use crate::plan::{FilesFacts, Member};
@@ -30,6 +31,9 @@ pub(crate) fn read(
                 faults.push(fault);
             }
         };
+        if let Some(in_cache) = data_in_cache(&data.source) {
+            data.source = in_cache;
+        }
         let mut source = match FileSource::parse(&data.source) {
             None => continue,
             Some(Ok(source)) => source,
@@ -80,6 +84,7 @@ pub(crate) fn beside(origin: Option<&Origin>, file: &Path) -> PathBuf {
 /// where somebody stood. What the files hold is in the keys.
 pub(crate) fn without_folder(source: &str) -> String {
     match FileSource::parse(source) {
+        Some(Ok(FileSource { format, .. })) if is_named(format, source) => format.to_string(),
         Some(Ok(FileSource { format, path })) => {
             let name = path.file_name().unwrap_or(path.as_os_str());
             format!("{format}:{}", name.display())

@@ -1,6 +1,6 @@
 //! Arguments, printer, progress, diagnostics, exit codes: what a person meets.
 //!
-//! May import: base, benchmarks, bundle, event, store, recipe, plan, hooks, data, judging, trial, run, stages, report, live, track.
+//! May import: base, benchmarks, bundle, event, store, recipe, plan, hooks, data, hub, judging, trial, run, stages, report, live, track.
 //! Owns: standard output and standard error, and the exit code. Never: computes a result; whatever
 //! it shows was decided in another room.
 
@@ -11,6 +11,7 @@ mod comparison;
 mod conditions;
 mod data_files;
 mod exit;
+mod fetching;
 mod files;
 mod frozen;
 mod live;
@@ -101,6 +102,7 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Man(man) => commands::man(man, printer),
         Command::Hook(hook) => commands::hook(hook, printer),
         Command::Test(test) => commands::test(test, printer),
+        Command::Fetch(fetch) => commands::fetch(fetch, printer),
         Command::Doctor => commands::doctor(store, printer),
         Command::Sample(_) | Command::Export(_) | Command::Worker(_) | Command::CudaDevices => {
             commands::hand_over()

@@ -5,7 +5,7 @@ use super::exit::{Exit, Trouble};
 use super::files;
 use super::frozen::FrozenRecipes;
 use super::sources;
-use crate::base::{Hint, Key};
+use crate::base::{Digest, Hint, Key};
 use crate::data::checkpoint;
 use crate::event::{Event, Outcome, Record};
 use crate::plan::{
@@ -81,6 +81,9 @@ pub(crate) struct PlannedGraph {
     /// The files of the data that the members name, by source.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, FilesFacts>,
+    /// The digests of the models that lie in folders, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) models: BTreeMap<String, Digest>,
 }
 
 impl PlannedGraph {
@@ -101,6 +104,7 @@ impl PlannedGraph {
                 .map(|(path, text)| (path.to_owned(), text.to_owned()))
                 .collect(),
             files: asked.files().clone(),
+            models: asked.models().clone(),
         }
     }
 }

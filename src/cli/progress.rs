@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Plain lines about one stage are at least this far apart.
 const PLAIN_EVERY_MS: u64 = 10_000;
 /// Redraws a second at most.
-const REDRAWS: u8 = 10;
+pub(crate) const REDRAWS: u8 = 10;
 
 /// What a stage that runs has shown so far.
 struct Running {
@@ -252,7 +252,7 @@ pub(crate) fn counting(printer: Printer, what: &'static str, many: usize) -> Pro
     bar
 }
 
-fn style_of(template: &str) -> ProgressStyle {
+pub(crate) fn style_of(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("templates are literals of this file")
 }
 

@@ -47,8 +47,27 @@ pub struct Source {
     pub demonstrations: bool,
     /// Whether every step of a response can be checked, for figures of a report.
     pub references: bool,
-    /// Whether this version can load it; if not, it can only be planned for.
+    /// Whether it can be drawn or loaded without any file.
     pub loadable: bool,
+    /// Where its files are on the hub.
+    pub hub: Option<OnHub>,
+}
+
+/// Files of a data set on the Hugging Face hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnHub {
+    /// The repository.
+    pub id: &'static str,
+    /// Those with rows, as a pattern.
+    pub rows: &'static str,
+    /// Those beside them, where pictures are not in the rows.
+    pub beside: Option<&'static str>,
+}
+
+impl OnHub {
+    const fn parquet(id: &'static str, rows: &'static str) -> Option<Self> {
+        Some(Self { id, rows, beside: None })
+    }
 }
 
 const FIVE: &[&str] = &["FQA", "GPS", "MWP", "TQA", "VQA"];
@@ -64,6 +83,7 @@ const UNKNOWN: Source = Source {
     demonstrations: false,
     references: false,
     loadable: false,
+    hub: None,
 };
 
 /// Every source that has a name.
@@ -82,12 +102,18 @@ pub const SOURCES: &[Source] = &[
         demonstrations: true,
         references: true,
         loadable: true,
+        hub: None,
     },
     Source {
         name: "mathv360k",
         about: "MathV360K: 360,000 questions about 40,000 pictures out of 24 data sets",
         splits: &[Split { name: "train", size: Size::About(360_000) }],
         categories: FIVE,
+        hub: Some(OnHub {
+            id: "Zhiqiang007/MathV360K",
+            rows: "train_samples_all_tuning.json",
+            beside: Some("data_images.zip"),
+        }),
         ..UNKNOWN
     },
     Source {
@@ -98,6 +124,7 @@ pub const SOURCES: &[Source] = &[
             Split { name: "test", size: Size::Exact(5141) },
         ],
         categories: FIVE,
+        hub: OnHub::parquet("AI4Math/MathVista", "data/testmini-*.parquet"),
         ..UNKNOWN
     },
     Source {
@@ -108,6 +135,7 @@ pub const SOURCES: &[Source] = &[
             Split { name: "validation", size: Size::Exact(1108) },
             Split { name: "test", size: Size::Exact(2318) },
         ],
+        hub: OnHub::parquet("LightChen2333/M3CoT", "data/train-*.parquet"),
         ..UNKNOWN
     },
     Source {
@@ -122,18 +150,21 @@ pub const SOURCES: &[Source] = &[
             "science & technology",
             "math",
         ],
+        hub: OnHub::parquet("Lin-Chen/MMStar", "mmstar.parquet"),
         ..UNKNOWN
     },
     Source {
         name: "mmbench",
         about: "MMBench: choice questions of many abilities, a benchmark",
         splits: &[Split { name: "dev", size: Size::Exact(4329) }],
+        hub: OnHub::parquet("lmms-lab/MMBench", "en/dev-*.parquet"),
         ..UNKNOWN
     },
     Source {
         name: "ai2d",
         about: "AI2D: questions about diagrams, a benchmark",
         splits: &[Split { name: "test", size: Size::Exact(3088) }],
+        hub: OnHub::parquet("lmms-lab/ai2d", "data/test-*.parquet"),
         ..UNKNOWN
     },
 ];

@@ -175,7 +175,14 @@ impl Lowering<'_> {
         }
         let model = recipe.policy.model.clone();
         let digest = self.facts.models.get(&model).copied();
-        let digest = digest.unwrap_or_else(|| Digest::of(model.as_bytes()));
+        let digest = digest.unwrap_or_else(|| {
+            // What a model of the hub is, nobody knows before it was brought.
+            let name = match recipe.policy.revision.as_str() {
+                "main" => model.clone(),
+                revision => format!("{model}@{revision}"),
+            };
+            Digest::of(name.as_bytes())
+        });
         let image_pixels = recipe.policy.image_pixels;
         let stage = Stage::Import(Import { model, digest, image_pixels });
         Policy { key: self.add(stage, "import".into(), (Branch::Ground, 0), &[]), trained: false }

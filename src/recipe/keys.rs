@@ -56,6 +56,8 @@ pub struct Policy {
     /// `builtin:mini-vlm` (shipped, trained), `builtin:mini-vlm/random` (to be pre-trained), the folder
     /// of a checkpoint, taken from the folder of the file that names it, or a hub id.
     pub model: String,
+    /// Of a model from the hub, the branch, tag or commit.
+    pub revision: String,
     /// Pixels of a picture at most: larger ones are shrunk, or cut into fewer tiles, as the model's
     /// processor does it. 0 for as many as the checkpoint's own files say. The embedded model's
     /// pictures have one size.
@@ -119,7 +121,8 @@ pub struct Lora {
 pub struct Data {
     /// `builtin:mini-vista`, or files as `FORMAT:PATH`: `jsonl`, `llava`, `parquet`, `tsv`, `images`
     /// (a folder with `metadata.jsonl`), `mathv360k`, `mathvista`, `m3cot`, `mmstar`, `mmbench` or
-    /// `ai2d`. The path is taken from the folder of the file that names it.
+    /// `ai2d`. The path is taken from the folder of the file that names it. Without a path, `mathvista`,
+    /// `m3cot`, `mmstar`, `mmbench` and `ai2d` are brought from the hub.
     pub source: String,
     /// Columns of the files, where they are called otherwise than usual; `a.b` is `b` inside `a`.
     pub columns: DataColumns,
@@ -870,6 +873,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             model: "builtin:mini-vlm".into(),
+            revision: "main".into(),
             image_pixels: 0,
             dtype: Dtype::Fp32,
             train: vec![Part::Vision, Part::Projector, Part::Language],

@@ -12,26 +12,17 @@ use crate::{
 type Line = (&'static str, bool, &'static str, &'static str);
 
 /// Every key of a recipe whose value can be planned and not run yet; `place` says where it is
-/// written, `is_in_folder` whether a model is the checkpoint of a folder.
-pub fn planned_only(
-    recipe: &Recipe,
-    is_in_folder: &dyn Fn(&str) -> bool,
-    place: &dyn Fn(&str) -> Option<Place>,
-) -> Vec<Fault> {
+/// written.
+pub fn planned_only(recipe: &Recipe, place: &dyn Fn(&str) -> Option<Place>) -> Vec<Fault> {
     faults(
         place,
         &[
             (
-                "policy.model",
-                !recipe.policy.model.starts_with("builtin:") && !is_in_folder(&recipe.policy.model),
-                "models that are fetched from the hub",
-                "give the folder of a checkpoint, such as `./smolvlm`, or `builtin:mini-vlm`",
-            ),
-            (
                 "data.source",
-                !recipe.data.source.contains(':'),
-                "data that is fetched by its name",
-                "write where its files are, such as `mathv360k:data/MathV360K`",
+                recipe.data.source == "mathv360k",
+                "pictures that come in an archive",
+                "bring it by `mstar fetch mathv360k`, unpack `data_images.zip` in a folder beside the \
+                 `.json`, and write `mathv360k:FOLDER`",
             ),
             (
                 "data.benchmarks",

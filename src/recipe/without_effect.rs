@@ -53,6 +53,14 @@ const INERT: &[Inert] = &[
         hint: "leave it out, or name files, such as `data.source = \"jsonl:train.jsonl\"`",
     },
     Inert {
+        keys: &["policy.revision"],
+        decider: "policy.model",
+        when: |recipe| {
+            ["builtin:", "/", ".", "~"].iter().any(|it| recipe.policy.model.starts_with(it))
+        },
+        hint: "leave it out, or name a model of the hub as `ORG/NAME`",
+    },
+    Inert {
         keys: &["policy.image_pixels"],
         decider: "policy.model",
         when: |recipe| recipe.policy.model.starts_with("builtin:"),

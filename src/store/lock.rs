@@ -77,9 +77,7 @@ impl Store {
 
     /// Waits for the lock of what belongs to the whole store: creating runs, `gc`.
     pub(super) fn lock_whole(&self, name: &str) -> Result<Held, Error> {
-        let path = self.locks_folder().join(name);
-        let held = Held::take(path.clone(), Mode::Wait)?;
-        held.ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock)).at("lock", &path)
+        Held::wait(self.locks_folder().join(name))
     }
 
     /// Whether somebody holds a named lock. A look holds it shared for a moment.
@@ -137,6 +135,12 @@ impl Held {
                 return Ok(Some(Self { path, _file: file }));
             }
         }
+    }
+
+    /// Waits for a lock outside the store.
+    pub(super) fn wait(path: PathBuf) -> Result<Self, Error> {
+        let held = Self::take(path.clone(), Mode::Wait)?;
+        held.ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock)).at("lock", &path)
     }
 
     /// Removes the file and gives the lock back.

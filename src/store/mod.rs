@@ -19,6 +19,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this room owns the disk")]
 
+mod arriving;
 mod artifact;
 mod disk;
 mod error;
@@ -34,6 +35,7 @@ mod staging;
 mod tests;
 mod tracked;
 
+pub use arriving::{Arriving, link};
 pub use artifact::{Artifact, FileEntry, MANIFEST, Manifest, Provenance};
 pub use disk::{Sync, make_output_folder, write_beside, write_through};
 pub use error::{Error, free_space};

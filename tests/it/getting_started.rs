@@ -90,6 +90,7 @@ fn the_doctor_tells_what_is_there_and_keeps_secrets() {
         let mut command = sandbox.command(&["doctor"]);
         command.env("HOME", sandbox.path("home")).env_remove("HF_HOME").env_remove("HF_TOKEN");
         command.env_remove("XDG_CACHE_HOME").env_remove("HUGGING_FACE_HUB_TOKEN");
+        command.env("HF_HUB_OFFLINE", "0");
         command.envs(token.map(|token| ("HF_TOKEN", token)));
         crate::sandbox::Said::of(command.output().unwrap()).exits(0).stdout
     };
@@ -116,6 +117,11 @@ fn the_doctor_tells_what_is_there_and_keeps_secrets() {
     sandbox.write("home/.cache/huggingface/token", "hf_secret");
     let found = doctor(None);
     assert!(found.contains(".cache/huggingface/token\n") && !found.contains("secret"), "{found}");
+    assert!(found.contains("hub cache  ") && found.contains(".cache/huggingface/hub ("), "{found}");
+    assert!(!found.contains("offline"), "{found}");
+    let offline = sandbox.mstar(&["doctor"]).exits(0).stdout;
+    assert!(offline.contains("hub cache  /nowhere/hub/hub ("), "{offline}");
+    assert!(offline.contains("; offline, only what is there is used)\n"), "{offline}");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod exports;
 mod getting_started;
 mod grid_log;
 mod hooks;
+mod hub;
 mod index;
 mod inputs;
 #[cfg(feature = "torch")]

@@ -3,12 +3,13 @@
 use super::torch::Worker;
 use crate::base::Bytes;
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::fetching::settings;
 use crate::cli::planning::of_store;
 use crate::cli::printer::Printer;
+use crate::hub::Settings;
 use crate::run::Resources;
 use crate::store::{Store, free_space};
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::path::Path;
 
 /// Below this much free memory a run may be killed, and below this much disk its store fills up.
 const LEAST_BYTES: u64 = 1 << 30;
@@ -24,6 +25,7 @@ pub(crate) fn doctor(store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let resources = Resources::detect();
     let versions = super::run::versions(&resources);
     let worker = super::torch::ask_worker();
+    let hub = settings();
     let line = |what, found: String, mend: Option<&str>| Line {
         what,
         found,
@@ -39,7 +41,8 @@ pub(crate) fn doctor(store: &Path, printer: Printer) -> Result<Exit, Trouble> {
         gpus(&resources, &worker),
         line("store", stored(store)?, None),
         disk(store),
-        hub_token(),
+        hub_token(&hub),
+        hub_cache(&hub),
         line("Python", "not needed".to_owned(), None),
     ] {
         printer.data(&format!("{what:<10} {found}"))?;
@@ -115,24 +118,23 @@ fn disk(store: &Path) -> Line {
 }
 
 /// Whether there is a token for the hub; what it is, nobody is told.
-fn hub_token() -> Line {
-    let set = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
-    let set = set.into_iter().find(|name| env::var_os(name).is_some_and(|token| !token.is_empty()));
-    let home = env::var_os("HF_HOME").map(PathBuf::from).or_else(|| {
-        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-        Some(cache?.join("huggingface"))
-    });
-    let file = home.map(|home| home.join("token"));
-    let file = file.filter(|file| fs::metadata(file).is_ok_and(|about| about.len() > 0));
-    let found = match (set, file) {
-        (Some(name), _) => format!("in the variable {name}"),
-        (None, Some(file)) => format!("in {}", file.display()),
-        (None, None) => {
-            let mend =
-                "only models and data that ask for consent need one: set HF_TOKEN".to_owned();
-            return Line { what: "hub token", found: "none".to_owned(), mend: Some(mend) };
+fn hub_token(settings: &Settings) -> Line {
+    let (found, mend) = match &settings.token {
+        Some(token) => (format!("in {}", token.place()), None),
+        None => {
+            let mend = "only models and data that ask for consent need one: set HF_TOKEN";
+            ("none".to_owned(), Some(mend.to_owned()))
         }
     };
-    Line { what: "hub token", found, mend: None }
+    Line { what: "hub token", found, mend }
+}
+
+/// Where what comes from the hub is kept, and whether it may be asked. It is not asked now.
+fn hub_cache(settings: &Settings) -> Line {
+    let free = settings.free();
+    let offline = if settings.offline { "; offline, only what is there is used" } else { "" };
+    let found = format!("{} ({free} free{offline})", settings.cache.display());
+    let mend = "`hf cache` removes what is not needed; or name another place in HF_HUB_CACHE";
+    let mend = (free.0 < LEAST_BYTES).then(|| mend.to_owned());
+    Line { what: "hub cache", found, mend }
 }

@@ -9,6 +9,7 @@ mod eval;
 mod explain;
 #[cfg(feature = "torch")]
 mod export;
+mod fetch;
 mod gc;
 mod hook;
 mod index;
@@ -41,6 +42,7 @@ pub(crate) use eval::eval;
 pub(crate) use explain::{explain, schema};
 #[cfg(feature = "torch")]
 pub(crate) use export::export;
+pub(crate) use fetch::fetch;
 pub(crate) use gc::gc;
 pub(crate) use hook::hook;
 pub(crate) use index::index;

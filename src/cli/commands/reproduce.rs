@@ -8,7 +8,7 @@ use crate::cli::arguments::{self, Over, Reproduce, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::{log_of, of_store};
 use crate::cli::printer::Printer;
-use crate::cli::sharing::{Agreement, Opened, Verdict};
+use crate::cli::sharing::{Agreement, Opened, Verdict, relocated};
 use crate::report::Study;
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -22,12 +22,13 @@ pub(crate) fn reproduce(
     store_path: &Path,
     printer: Printer,
 ) -> Result<Exit, Trouble> {
-    let opened = Opened::read(&arguments.bundle)?;
+    let mut opened = Opened::read(&arguments.bundle)?;
     let checked = opened.check()?;
     // Refused before a long run, not after it.
     let (resources, _) = machine(&arguments.device, arguments.workers)?;
     worker_program()?;
     printer.talk(&verify::in_words(&opened, &checked));
+    opened.planned = relocated(&opened.planned, printer)?;
     let folder = arguments.folder.clone();
     let folder =
         folder.unwrap_or_else(|| PathBuf::from(crate::bundle::safe_name(&opened.manifest.run)));

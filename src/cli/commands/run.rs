@@ -5,6 +5,7 @@ use crate::base::Faults;
 use crate::cli::arguments::Run;
 use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::fetching::{bring, settings};
 use crate::cli::live;
 use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
@@ -167,10 +168,18 @@ impl Job {
     /// What a file asks for now.
     fn asked(arguments: &Run, printer: Printer) -> Result<Self, Trouble> {
         let file = arguments.file.as_deref().unwrap_or(Path::new(""));
-        let asked = Asked::read(file, &arguments.over)?;
-        let missing = asked.planned_only();
+        let mut asked = Asked::read(file, &arguments.over)?;
+        let unbuilt = asked.planned_only();
+        if !unbuilt.is_empty() {
+            return Err(Faults(unbuilt).into());
+        }
+        let missing = asked.missing();
         if !missing.is_empty() {
-            return Err(Faults(missing).into());
+            let settings = settings();
+            for repo in &missing {
+                bring(repo, &settings, printer)?;
+            }
+            asked = Asked::read(file, &arguments.over)?;
         }
         let planned = PlannedGraph::of(&asked, asked.graph(printer)?);
         printer.notes(&asked.notes);

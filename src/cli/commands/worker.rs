@@ -2,8 +2,10 @@
 
 use crate::cli::arguments::{Sample, TextOrJson, Worker};
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::fetching::{self, bring, of_hub};
 use crate::cli::printer::Printer;
 use crate::cli::{files, planning};
+use crate::hub::{self, Repo};
 use crate::stages::{Question, TorchPerformer, ask, cuda_devices};
 use std::path::Path;
 
@@ -25,6 +27,12 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
     let checkpoint = match arguments.model.strip_prefix("builtin:") {
         Some(_) => None,
         None if Path::new(&arguments.model).is_dir() => Some(arguments.model.clone().into()),
+        None if Repo::is_id(&arguments.model) => {
+            let repo = Repo::model(&arguments.model, Repo::MAIN).map_err(|it| of_hub(&it))?;
+            let settings = fetching::settings();
+            let found = hub::cached(&repo, &settings);
+            Some(found.map_or_else(|| bring(&repo, &settings, printer), Ok)?.folder)
+        }
         None => Some(planning::last_policy(store, &arguments.model)?),
     };
     let question = Question {

@@ -9,6 +9,7 @@ use crate::cli::frozen::to_map;
 use crate::cli::planning::PlannedGraph;
 use crate::cli::printer::Printer;
 use crate::event::Versions;
+use crate::hub::Inside;
 use crate::plan::{Node, Stage};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -45,8 +46,9 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
     for node in planned.graph.nodes() {
         match &node.stage {
             Stage::Import(import) => {
-                let (name, digest) = (import.model.clone(), import.digest);
-                lock.models.push(LockedModel { name, digest });
+                let name = without_cache(&import.model);
+                let commit = Inside::of(&import.model).map(|it| it.repo.revision().to_owned());
+                lock.models.push(LockedModel { name, digest: import.digest, commit });
             }
             Stage::Prepare(_) => lock.data.push(locked(node, true)),
             _ => {}
@@ -65,6 +67,9 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
             && let Some(short) = scripts.get(path)
         {
             path.clone_from(short);
+        }
+        if let Some(Value::String(model)) = leaves.get_mut("policy.model") {
+            *model = without_cache(model);
         }
         if let Some(Value::String(source)) = leaves.get_mut("data.source") {
             *source = without_folder(source);
@@ -85,6 +90,11 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
         lock.members = planned.members.iter().zip(all).map(own).collect();
     }
     Ok(lock)
+}
+
+/// A model of the hub by its id, wherever somebody's cache is; others as they are named.
+pub(super) fn without_cache(model: &str) -> String {
+    Inside::of(model).map_or_else(|| model.to_owned(), |it| it.repo.id().to_owned())
 }
 
 fn locked(node: &Node, with_options: bool) -> LockedStage {

@@ -4,6 +4,7 @@ mod agreement;
 mod locking;
 mod opened;
 mod packing;
+mod relocating;
 mod replan;
 
 pub(crate) use agreement::{Agreement, Verdict};
@@ -12,6 +13,7 @@ pub(crate) use opened::{Checked, Opened};
 #[cfg(feature = "torch")]
 pub(crate) use packing::device_of;
 pub(crate) use packing::{Tables, members, script_paths};
+pub(crate) use relocating::relocated;
 
 /// The lock of a run.
 const LOCK: &str = "lock.toml";

@@ -33,7 +33,8 @@ impl PlannedGraph {
             let facts = ScriptFacts { name, text, moments: script.moments() };
             scripts.insert(path.clone(), facts);
         }
-        let facts = Facts { scripts, files: self.files.clone(), ..planning::facts() };
+        let mut facts = Facts { scripts, files: self.files.clone(), ..planning::facts() };
+        facts.models.extend(self.models.clone());
         let graph = plan::lower(&members, &facts);
         self.compare(&graph)?;
         Ok(graph)

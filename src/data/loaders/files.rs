@@ -111,13 +111,24 @@ impl FileSource {
         })
     }
 
-    /// The files with rows, in order: the path itself, or those in the folder that have the format.
+    /// The files with rows, in order: the path itself, those in the folder that have the format, or
+    /// those whose names fit where the last part of the path has a `*`.
     ///
     /// # Errors
     /// [`FileSourceError::Nothing`].
     pub fn files(&self) -> Result<Vec<PathBuf>, FileSourceError> {
         let nothing = |fault: String| FileSourceError::Nothing { path: self.path.clone(), fault };
+        if self.is_pattern() && !self.path.exists() {
+            let found = self.path.to_str().and_then(|pattern| glob::glob(pattern).ok());
+            let mut files: Vec<PathBuf> =
+                found.into_iter().flatten().flatten().filter(|path| path.is_file()).collect();
+            files.sort();
+            if !files.is_empty() {
+                return Ok(files);
+            }
+        }
         let about = std::fs::metadata(&self.path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound if self.is_pattern() => nothing("fits no file".to_owned()),
             std::io::ErrorKind::NotFound => nothing("does not exist".to_owned()),
             _ => nothing(format!("cannot be read: {error}")),
         })?;
@@ -136,6 +147,10 @@ impl FileSource {
             }
             false => Ok(files),
         }
+    }
+
+    fn is_pattern(&self) -> bool {
+        self.path.file_name().is_some_and(|name| name.to_string_lossy().contains('*'))
     }
 
     /// Ends of the names of files that have rows.

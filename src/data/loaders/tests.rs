@@ -266,3 +266,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn some_files_of_a_folder_are_named_by_a_pattern() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |answer| format!("question\tanswer\timage\nq\t{answer}\tx.png\n");
+    for (name, answer) in [("test-0", "a"), ("testmini-1", "c"), ("testmini-0", "b")] {
+        fs::write(folder.path().join(format!("{name}.tsv")), row(answer)).unwrap();
+    }
+    let source = |name: &str| format!("tsv:{}", folder.path().join(name).display());
+    let found = read(&source("testmini-*.tsv"), &Columns::default()).unwrap();
+    assert_eq!(found.len(), 2);
+    let none = read(&source("train-*.tsv"), &Columns::default()).unwrap_err();
+    assert!(none.to_string().ends_with("train-*.tsv` fits no file"), "{none}");
+}

@@ -52,7 +52,7 @@ impl Stage {
     ) -> Option<Origin> {
         let warms_up = branch == Branch::Ground;
         Some(match (self, option) {
-            (Self::Import(_), "digest") => computed(&["policy.model"]),
+            (Self::Import(_), "digest") => computed(&["policy.model", "policy.revision"]),
             (Self::Import(_), "image_pixels") => value("policy.image_pixels"),
             (Self::Prepare(_), "source") => value("data.source"),
             (Self::Prepare(_), "seed") => value("data.seed"),

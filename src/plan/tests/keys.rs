@@ -59,7 +59,10 @@ pub(super) fn bases() -> Vec<Recipe> {
     files.data.source = "jsonl:rows.jsonl".into();
     files.data.prompts = 0;
     files.prompts.pseudo_answer = Some(PseudoAnswer::Oracle);
-    let plain = [rewarded(), balanced(), knobs(), mixed(), late, adapted, rates, files];
+    let mut on_hub = quickstart();
+    on_hub.policy.model = "org/model".into();
+    let plain =
+        [rewarded(), balanced(), knobs(), mixed(), late, adapted, rates, files, on_hub];
     [vec![full, scheduled, supervised, taught], plain.into()].concat()
 }
 
