@@ -61,8 +61,7 @@ pub(super) fn bases() -> Vec<Recipe> {
     files.prompts.pseudo_answer = Some(PseudoAnswer::Oracle);
     let mut on_hub = quickstart();
     on_hub.policy.model = "org/model".into();
-    let plain =
-        [rewarded(), balanced(), knobs(), mixed(), late, adapted, rates, files, on_hub];
+    let plain = [rewarded(), balanced(), knobs(), mixed(), late, adapted, rates, files, on_hub];
     [vec![full, scheduled, supervised, taught], plain.into()].concat()
 }
 
