@@ -157,15 +157,34 @@ fn indexed_members(study: &Study, planned: &[MemberSummary]) -> Vec<IndexedMembe
     }
 }
 
-/// The numbers of a member, by the names that tables and conditions use.
-pub(crate) fn metrics(member: &Member) -> Vec<IndexedMetric> {
+/// A number of a member.
+#[derive(Clone, Debug)]
+pub(crate) struct MeasuredMetric {
+    /// By the name that tables and conditions use.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) estimate: Estimate,
+    /// Prompts that it was measured on.
+    pub(crate) count: Option<u64>,
+}
+
+/// The numbers of a member.
+pub(crate) fn measured(member: &Member) -> Vec<MeasuredMetric> {
     let measured = Metric::measured_of(member).into_iter();
     let found = measured.filter_map(|metric| {
-        let Estimate { mean, interval, .. } = metric.of(member)?;
         let (name, count) = (metric.to_string(), metric.prompts(member));
-        Some(IndexedMetric { name, value: mean, interval, count })
+        Some(MeasuredMetric { name, estimate: metric.of(member)?, count })
     });
     found.collect()
+}
+
+/// The numbers of a member as the index keeps them.
+pub(crate) fn metrics(member: &Member) -> Vec<IndexedMetric> {
+    let indexed = |MeasuredMetric { name, estimate, count }| {
+        let Estimate { mean: value, interval, .. } = estimate;
+        IndexedMetric { name, value, interval, count }
+    };
+    measured(member).into_iter().map(indexed).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use super::model::{Member, State, Study};
 use super::pivot::Pivot;
-use super::sections::{Table, by_category, by_iteration, devices, ending, headline, time};
+use super::sections::{
+    OVER_PROMPTS, Table, by_category, by_iteration, devices, ending, headline, time,
+};
 use super::sheet::{Sheet, Word};
 use std::ops::Range;
 
@@ -73,7 +75,7 @@ fn one(text: &mut Text, member: &Member) {
         text.line(&format!("  {label:<width$}  {value:>values$}"));
         text.line(&format!("    {detail}"));
     }
-    text.section("by iteration (accuracies in %, 95 % intervals)");
+    text.section(&format!("by iteration (accuracies in %; {OVER_PROMPTS})"));
     text.table(&by_iteration(member));
     let categories = by_category(member);
     if !categories.rows.is_empty() {
