@@ -51,7 +51,7 @@ pub(super) struct Headline {
 
 /// Which intervals the measurements of one member have.
 pub(super) const OVER_PROMPTS: &str =
-    "95 % intervals: bootstrap over prompts, Wilson where all came out alike";
+    "95 % intervals: bootstrap over prompts, Wilson where all are alike";
 
 /// How the run ended, in words.
 pub(super) fn ending(study: &Study) -> String {

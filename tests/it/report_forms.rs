@@ -1,6 +1,7 @@
 //! `mstar report` on a run of an experiment: its declared table, other tables, every form.
 
 use crate::grid_log::Grid;
+use crate::index::four_runs;
 use crate::sandbox::{Said, Sandbox, assert_told};
 use mstar::store::{RunFiles, Store};
 use serde_json::{Value, json};
@@ -130,6 +131,34 @@ fn the_table_is_drawn_as_dots_with_their_intervals() {
         assert!(dots.iter().any(|dot| x(line) < *dot && *dot < to && to <= 760.0), "{line}");
     }
     assert!(svg.contains(">sft, 0.25</text>"), "{svg}");
+}
+
+#[test]
+fn a_dash_is_standard_output() {
+    let sandbox = sandbox();
+    for format in ["csv", "json", "html"] {
+        let said = sandbox.mstar(&["report", "--format", format, "--output", "-"]).exits(0);
+        assert!(said.stdout.len() > 100 && said.stderr.is_empty(), "{}", said.told());
+        assert!(!sandbox.path("-").exists());
+    }
+}
+
+#[test]
+fn a_category_may_have_commas_in_its_name() {
+    let sandbox = four_runs();
+    let store = Store::open(&sandbox.store()).unwrap();
+    for run in store.runs().unwrap() {
+        let log = run.events().unwrap().replace("\"FQA\"", "\"figures, charts\"");
+        fs::write(run.folder().join("events.jsonl"), log).unwrap();
+    }
+    let values = "test.accuracy.figures, charts,test.accuracy,test.accuracy.GPS";
+    let said = sandbox.mstar(&["report", "mini-1", "--values", values, "--format", "json"]);
+    let json = said.exits(0).json();
+    let named = ["test.accuracy.figures, charts", "test.accuracy", "test.accuracy.GPS"];
+    assert_eq!(json["table"]["values"], json!(named));
+    let cell = &json["table"]["cells"][0]["values"][named[0]];
+    assert!(cell["mean"].as_f64().unwrap() > 0.0, "{cell}");
+    sandbox.mstar(&["report", "mini-1", "--values", "test.accuracy,charts"]).exits(2);
 }
 
 #[test]
