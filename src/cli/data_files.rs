@@ -6,7 +6,7 @@ use crate::data::loaders::{Columns, FileSource, Survey, survey};
 use crate::plan::{FilesFacts, Member};
 use crate::recipe::{DataColumns, OnBadSample, Origin};
 use std::collections::{BTreeMap, btree_map::Entry};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Surveys the data files of all members. In each, the source gets the path at which its files lie.
 ///
@@ -38,13 +38,7 @@ pub(crate) fn read(
                 continue;
             }
         };
-        let by_file = match &origin {
-            Some(Origin::Extends(place) | Origin::File(place) | Origin::Axis(place)) => {
-                Path::new(&place.source.name).to_owned()
-            }
-            _ => file.to_owned(),
-        };
-        source.path = by_file.parent().unwrap_or(Path::new("")).join(&source.path);
+        source.path = beside(origin.as_ref(), file).join(&source.path);
         let format = source.format.to_string();
         let path = source.path.display().to_string();
         data.source = format!("{format}:{path}");
@@ -69,6 +63,17 @@ pub(crate) fn read(
         found.insert(data.source.clone(), FilesFacts { format, path, digest, samples });
     }
     if faults.is_empty() { Ok(found) } else { Err(Faults(faults)) }
+}
+
+/// The folder that the paths of a value are taken from: that of the file which names it.
+pub(crate) fn beside(origin: Option<&Origin>, file: &Path) -> PathBuf {
+    let by_file = match origin {
+        Some(Origin::Extends(place) | Origin::File(place) | Origin::Axis(place)) => {
+            Path::new(&place.source.name)
+        }
+        _ => file,
+    };
+    by_file.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 /// A source without the folder in which its files lie: what is shared with others does not depend on

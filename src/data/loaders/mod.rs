@@ -1,6 +1,7 @@
 //! Loaders: files that people have to rows, and rows to samples.
 
 mod cell;
+mod checkpoint;
 mod files;
 mod json;
 mod load;
@@ -12,6 +13,7 @@ mod tests;
 mod tsv;
 
 pub use cell::{Cell, Row};
+pub use checkpoint::{CheckpointError, CheckpointFolder, of_files};
 pub use files::{FileSource, FileSourceError, Format};
 pub use load::{LoadError, Survey, VisitSample, samples, survey};
 pub use rows::{FORMATS, RowsError, Visit, each};
