@@ -38,6 +38,8 @@ pub(crate) struct Side {
 
 /// What a policy answered in one evaluation.
 struct Outcomes {
+    /// The evaluation.
+    stage: Key,
     /// The stage that made the prompts.
     prompts: Key,
     /// Whether each was answered right.
@@ -46,6 +48,8 @@ struct Outcomes {
 
 /// What each prompt adds to a metric.
 struct Shares {
+    /// The evaluations that it is read from.
+    stages: Vec<Key>,
     /// The stage that made the prompts.
     prompts: Key,
     of_prompt: BTreeMap<u64, i32>,
@@ -191,7 +195,7 @@ impl Side {
         };
         let rollouts: Vec<Rollout> = read(store, node.key, "rollouts.parquet")?;
         let right = rollouts.into_iter().map(|it| (it.prompt, it.correct)).collect();
-        Ok(Some(Outcomes { prompts: *prompts, right }))
+        Ok(Some(Outcomes { stage: node.key, prompts: *prompts, right }))
     }
 }
 
@@ -206,7 +210,9 @@ impl Side {
         for (at, sign) in terms {
             let Some(outcomes) = self.outcomes(member, split, at)? else { return Ok(None) };
             let prompts = outcomes.prompts;
-            let all = shares.get_or_insert_with(|| Shares { prompts, of_prompt: BTreeMap::new() });
+            let none = || Shares { stages: Vec::new(), prompts, of_prompt: BTreeMap::new() };
+            let all = shares.get_or_insert_with(none);
+            all.stages.push(outcomes.stage);
             for (prompt, right) in outcomes.right {
                 *all.of_prompt.entry(prompt).or_default() += sign * i32::from(right);
             }
@@ -277,6 +283,8 @@ pub(crate) struct Difference {
     pub(crate) estimate: Estimate,
     /// Prompts that both answered, where it is paired by them.
     pub(crate) prompts: Option<usize>,
+    /// Whether both are read from the same stages, so that there is none for certain.
+    pub(crate) is_of_same_stages: bool,
 }
 
 impl Difference {
@@ -361,13 +369,15 @@ fn compare_stages([a, b]: [&Side; 2], [one, other]: [&SideMember; 2]) -> Stages 
         now: recipe(b, other).into_iter().map(|recipe| (other.name.clone(), recipe)).collect(),
     };
     let known = Known { stored, earlier: before, recipes };
+    let written = b.values_of(other);
     for (node, standing) in b.graph.nodes().zip(standings(&b.graph, &known)) {
         let kind = node.stage.kind().to_owned();
         match standing.state {
             _ if !node.members.contains(&other.name) => {}
             plan::State::Stored => stages.equal += 1,
             plan::State::Stale => {
-                let why = standing.why.sentence(&|_| None);
+                let why =
+                    standing.why.sentence(&|key| written.get(key)?.place().map(str::to_owned));
                 stages.changed.push([kind, node.name.clone(), why]);
             }
             plan::State::New => stages.only[1].push([kind, node.name.clone()]),
@@ -417,13 +427,18 @@ fn metric_pair(
     let difference = values[0].as_ref().zip(values[1].as_ref()).map(|(before, after)| {
         let by_prompt = |metric: Metric| {
             let [Some(first), Some(second)] = &shares else { return None };
+            if first.stages == second.stages {
+                let estimate = Estimate::bare(0.0, 1);
+                return Some(Difference { estimate, prompts: None, is_of_same_stages: true });
+            }
             let differences = second.less(first)?;
             let estimate = metric.difference_over_prompts(&differences)?;
-            Some(Difference { estimate, prompts: Some(differences.len()) })
+            let prompts = Some(differences.len());
+            Some(Difference { estimate, prompts, is_of_same_stages: false })
         };
         let apart = || {
             let estimate = unpaired(&after.estimate, &before.estimate);
-            Difference { estimate, prompts: None }
+            Difference { estimate, prompts: None, is_of_same_stages: false }
         };
         metric.and_then(by_prompt).unwrap_or_else(apart)
     });

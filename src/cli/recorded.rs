@@ -2,7 +2,7 @@
 
 use crate::event::{Outcome, Record};
 use crate::plan::MemberSummary;
-use crate::report::{Ending, Estimate, Member, Metric, Study};
+use crate::report::{Ending, Estimate, Member, Method, Metric, Study};
 use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run, text};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -20,6 +20,12 @@ pub(crate) struct RecordedValue {
 }
 
 impl RecordedValue {
+    /// File and line where somebody wrote it.
+    pub(crate) fn place(&self) -> Option<&str> {
+        let (_, line) = self.origin.rsplit_once(':')?;
+        line.parse::<u32>().is_ok().then_some(self.origin.as_str())
+    }
+
     /// The value for people.
     pub(crate) fn in_words(&self) -> String {
         if self.value.is_null() { "not set".to_owned() } else { text(&self.value) }
@@ -178,10 +184,12 @@ pub(crate) fn measured(member: &Member) -> Vec<MeasuredMetric> {
     found.collect()
 }
 
-/// The numbers of a member as the index keeps them.
+/// The numbers of a member as the index keeps them, from the log alone. That knows no answers, so that
+/// a gain, whose interval pairs them, has none here.
 pub(crate) fn metrics(member: &Member) -> Vec<IndexedMetric> {
     let indexed = |MeasuredMetric { name, estimate, count }| {
-        let Estimate { mean: value, interval, .. } = estimate;
+        let Estimate { mean: value, interval, method, .. } = estimate;
+        let interval = interval.filter(|_| method != Method::Unpaired);
         IndexedMetric { name, value, interval, count }
     };
     measured(member).into_iter().map(indexed).collect()

@@ -194,7 +194,8 @@ fn changes(earlier: Before<'_>, now: &EarlierStage, node: &Node, graph: &Graph) 
         let also = node.stage.also_enter(node.role.branch, option);
         let enter: indexmap::IndexSet<&str> = enter.chain(also.iter().copied()).collect();
         let changed = earlier.changed(enter.into_iter());
-        let is_value_of_key = is_value_of_key && (changed.is_empty() || changed == keys);
+        let is_another = |key: &String| changed.len() > 1 || !keys.contains(key);
+        let is_value_of_key = is_value_of_key && !changed.iter().any(is_another);
         let all_changed = !changed.is_empty();
         let keys = if all_changed { changed } else { keys };
         // Of several options that follow from one key, the first tells enough.

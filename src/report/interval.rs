@@ -93,7 +93,7 @@ impl Estimate {
     }
 
     /// A value with nothing to say how sure it is.
-    pub(super) fn bare(mean: f64, count: usize) -> Self {
+    pub fn bare(mean: f64, count: usize) -> Self {
         Self { mean, interval: None, method: Method::None, count }
     }
 

@@ -45,6 +45,10 @@ pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<E
     }
     let many = comparisons.len() > 1;
     let different: Vec<&Comparison> = comparisons.iter().filter(|it| !it.is_same()).collect();
+    let same = comparisons.len() - different.len();
+    if same > 0 {
+        lines.push(format!("\nthe same in both: {}", counted(same, "member")));
+    }
     for comparison in different.iter().take(LISTED) {
         if many {
             lines.push(format!("\nmember {}", comparison.members[0]));
@@ -159,6 +163,7 @@ fn difference_words(it: &Difference) -> String {
     let how = match (it.pairing(), it.prompts) {
         (Some(pairing), Some(prompts)) => format!(", {pairing} by {}", counted(prompts, "prompt")),
         (Some(pairing), None) => format!(", {pairing}"),
+        (None, _) if it.is_of_same_stages => ", of the same stages".to_owned(),
         (None, _) => String::new(),
     };
     format!("{sign}{}{}{how}", shown(mean), interval(ends))

@@ -10,7 +10,7 @@ use crate::cli::printer::Printer;
 use crate::cli::recorded::entry;
 use crate::cli::records;
 use crate::recipe;
-use crate::report::{Metric, instant};
+use crate::report::instant;
 use crate::store::{Entry, Found, IndexedMember, Query, Store, Subject, text};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -129,13 +129,10 @@ fn member_json(member: &IndexedMember) -> Value {
     })
 }
 
-/// Metrics by name: value, interval, count. The index knows no answers, so that a difference, whose
-/// interval pairs them, has none here.
+/// Metrics by name: value, interval, count.
 fn metrics_json(member: &IndexedMember) -> Value {
     let metrics = member.metrics.iter().map(|it| {
-        let is_difference = Metric::parse(&it.name).is_ok_and(|metric| metric.is_difference());
-        let interval = it.interval.filter(|_| !is_difference);
-        let value = json!({ "value": it.value, "interval": interval, "count": it.count });
+        let value = json!({ "value": it.value, "interval": it.interval, "count": it.count });
         (it.name.clone(), value)
     });
     Value::Object(metrics.collect::<Map<_, _>>())
