@@ -82,7 +82,8 @@ fn facts() -> Facts {
 /// What a store knows in which every other stage of an earlier form is done.
 fn half_stored(graph: &Graph) -> Known {
     let stored = graph.nodes().step_by(2).map(|node| node.key).collect();
-    Known { stored, earlier: graph.nodes().step_by(4).map(EarlierStage::from).collect() }
+    let earlier = graph.nodes().step_by(4).map(EarlierStage::from).collect();
+    Known { stored, earlier, ..Known::default() }
 }
 
 fn measured() -> Measured {

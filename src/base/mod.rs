@@ -16,4 +16,4 @@ pub use digest::{Digest, DigestWriter, Key, digest_of_json};
 pub use fault::{Failure, Fault, Faults, Hint, Place, Source};
 pub use nearest::did_you_mean;
 pub use seed::Seed;
-pub use units::{Bytes, Duration, Rate};
+pub use units::{Bytes, Duration, Rate, counted, plural};

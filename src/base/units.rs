@@ -59,9 +59,31 @@ impl fmt::Display for Rate {
     }
 }
 
+/// Such as `1 question` or `3 questions`.
+pub fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {}", plural(number as u64, thing))
+}
+
+/// The word for so many of a thing, whose plural ends with an s or, after a consonant and y, with ies.
+pub fn plural(number: u64, thing: &str) -> String {
+    match thing.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
+        _ if number == 1 => thing.to_owned(),
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{thing}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(counted(1, "question"), "1 question");
+        assert_eq!(counted(0, "question"), "0 questions");
+        assert_eq!(plural(2, "category"), "categories");
+        assert_eq!(plural(2, "key"), "keys");
+    }
 
     #[test]
     fn quantities_read_well() {

@@ -188,7 +188,7 @@ pub(crate) struct Run {
     /// How often a stage is tried again after its worker died; over `run.retries`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
     pub(crate) retries: Option<u32>,
-    /// How long a stage may take, such as `90s`, `15min` or `2h`; over `run.timeout_secs`.
+    /// How long a stage may take, such as `90s`, `15m` or `2h`; over `run.timeout_secs`.
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     pub(crate) timeout: Option<f64>,
     #[command(flatten)]
@@ -201,12 +201,12 @@ pub(crate) struct Run {
 
 /// A length of time in seconds.
 fn seconds(text: &str) -> Result<f64, String> {
-    let expected = || "a number with `s`, `min`, `h` or `d` is expected, up to 365 days".to_owned();
+    let expected = || "a number with `s`, `m`, `h` or `d` is expected, up to 365 days".to_owned();
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let unit = match unit.trim() {
         "" | "s" => 1.0,
-        "min" => 60.0,
+        "m" | "min" => 60.0,
         "h" => 3600.0,
         "d" => 86_400.0,
         _ => return Err(expected()),
@@ -394,8 +394,8 @@ pub(crate) struct Report {
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
     /// Where it goes (default: a page to `report.html` in the run's folder, the others to standard
-    /// output).
-    #[arg(long, value_name = "FILE")]
+    /// output; `-` is standard output).
+    #[arg(long, value_name = "FILE|-")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) table: Table,
@@ -410,8 +410,8 @@ pub(crate) struct Table {
     /// Axes of which each combination is a column.
     #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
     pub(crate) columns: Option<Vec<String>>,
-    /// Metrics, such as `test.accuracy` and `test.gain`.
-    #[arg(long, value_name = "METRIC,…", value_delimiter = ',')]
+    /// Metrics, such as `test.accuracy` and `test.gain`; may be given several times.
+    #[arg(long, value_name = "METRIC,…")]
     pub(crate) values: Option<Vec<String>>,
     /// Axes to average over; by default `seed`.
     #[arg(long, value_name = "KEY,…", value_delimiter = ',')]

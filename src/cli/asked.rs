@@ -5,8 +5,9 @@ use super::data_files;
 use super::exit::Trouble;
 use super::fetching;
 use super::files;
+use super::frozen::to_map;
 use super::model_files;
-use super::planning;
+use super::planning::{self, RecipesByName};
 use super::printer::Printer;
 use super::progress::counting;
 use super::scripts;
@@ -19,6 +20,7 @@ use crate::recipe::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// A recipe or an experiment that passed every check.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub(crate) struct Asked {
     /// The recipe; of an experiment what its members have in common.
     pub(crate) resolved: Resolved,
     file: Source,
+    over: Over,
     members: Vec<Member>,
     experiment: Option<(Experiment, Expanded)>,
     /// Where a member stands among those of the experiment.
@@ -70,6 +73,7 @@ impl Asked {
                 notes: Vec::new(),
                 resolved,
                 file,
+                over: over.clone(),
                 experiment: None,
                 positions: BTreeMap::new(),
                 scripts: BTreeMap::new(),
@@ -126,6 +130,7 @@ impl Asked {
             notes: std::mem::take(&mut expanded.notes),
             resolved: expanded.base.clone(),
             file,
+            over: over.clone(),
             members,
             experiment: Some((experiment, expanded)),
             positions,
@@ -181,6 +186,12 @@ impl Asked {
     /// The members with what each resolved to.
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// What each member resolved to, by name.
+    pub(crate) fn recipes(&self) -> RecipesByName {
+        let table = |it: &Member| (it.name.clone(), Rc::new(to_map(&it.recipe)));
+        self.members.iter().map(table).collect()
     }
 
     /// The scripts that members name: path and text.
@@ -250,6 +261,34 @@ impl Asked {
     /// For data that nothing has the name of, and when two members of an experiment would do exactly
     /// the same.
     pub(crate) fn graph(&self, printer: Printer) -> Result<Graph, Faults> {
+        self.lowered(printer).map_err(|faults| self.blaming_sets(faults))
+    }
+
+    /// Faults of members that do the same name the values of the command line without which they
+    /// would not.
+    fn blaming_sets(&self, mut faults: Faults) -> Faults {
+        if !faults.0.iter().all(|fault| fault.code == SAME) || self.over.set.len() > SETS_TRIED {
+            return faults;
+        }
+        let makes_same = |at: &usize| {
+            let mut over = self.over.clone();
+            over.set.remove(*at);
+            let without = Self::read(Path::new(&self.file.name), &over);
+            without.is_ok_and(|without| without.lowered(Printer::new(true)).is_ok())
+        };
+        let blamed = (0..self.over.set.len()).filter(makes_same);
+        let named: Vec<String> =
+            blamed.map(|at| format!("`--set {}`", self.over.set[at])).collect();
+        if !named.is_empty() {
+            for fault in &mut faults.0 {
+                let hint = fault.hint.take().unwrap_or_default();
+                fault.hint = Some(format!("leave out {}, or {hint}", named.join(" and ")));
+            }
+        }
+        faults
+    }
+
+    fn lowered(&self, printer: Printer) -> Result<Graph, Faults> {
         let mut facts =
             Facts { scripts: self.scripts.clone(), files: self.files.clone(), ..planning::facts() };
         facts.models.extend(self.models.clone());
@@ -333,7 +372,7 @@ fn refuse_same(graph: &Graph, experiment: &Experiment, expanded: &Expanded) -> R
         let what =
             differs.map_or_else(String::new, |(key, _)| format!(": `{key}` changes nothing there"));
         faults.push(Fault {
-            code: "same-members",
+            code: SAME,
             message: format!("`{}` and `{}` would do the same{what}", same.name, member.name),
             hint: Some("leave one out with a `[[skip]]`".to_owned()),
             place,
@@ -344,6 +383,12 @@ fn refuse_same(graph: &Graph, experiment: &Experiment, expanded: &Expanded) -> R
     }
     if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
 }
+
+/// The fault of members that would do the same.
+const SAME: &str = "same-members";
+
+/// Values of the command line of which each is left out to see whether it made members equal.
+const SETS_TRIED: usize = 16;
 
 /// Pairs of equal members that are told; of more the first say it all.
 const SAME_TOLD: usize = 10;

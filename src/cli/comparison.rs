@@ -4,19 +4,20 @@ use super::arguments::Over;
 use super::asked::Asked;
 use super::exit::Trouble;
 use super::files;
-use super::planning::{find_named, find_run, of_store};
+use super::planning::{RecipesByName, find_named, find_run, of_store};
 use super::printer::Printer;
-use super::recorded::{self, RecordedValue};
+use super::recorded::{self, MeasuredMetric, RecordedValue};
 use super::rollouts::{planned, read};
 use super::sharing::Opened;
-use crate::base::{Key, Seed};
+use crate::base::Key;
 use crate::data::table::Rollout;
 use crate::event::Record;
 use crate::plan::{
-    self, EarlierStage, Evaluate, Graph, Known, MemberSummary, Node, Port, Split, Stage, standings,
+    self, EarlierStage, Evaluate, Graph, Known, MemberSummary, Node, Port, Recipes, Split, Stage,
+    standings,
 };
-use crate::report::{At, Branch, Member, Metric, Study, bootstrap, difference};
-use crate::store::{IndexedMetric, Store};
+use crate::report::{At, Branch, Estimate, Member, Method, Metric, Study, unpaired};
+use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -31,11 +32,14 @@ pub(crate) struct Side {
     values: Vec<RecordedValue>,
     graph: Graph,
     stages: Vec<EarlierStage>,
+    recipes: RecipesByName,
     store: Option<Store>,
 }
 
 /// What a policy answered in one evaluation.
 struct Outcomes {
+    /// The evaluation.
+    stage: Key,
     /// The stage that made the prompts.
     prompts: Key,
     /// Whether each was answered right.
@@ -44,6 +48,8 @@ struct Outcomes {
 
 /// What each prompt adds to a metric.
 struct Shares {
+    /// The evaluations that it is read from.
+    stages: Vec<Key>,
     /// The stage that made the prompts.
     prompts: Key,
     of_prompt: BTreeMap<u64, i32>,
@@ -56,7 +62,7 @@ pub(crate) struct SideMember {
     /// Its values on the axes.
     axes: serde_json::Map<String, serde_json::Value>,
     /// What was measured of it.
-    metrics: Vec<IndexedMetric>,
+    metrics: Vec<MeasuredMetric>,
     measured: Option<Member>,
 }
 
@@ -108,6 +114,7 @@ impl Side {
             stages: graph.nodes().map(EarlierStage::from).collect(),
             graph,
             members: asked.summaries.iter().map(SideMember::planned).collect(),
+            recipes: asked.recipes(),
             problem: None,
             store: None,
         })
@@ -120,15 +127,19 @@ impl Side {
         let study = Study::read(&records);
         let text = recorded::if_there(run.graph()).map_err(of_store)?.unwrap_or_default();
         let summaries = recorded::members_of_graph(&text).unwrap_or_default();
+        let mut recipes = RecipesByName::new();
         let (graph, stages, problem) = match planned(&run) {
-            Ok(it) => (it.graph, it.stages, None),
+            Ok(it) => {
+                recipes = it.recipes_of_members();
+                (it.graph, it.stages, None)
+            }
             Err(Trouble::Said { message, .. }) => (Graph::default(), Vec::new(), Some(message)),
             Err(faults) => return Err(faults),
         };
         let members = SideMember::measured(&summaries, &study);
         let name = run.id().to_owned();
         let values = recorded::values(&resolved);
-        Ok(Self { name, members, problem, values, graph, stages, store: Some(store) })
+        Ok(Self { name, members, problem, values, graph, stages, recipes, store: Some(store) })
     }
 
     /// A bundle holds no answers, so that its metrics are compared by their intervals.
@@ -139,6 +150,7 @@ impl Side {
             members: SideMember::measured(&planned.members, &study),
             problem: None,
             values: recorded::values(&resolved),
+            recipes: planned.recipes_of_members(),
             graph: planned.graph,
             stages: planned.stages,
             store: None,
@@ -183,7 +195,7 @@ impl Side {
         };
         let rollouts: Vec<Rollout> = read(store, node.key, "rollouts.parquet")?;
         let right = rollouts.into_iter().map(|it| (it.prompt, it.correct)).collect();
-        Ok(Some(Outcomes { prompts: *prompts, right }))
+        Ok(Some(Outcomes { stage: node.key, prompts: *prompts, right }))
     }
 }
 
@@ -198,7 +210,9 @@ impl Side {
         for (at, sign) in terms {
             let Some(outcomes) = self.outcomes(member, split, at)? else { return Ok(None) };
             let prompts = outcomes.prompts;
-            let all = shares.get_or_insert_with(|| Shares { prompts, of_prompt: BTreeMap::new() });
+            let none = || Shares { stages: Vec::new(), prompts, of_prompt: BTreeMap::new() };
+            let all = shares.get_or_insert_with(none);
+            all.stages.push(outcomes.stage);
             for (prompt, right) in outcomes.right {
                 *all.of_prompt.entry(prompt).or_default() += sign * i32::from(right);
             }
@@ -223,7 +237,7 @@ impl SideMember {
                 members.push(Self::planned(&MemberSummary { name, values }));
                 members.len() - 1
             });
-            members[at].metrics = recorded::metrics(measured);
+            members[at].metrics = recorded::measured(measured);
             members[at].measured = Some(measured.clone());
         }
         members
@@ -258,7 +272,7 @@ pub(crate) struct MetricPair {
     /// Its name.
     pub(crate) name: String,
     /// Its values, where it was measured.
-    pub(crate) values: [Option<IndexedMetric>; 2],
+    pub(crate) values: [Option<MeasuredMetric>; 2],
     /// The second less the first.
     pub(crate) difference: Option<Difference>,
 }
@@ -266,20 +280,30 @@ pub(crate) struct MetricPair {
 /// A difference and how sure it is.
 pub(crate) struct Difference {
     /// The second less the first.
-    pub(crate) value: f64,
-    /// Its 95 % interval.
-    pub(crate) interval: Option<[f64; 2]>,
-    /// `paired` by prompt or `unpaired`; none without an interval.
-    pub(crate) method: Option<&'static str>,
-    /// Prompts that both answered.
+    pub(crate) estimate: Estimate,
+    /// Prompts that both answered, where it is paired by them.
     pub(crate) prompts: Option<usize>,
+    /// Whether both are read from the same stages, so that there is none for certain.
+    pub(crate) is_of_same_stages: bool,
+}
+
+impl Difference {
+    /// `paired` by prompt or `unpaired`; none without an interval.
+    pub(crate) fn pairing(&self) -> Option<&'static str> {
+        match (self.prompts, self.estimate.method) {
+            (Some(_), _) => Some("paired"),
+            (None, Method::None) => None,
+            (None, _) => Some("unpaired"),
+        }
+    }
 }
 
 impl Comparison {
     /// Whether nothing differs but the time it took.
     pub(crate) fn is_same(&self) -> bool {
         let differs = |it: &MetricPair| {
-            it.name != "seconds" && it.difference.as_ref().is_some_and(|it| it.value != 0.0)
+            let difference = it.difference.as_ref();
+            it.name != "seconds" && difference.is_some_and(|it| it.estimate.mean != 0.0)
         };
         let same_stages = self.stages.as_ref().is_none_or(|stages| {
             stages.changed.is_empty() && stages.only.iter().all(Vec::is_empty)
@@ -337,14 +361,23 @@ fn compare_stages([a, b]: [&Side; 2], [one, other]: [&SideMember; 2]) -> Stages 
     let gone = before.iter().filter(|stage| !names.contains(&stage.name));
     stages.only[0] = gone.map(|stage| [stage.kind.clone(), stage.name.clone()]).collect();
     let stored = before.iter().map(|stage| stage.key).collect();
-    let known = Known { stored, earlier: before };
+    let recipe = |side: &Side, member: &SideMember| side.recipes.get(&member.name).cloned();
+    let recipes = Recipes {
+        before: recipe(a, one)
+            .map(|recipe| before.iter().map(|stage| (stage.key, recipe.clone())).collect())
+            .unwrap_or_default(),
+        now: recipe(b, other).into_iter().map(|recipe| (other.name.clone(), recipe)).collect(),
+    };
+    let known = Known { stored, earlier: before, recipes };
+    let written = b.values_of(other);
     for (node, standing) in b.graph.nodes().zip(standings(&b.graph, &known)) {
         let kind = node.stage.kind().to_owned();
         match standing.state {
             _ if !node.members.contains(&other.name) => {}
             plan::State::Stored => stages.equal += 1,
             plan::State::Stale => {
-                let why = standing.why.sentence(&|_| None);
+                let why =
+                    standing.why.sentence(&|key| written.get(key)?.place().map(str::to_owned));
                 stages.changed.push([kind, node.name.clone(), why]);
             }
             plan::State::New => stages.only[1].push([kind, node.name.clone()]),
@@ -366,54 +399,62 @@ fn different_values(
 fn metric_pairs(sides: [&Side; 2], members: [&SideMember; 2]) -> Result<Vec<MetricPair>, Trouble> {
     let names = members.iter().flat_map(|member| member.metrics.iter().map(|it| &it.name));
     let names: indexmap::IndexSet<&String> = names.collect();
-    let pair = |name: &String| {
-        let values = members
-            .map(|member| member.metrics.iter().find(|metric| metric.name == *name).cloned());
-        let difference = match &values {
-            [Some(one), Some(other)] => {
-                Some(difference_of(name, other.value - one.value, sides, members)?)
-            }
-            _ => None,
-        };
-        Ok(MetricPair { name: name.clone(), values, difference })
-    };
-    names.into_iter().map(pair).collect()
+    names.into_iter().map(|name| metric_pair(name, sides, members)).collect()
 }
 
 /// Paired by prompt where both answered the same prompts and their answers are there; else as if the
 /// two had nothing in common.
-fn difference_of(
+fn metric_pair(
     name: &str,
-    value: f64,
     [a, b]: [&Side; 2],
     [one, other]: [&SideMember; 2],
-) -> Result<Difference, Trouble> {
-    let bare = Difference { value, interval: None, method: None, prompts: None };
-    let Ok(metric) = Metric::parse(name) else { return Ok(bare) };
-    if let Some(first) = a.shares(one, &metric)?
-        && let Some(second) = b.shares(other, &metric)?
-        && first.prompts == second.prompts
-        && first.of_prompt.keys().eq(second.of_prompt.keys())
-    {
-        let pairs = first.of_prompt.values().zip(second.of_prompt.values());
-        let differences: Vec<i32> = pairs.map(|(left, right)| right - left).collect();
-        if let Some(estimate) = bootstrap(&differences, Seed(0).named(name)) {
-            let (method, prompts) = (Some("paired"), Some(differences.len()));
-            let (value, interval) = (estimate.mean, estimate.interval);
-            return Ok(Difference { value, interval, method, prompts });
+) -> Result<MetricPair, Trouble> {
+    let mut values = [one, other]
+        .map(|member| member.metrics.iter().find(|metric| metric.name == *name).cloned());
+    let metric = Metric::parse(name).ok();
+    let shares = match &metric {
+        Some(metric) => [a.shares(one, metric)?, b.shares(other, metric)?],
+        None => [None, None],
+    };
+    if let Some(metric) = metric.as_ref().filter(|metric| metric.is_difference()) {
+        for (value, shares) in values.iter_mut().zip(&shares) {
+            let paired = shares.as_ref().and_then(|it| metric.over_prompts(&it.list()));
+            if let Some((value, paired)) = value.as_mut().zip(paired) {
+                value.estimate = paired;
+            }
         }
     }
-    let single = |member: &SideMember| {
-        let measured = member.measured.as_ref()?;
-        let (split, terms) = metric.terms(measured)?;
-        let [(at, 1)] = terms[..] else { return None };
-        measured.evaluation(split, at.branch, at.iteration).cloned()
-    };
-    Ok(match (single(one), single(other)) {
-        (Some(before), Some(after)) => {
-            let (_, interval) = difference(&after, &before);
-            Difference { interval: Some(interval), method: Some("unpaired"), ..bare }
-        }
-        _ => bare,
-    })
+    let difference = values[0].as_ref().zip(values[1].as_ref()).map(|(before, after)| {
+        let by_prompt = |metric: Metric| {
+            let [Some(first), Some(second)] = &shares else { return None };
+            if first.stages == second.stages {
+                let estimate = Estimate::bare(0.0, 1);
+                return Some(Difference { estimate, prompts: None, is_of_same_stages: true });
+            }
+            let differences = second.less(first)?;
+            let estimate = metric.difference_over_prompts(&differences)?;
+            let prompts = Some(differences.len());
+            Some(Difference { estimate, prompts, is_of_same_stages: false })
+        };
+        let apart = || {
+            let estimate = unpaired(&after.estimate, &before.estimate);
+            Difference { estimate, prompts: None, is_of_same_stages: false }
+        };
+        metric.and_then(by_prompt).unwrap_or_else(apart)
+    });
+    Ok(MetricPair { name: name.to_owned(), values, difference })
+}
+
+impl Shares {
+    fn list(&self) -> Vec<i32> {
+        self.of_prompt.values().copied().collect()
+    }
+
+    /// Prompt by prompt; `None` where the prompts are not the same.
+    fn less(&self, other: &Self) -> Option<Vec<i32>> {
+        let is_same =
+            self.prompts == other.prompts && self.of_prompt.keys().eq(other.of_prompt.keys());
+        let pairs = self.of_prompt.values().zip(other.of_prompt.values());
+        is_same.then(|| pairs.map(|(own, other)| own - other).collect())
+    }
 }

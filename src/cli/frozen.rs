@@ -4,6 +4,7 @@ use crate::plan::Member;
 use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 /// The recipes of members, in their order. What they share is kept once, since members of a large
 /// experiment differ in little.
@@ -25,6 +26,15 @@ impl FrozenRecipes {
         };
         let own = std::iter::once(Map::new()).chain(recipes.map(different)).collect();
         Self { first, own }
+    }
+
+    /// The recipes as tables.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = Rc<Map<String, Value>>> {
+        self.own.iter().map(|own| {
+            let mut recipe = self.first.clone();
+            recipe.extend(own.clone());
+            Rc::new(recipe)
+        })
     }
 
     /// How many there are.

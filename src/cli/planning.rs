@@ -14,8 +14,10 @@ use crate::plan::{
 use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::rc::Rc;
 
 /// Runs whose logs and graphs are looked at; older ones say little about this machine.
 const RUNS_LOOKED_AT: usize = 3;
@@ -45,6 +47,9 @@ pub(crate) fn facts() -> Facts {
     sources::add_sizes(&mut facts);
     facts
 }
+
+/// What recipes resolved to, by the names of members.
+pub(crate) type RecipesByName = BTreeMap<String, Rc<Map<String, Value>>>;
 
 /// What a run freezes when it begins: the graph, its members, and each stage as a later plan
 /// compares with it. Going on with the run reads this and nothing else.
@@ -110,6 +115,19 @@ impl PlannedGraph {
 }
 
 impl PlannedGraph {
+    /// What the recipes of its members resolved to, by name.
+    pub(crate) fn recipes_of_members(&self) -> RecipesByName {
+        let names = self.members.iter().map(|member| member.name.clone());
+        names.zip(self.recipes.tables()).collect()
+    }
+
+    /// That of a member that uses it, by stage.
+    pub(crate) fn recipes_of_stages(&self) -> BTreeMap<Key, Rc<Map<String, Value>>> {
+        let recipes = self.recipes_of_members();
+        let of = |node: &Node| Some((node.key, recipes.get(node.members.first()?)?.clone()));
+        self.graph.nodes().filter_map(of).collect()
+    }
+
     /// What a run froze.
     pub(crate) fn read(run: &Run) -> Result<Self, Trouble> {
         let unreadable = |why: &dyn std::fmt::Display| {
@@ -140,6 +158,7 @@ pub(crate) fn look_back(
         // What is gone, or an older version wrote differently, is no reason to stop: it explains
         // nothing then.
         if let Ok(planned) = PlannedGraph::read(run) {
+            known.recipes.before.extend(planned.recipes_of_stages());
             known.earlier.extend(planned.stages);
         }
         add_measurements(run, &mut measured, &mut solved)?;
@@ -169,7 +188,7 @@ fn add_measurements(
                 key, outcome: Outcome::Done, seconds, bytes, metrics, ..
             } => {
                 let Some(kind) = kinds.get(&key) else { continue };
-                let number = |name: &str| metrics.get(name).and_then(serde_json::Value::as_f64);
+                let number = |name: &str| metrics.get(name).and_then(Value::as_f64);
                 let samples = ["samples", "count", "kept"].into_iter().find_map(number);
                 measured.add(kind, samples.unwrap_or(0.0) as u64, seconds, bytes);
                 if let (Some(rate), "explore") = (number("mean_correct"), kind.as_str()) {

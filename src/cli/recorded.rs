@@ -2,7 +2,7 @@
 
 use crate::event::{Outcome, Record};
 use crate::plan::MemberSummary;
-use crate::report::{Ending, Estimate, Member, Metric, Study};
+use crate::report::{Ending, Estimate, Member, Method, Metric, Study};
 use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run, text};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -20,6 +20,12 @@ pub(crate) struct RecordedValue {
 }
 
 impl RecordedValue {
+    /// File and line where somebody wrote it.
+    pub(crate) fn place(&self) -> Option<&str> {
+        let (_, line) = self.origin.rsplit_once(':')?;
+        line.parse::<u32>().is_ok().then_some(self.origin.as_str())
+    }
+
     /// The value for people.
     pub(crate) fn in_words(&self) -> String {
         if self.value.is_null() { "not set".to_owned() } else { text(&self.value) }
@@ -157,15 +163,36 @@ fn indexed_members(study: &Study, planned: &[MemberSummary]) -> Vec<IndexedMembe
     }
 }
 
-/// The numbers of a member, by the names that tables and conditions use.
-pub(crate) fn metrics(member: &Member) -> Vec<IndexedMetric> {
+/// A number of a member.
+#[derive(Clone, Debug)]
+pub(crate) struct MeasuredMetric {
+    /// By the name that tables and conditions use.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) estimate: Estimate,
+    /// Prompts that it was measured on.
+    pub(crate) count: Option<u64>,
+}
+
+/// The numbers of a member.
+pub(crate) fn measured(member: &Member) -> Vec<MeasuredMetric> {
     let measured = Metric::measured_of(member).into_iter();
     let found = measured.filter_map(|metric| {
-        let Estimate { mean, interval, .. } = metric.of(member)?;
         let (name, count) = (metric.to_string(), metric.prompts(member));
-        Some(IndexedMetric { name, value: mean, interval, count })
+        Some(MeasuredMetric { name, estimate: metric.of(member)?, count })
     });
     found.collect()
+}
+
+/// The numbers of a member as the index keeps them, from the log alone. That knows no answers, so that
+/// a gain, whose interval pairs them, has none here.
+pub(crate) fn metrics(member: &Member) -> Vec<IndexedMetric> {
+    let indexed = |MeasuredMetric { name, estimate, count }| {
+        let Estimate { mean: value, interval, method, .. } = estimate;
+        let interval = interval.filter(|_| method != Method::Unpaired);
+        IndexedMetric { name, value, interval, count }
+    };
+    measured(member).into_iter().map(indexed).collect()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub use stage::{
     Loading, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Score, Scored, Select, Setting,
     Slice, Split, Stage, StopRule, Train, TrainReward, TrainingSet, Unlabelled,
 };
-pub use state::{EarlierStage, Known, Standing, State, standings};
+pub use state::{EarlierStage, Known, Recipes, Standing, State, standings};
 
 #[cfg(test)]
 mod tests;

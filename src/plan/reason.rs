@@ -4,7 +4,7 @@ use super::stage::{Beside, Origin};
 use super::state::{EarlierStage, State};
 use super::{Graph, Node, Port};
 use crate::base::Key;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// How many changes a reason names.
@@ -46,6 +46,8 @@ pub struct Change {
     /// Keys of the recipe that it comes from: from the first of these that is written, else from
     /// the last. Empty for what follows from the stage's place in the graph.
     pub keys: Vec<String>,
+    /// Whether it is known that all these keys have another value; each is named then.
+    pub all_changed: bool,
     /// Whether the values are those of the key, not computed from it.
     pub is_value_of_key: bool,
     /// Path inside the stage's options.
@@ -87,15 +89,22 @@ impl Why {
 impl Change {
     /// Such as `` `temperature.value` 1.0 -> 0.7 in `b.toml:14` ``.
     fn words(&self, place: &dyn Fn(&str) -> Option<String>) -> String {
-        let written = self.keys.iter().find_map(|key| Some((key, place(key)?)));
-        let key = written.as_ref().map(|(key, _)| *key).or(self.keys.last());
-        let at = written.as_ref().map_or_else(String::new, |(_, place)| format!(" in `{place}`"));
+        let at = |key: &str| place(key).map_or_else(String::new, |place| format!(" in `{place}`"));
+        let named = |key: &String| format!("`{key}`{}", at(key));
         let (before, now) = (self.before.to_string(), self.now.to_string());
         let is_short = before.len().max(now.len()) <= LONGEST_VALUE;
-        match key {
-            Some(key) if !is_short => format!("`{key}` changed{at}"),
-            Some(key) if self.is_value_of_key => format!("`{key}` {before} -> {now}{at}"),
-            Some(key) => format!("`{}` {before} -> {now} by `{key}`{at}", self.option),
+        if self.all_changed && self.keys.len() > 1 {
+            let keys = self.keys.iter().map(named).collect::<Vec<_>>().join(" and ");
+            return match is_short {
+                true => format!("`{}` {before} -> {now} by {keys}", self.option),
+                false => format!("{keys} changed"),
+            };
+        }
+        let written = self.keys.iter().find(|key| place(key).is_some());
+        match written.or(self.keys.last()) {
+            Some(key) if !is_short => format!("`{key}` changed{}", at(key)),
+            Some(key) if self.is_value_of_key => format!("`{key}` {before} -> {now}{}", at(key)),
+            Some(key) => format!("`{}` {before} -> {now} by {}", self.option, named(key)),
             None if !is_short => format!("`{}` changed", self.option),
             None => format!("`{}` {before} -> {now}", self.option),
         }
@@ -109,6 +118,28 @@ pub(super) struct Before<'a> {
     pub(super) stage: &'a EarlierStage,
     /// What prepared the prompts that it read, if that is known.
     pub(super) prepared: Option<&'a EarlierStage>,
+    /// What the recipes resolved to, then and now, if that is known.
+    pub(super) recipes: Option<[&'a Map<String, Value>; 2]>,
+}
+
+impl Before<'_> {
+    /// Of the keys that enter an option those whose value is another one; none where that is not
+    /// known.
+    fn changed<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Vec<String> {
+        let Some(recipes) = self.recipes else { return Vec::new() };
+        let differs = |key: &&str| {
+            let [before, now] = recipes.map(|recipe| value_at(recipe, key));
+            before != now
+        };
+        keys.filter(differs).map(str::to_owned).collect()
+    }
+}
+
+/// The value of a dotted key.
+fn value_at<'a>(recipe: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    let mut names = key.split('.');
+    let first = recipe.get(names.next()?)?;
+    names.try_fold(first, |value, name| value.get(name))
 }
 
 /// What differs between a stage and an earlier form of it: its own options where any do, else what
@@ -159,11 +190,19 @@ fn changes(earlier: Before<'_>, now: &EarlierStage, node: &Node, graph: &Graph) 
             Some(Origin::Computed(keys)) => (keys, false),
             Some(Origin::Place) | None => (Vec::new(), false),
         };
+        let enter = keys.iter().map(String::as_str);
+        let also = node.stage.also_enter(node.role.branch, option);
+        let enter: indexmap::IndexSet<&str> = enter.chain(also.iter().copied()).collect();
+        let changed = earlier.changed(enter.into_iter());
+        let is_another = |key: &String| changed.len() > 1 || !keys.contains(key);
+        let is_value_of_key = is_value_of_key && !changed.iter().any(is_another);
+        let all_changed = !changed.is_empty();
+        let keys = if all_changed { changed } else { keys };
         // Of several options that follow from one key, the first tells enough.
         let is_told = |change: &Change| !change.keys.is_empty() && change.keys == keys;
         if !changes.iter().any(is_told) {
             let (option, before, now) = (option.to_owned(), before.clone(), now.clone());
-            changes.push(Change { keys, is_value_of_key, option, before, now });
+            changes.push(Change { keys, all_changed, is_value_of_key, option, before, now });
         }
     });
     changes

@@ -4,9 +4,10 @@ use super::reason::{Before, Why, compare, difference};
 use super::{Graph, Node, Port};
 use crate::base::{Digest, Key, digest_of_json};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::rc::Rc;
 
 /// How many earlier stages of one place are compared with a new one. A grid has thousands with the
 /// same name; the newest few say what changed, and the time stays linear.
@@ -19,6 +20,25 @@ pub struct Known {
     pub stored: BTreeSet<Key>,
     /// Stages of earlier plans, oldest first.
     pub earlier: Vec<EarlierStage>,
+    /// What the recipes resolved to, where that is known.
+    pub recipes: Recipes,
+}
+
+/// What recipes resolved to then and now, so that a reason names the key that somebody changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recipes {
+    /// By the key of an earlier stage: that of a member that used it.
+    pub before: BTreeMap<Key, Rc<Map<String, Value>>>,
+    /// By the name of a member.
+    pub now: BTreeMap<String, Rc<Map<String, Value>>>,
+}
+
+impl Recipes {
+    /// Those of an earlier stage and of a stage.
+    fn of(&self, before: &EarlierStage, node: &Node) -> Option<[&Map<String, Value>; 2]> {
+        let now = node.members.iter().find_map(|member| self.now.get(member))?;
+        Some([self.before.get(&before.key)?, now])
+    }
 }
 
 /// A stage as an earlier plan recorded it: the ingredients of its key, for reasons.
@@ -105,7 +125,8 @@ pub fn standings(graph: &Graph, known: &Known) -> Vec<Standing> {
                 Some(before) => {
                     let prepared = before.inputs.get(Port::Prompts.name());
                     let prepared = prepared.and_then(|key| earlier.planned.get(key).copied());
-                    let before = Before { stage: before, prepared };
+                    let recipes = known.recipes.of(before, node);
+                    let before = Before { stage: before, prepared, recipes };
                     (State::Stale, difference(before, &now, node, graph, &states))
                 }
                 None => (State::New, Why::NeverRun),

@@ -3,10 +3,11 @@
 
 use super::chart::{Chart, Point, Series};
 use super::figures::Figure;
+use super::interval::of_some_width;
 use super::lines::CLASSES;
 use super::metrics::{AtTemperature, Balanced, Monitored, Share};
 use super::model::{At, Branch, Measured, Member};
-use super::numbers::{count, percent, percent_or_dash, points, range};
+use super::numbers::{counted, percent, percent_or_dash, points, range};
 use super::sections::Table;
 
 /// The figures that there is something to draw for.
@@ -130,9 +131,9 @@ fn by_temperature(member: &Member, metric: &Metric) -> Option<Figure> {
         id: metric.id.into(),
         title: format!("{} by temperature", capitalised(&name)),
         caption: format!(
-            "On {} validation prompts, {} samples each at every temperature: {}.{bands}",
-            count(first.count),
-            first.k,
+            "On {}, {} each at every temperature: {}.{bands}",
+            counted(first.count, "validation prompt"),
+            counted(u64::from(first.k), "sample"),
             metric.about,
         ),
         body: chart.svg()?,
@@ -219,8 +220,10 @@ fn gain_of_best(balanced: &Balanced) -> String {
     best.map_or_else(
         || "–".to_owned(),
         |it| {
-            let [low, high] = it.difference_interval;
-            format!("{} [{} to {}]", points(it.difference), points(low), points(high))
+            let interval = of_some_width(it.difference_interval);
+            let interval = interval.map(|it| it.map(points).join(" to "));
+            let told = interval.map_or_else(String::new, |interval| format!(" [{interval}]"));
+            format!("{}{told}", points(it.difference))
         },
     )
 }
@@ -294,10 +297,11 @@ fn overview(member: &Member) -> Option<Figure> {
         id: "fig-dynamics".into(),
         title: format!("Greedy accuracy and pass@{k}"),
         caption: format!(
-            "{} validation prompts, {k} samples each at temperature {temperature}. Pass@{k} is the \
-             share of prompts that some of {k} samples answers right; the shaded gap to greedy is \
+            "{}, {samples} each at temperature {temperature}. Pass@{k} is the \
+             share of prompts that some of {samples} answers right; the shaded gap to greedy is \
              what exploration still has to offer.",
-            count(prompts),
+            counted(prompts, "validation prompt"),
+            samples = counted(u64::from(k), "sample"),
         ),
         body: chart.svg()?,
         table: table.without_empty_columns(),

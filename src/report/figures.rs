@@ -2,9 +2,10 @@
 
 use super::chart::{Chart, Point, Series, Svg, small_multiple};
 use super::dynamics;
+use super::interval::Estimate;
 use super::metrics::Evaluated;
 use super::model::{Branch, Member};
-use super::numbers::{count, percent, percent_or_dash, range, whole_ticks};
+use super::numbers::{count, counted, percent, percent_or_dash, range, whole_ticks};
 use super::sections::{Table, by_category};
 use serde::Serialize;
 
@@ -38,6 +39,13 @@ pub(super) fn of_member(member: &Member, suffix: &str) -> Vec<Figure> {
     drawn.map(|figure| Figure { id: format!("{}{suffix}", figure.id), ..figure }).collect()
 }
 
+/// Such as `45.9 % [42.8–49.0]`.
+fn share_of_prompts(estimate: &Estimate) -> String {
+    let interval = estimate.interval.map(range);
+    let told = interval.map_or_else(String::new, |interval| format!(" [{interval}]"));
+    format!("{} %{told}", percent(estimate.mean))
+}
+
 fn evaluation_points(
     member: &Member,
     name: &str,
@@ -47,14 +55,13 @@ fn evaluation_points(
     let point = |(iteration, it): (u32, &Evaluated)| Point {
         x: it.step as f64,
         y: it.accuracy,
-        interval: with_interval.then_some(it.interval),
+        interval: it.estimate().interval.filter(|_| with_interval),
         tip: format!(
-            "{name}, {}, step {}: {} % [{}], {} prompts",
+            "{name}, {}, step {}: {}, {}",
             member.after(iteration),
             count(it.step),
-            percent(it.accuracy),
-            range(it.interval),
-            count(it.count)
+            share_of_prompts(&it.estimate()),
+            counted(it.count, "prompt")
         ),
     };
     curve.into_iter().map(point).collect()
@@ -97,8 +104,9 @@ fn accuracy(member: &Member) -> Option<Figure> {
         id: "fig-accuracy".into(),
         title: "Accuracy against optimizer steps".into(),
         caption: format!(
-            "Greedy decoding on {} {split} prompts; bands are 95 % intervals.{control}",
-            count(prompts)
+            "Greedy decoding on {}; bands are 95 % intervals of a bootstrap \
+             over prompts.{control}",
+            counted(prompts, &format!("{split} prompt"))
         ),
         body: chart.svg()?,
         // The page shows the table by iteration right below.
@@ -125,13 +133,12 @@ fn categories(member: &Member) -> Option<Figure> {
                 Some(Point {
                     x: it.step as f64,
                     y: category.accuracy,
-                    interval: banded.then_some(category.interval),
+                    interval: category.estimate().interval.filter(|_| banded),
                     tip: format!(
-                        "{name}, {}: {} % [{}], {} prompts",
+                        "{name}, {}: {}, {}",
                         member.after(*iteration),
-                        percent(category.accuracy),
-                        range(category.interval),
-                        count(category.count)
+                        share_of_prompts(&category.estimate()),
+                        counted(category.count, "prompt")
                     ),
                 })
             })

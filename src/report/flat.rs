@@ -98,14 +98,22 @@ fn columns(pivot: &Pivot) -> Vec<Column> {
 }
 
 impl Method {
-    /// As programs read it; `None` where there is no interval.
+    /// As programs read it; `None` where there is no interval and nothing to say why.
     pub(super) fn name(self, pivot: &Pivot) -> Option<String> {
         match self {
             Self::Student => Some(format!("student t over {}", pivot.of_members())),
-            Self::Bootstrap => Some("bootstrap over prompts".to_owned()),
-            Self::Wilson => Some("wilson over prompts".to_owned()),
-            Self::Unpaired => Some("normal, unpaired".to_owned()),
-            Self::None => None,
+            Self::Equal => Some(format!("none, equal {}", pivot.of_members())),
+            _ => self.of_prompts().map(str::to_owned),
+        }
+    }
+
+    /// The same of what is measured on prompts alone.
+    pub fn of_prompts(self) -> Option<&'static str> {
+        match self {
+            Self::Bootstrap => Some("bootstrap over prompts"),
+            Self::Wilson => Some("wilson over prompts"),
+            Self::Unpaired => Some("unpaired"),
+            Self::Student | Self::Equal | Self::None => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::chart::escape;
 use super::figures::{self, Figure};
 use super::model::{Member, State, Study};
-use super::numbers::{count, instant};
+use super::numbers::{count, counted, instant};
 use super::pivot::Pivot;
 use super::sections::{
     Headline, Table, by_category, by_iteration, by_member, device, devices, ending, headline,
@@ -16,8 +16,6 @@ use image::ImageFormat;
 use minijinja::{AutoEscape, Environment, Value, value::Serde};
 use serde::Serialize;
 
-/// Members shown with all their figures; of more, only the one that leads.
-const MEMBERS_SHOWN: usize = 4;
 /// Rows of the table of members.
 const MEMBERS_LISTED: usize = 400;
 /// Longest side of an embedded image in pixels; larger ones are made smaller.
@@ -169,7 +167,7 @@ struct Problem {
 
 /// The page of a study.
 pub fn page(study: &Study, extras: &Extras) -> String {
-    let shown = shown(study);
+    let shown = study.shown();
     let table = (study.members.len() > 1)
         .then(|| extras.table.clone().unwrap_or_else(|| Pivot::plain(study)));
     let members: Vec<MemberView> = shown
@@ -253,32 +251,23 @@ fn nonce(study: &Study, extras: &Extras) -> String {
     Digest::of(format!("{told:?}{:?}{:?}", extras.samples, extras.recipe).as_bytes()).to_string()
 }
 
-/// The members shown in full: the one that ends highest on validation, then the others in order.
-fn shown(study: &Study) -> Vec<&Member> {
-    let Some(leader) = study.leader() else { return Vec::new() };
-    if study.members.len() > MEMBERS_SHOWN {
-        return vec![leader];
-    }
-    let others = study.members.iter().filter(|member| member.name != leader.name);
-    std::iter::once(leader).chain(others).collect()
-}
-
 fn view(member: &Member, suffix: &str) -> MemberView {
     let mut facts = Vec::new();
     if let Some(parameters) = member.parameters {
-        facts.push(format!("{} parameters", count(parameters)));
+        facts.push(counted(parameters, "parameter"));
     }
     if let Some(prompts) = &member.prompts {
         for (number, split) in
             [(prompts.train, "train"), (prompts.validation, "validation"), (prompts.test, "test")]
         {
-            facts.push(format!("{} {split} prompts", count(number)));
+            facts.push(counted(number, &format!("{split} prompt")));
         }
     }
     let sampled: u64 = member.explorations.iter().map(|it| it.value.samples).sum();
     let tokens: u64 = member.explorations.iter().map(|it| it.value.tokens).sum();
     if sampled > 0 {
-        facts.push(format!("{} responses ({} tokens) explored", count(sampled), count(tokens)));
+        let (responses, tokens) = (counted(sampled, "response"), counted(tokens, "token"));
+        facts.push(format!("{responses} ({tokens}) explored"));
     }
     MemberView {
         name: member.name.clone(),

@@ -1,14 +1,20 @@
-//! Means with 95 % intervals: Student's t over members, the bootstrap over prompts.
+//! Means with 95 % intervals, each way in one place: Student's t over members, the bootstrap over
+//! prompts, Wilson's where a bootstrap has nothing to draw from.
 //!
 //! A resample of n prompts is drawn by how many of each distinct value it holds, which has the same
-//! distribution as drawing prompt after prompt and costs no time for each of them.
+//! distribution as drawing prompt after prompt and costs no time for each of them. Of two values that
+//! number is binomial, so that no draw is needed at all.
 
 use crate::base::Seed;
+use crate::rewards::wilson;
 use rand::Rng as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Resamples of a bootstrap.
-pub(super) const RESAMPLES: usize = 2000;
+const RESAMPLES: usize = 2000;
+/// What the bootstrap draws with: the same everywhere, so that equal numbers have equal intervals
+/// wherever they are shown.
+const SEED: Seed = Seed(0);
 
 /// 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
 const STUDENT: [f64; 30] = [
@@ -27,12 +33,37 @@ pub enum Method {
     Student,
     /// Percentiles of resampled prompts.
     Bootstrap,
-    /// Wilson's interval of the evaluation itself.
+    /// Wilson's, because all prompts came out alike and resamples of them would too.
     Wilson,
-    /// The normal approximation as if the two sides had nothing in common, which is too wide.
+    /// Both sides' intervals together as if they had nothing in common, which is too wide.
     Unpaired,
+    /// There is none, because all members have the same value.
+    Equal,
     /// There is none.
     None,
+}
+
+impl Method {
+    /// For people, such as `bootstrap over prompts`. `members` is what a mean is taken over, such as
+    /// `seeds`.
+    pub fn words(self, members: &str) -> String {
+        match self {
+            Self::Student => format!("Student's t over {members}"),
+            Self::Bootstrap => "bootstrap over prompts".to_owned(),
+            Self::Wilson => "Wilson, since all prompts came out alike".to_owned(),
+            Self::Unpaired => "prompts not paired, wider than need be".to_owned(),
+            Self::Equal => format!("none, since all {members} are equal"),
+            Self::None => "none".to_owned(),
+        }
+    }
+
+    /// Several in one sentence, such as `95 % intervals: bootstrap over prompts`; empty where there is
+    /// no interval.
+    pub fn sentence(methods: &BTreeSet<Self>, members: &str) -> String {
+        let said = methods.iter().filter(|method| **method != Self::None);
+        let said: Vec<String> = said.map(|method| method.words(members)).collect();
+        if said.is_empty() { said.concat() } else { format!("95 % intervals: {}", said.join("; ")) }
+    }
 }
 
 /// A mean and how sure it is.
@@ -40,7 +71,7 @@ pub enum Method {
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
-    /// Its 95 % interval.
+    /// Its 95 % interval; never of no width.
     pub interval: Option<[f64; 2]>,
     /// How the interval came about.
     pub method: Method,
@@ -62,24 +93,104 @@ impl Estimate {
     }
 
     /// A value with nothing to say how sure it is.
-    pub(super) fn bare(mean: f64, count: usize) -> Self {
+    pub fn bare(mean: f64, count: usize) -> Self {
         Self { mean, interval: None, method: Method::None, count }
+    }
+
+    /// A share of prompts, each 0 to 1, with the interval that a stage's bootstrap found for it.
+    pub(super) fn measured(mean: f64, interval: Option<[f64; 2]>, prompts: u64) -> Self {
+        match interval {
+            None => Self::bare(mean, 1),
+            Some([low, high]) if high - low < NOTHING => alike(mean, prompts, [0.0, 1.0]),
+            Some(_) => Self { mean, interval, method: Method::Bootstrap, count: 1 },
+        }
     }
 }
 
-/// The mean of values with the interval of Student's t; `None` for fewer than two.
+/// A width that is only what rounding leaves of none.
+const NOTHING: f64 = 1e-12;
+
+/// An interval, unless it has no width, which would say that a measurement is certain.
+pub(super) fn of_some_width(interval: [f64; 2]) -> Option<[f64; 2]> {
+    Some(interval).filter(|[low, high]| high - low >= NOTHING)
+}
+
+/// The share of prompts that came out right, with the percentile interval of the bootstrap: how many
+/// of a resample are right is binomial. `None` without prompts.
+pub(super) fn share(right: u64, prompts: u64) -> Option<Estimate> {
+    if prompts == 0 {
+        return None;
+    }
+    let mean = right as f64 / prompts as f64;
+    if right == 0 || right >= prompts {
+        return Some(alike(mean, prompts, [0.0, 1.0]));
+    }
+    let interval = Some(binomial_ends(right, prompts).map(|end| end as f64 / prompts as f64));
+    Some(Estimate { mean, interval, method: Method::Bootstrap, count: 1 })
+}
+
+/// A mean of prompts that all have this value, of which a resample would say that it is certain: by
+/// Wilson, any other prompt may still be another with some probability, and have any value.
+fn alike(mean: f64, prompts: u64, [least, most]: [f64; 2]) -> Estimate {
+    let others = wilson(0, prompts).high;
+    let interval = Some([mean - others * (mean - least), mean + others * (most - mean)]);
+    Estimate { mean, interval, method: Method::Wilson, count: 1 }
+}
+
+/// The 2.5th and the 97.5th percentile of how many of `prompts` draws are right when `right` of
+/// `prompts` are; summed from the mode outwards, as far as there is anything.
+fn binomial_ends(right: u64, prompts: u64) -> [u64; 2] {
+    const NO_MASS: f64 = 1e-12;
+    let (n, mode) = (prompts as f64, right as f64);
+    let odds = mode / (n - mode);
+    let below = (1..=right).rev().scan(1.0, |mass, k| {
+        *mass *= k as f64 / ((n - k as f64 + 1.0) * odds);
+        Some(*mass).filter(|mass| *mass > NO_MASS)
+    });
+    let above = (right..prompts).scan(1.0, |mass, k| {
+        *mass *= (n - k as f64) * odds / (k as f64 + 1.0);
+        Some(*mass).filter(|mass| *mass > NO_MASS)
+    });
+    let mut masses: Vec<f64> = below.collect();
+    let first = right - masses.len() as u64;
+    masses.reverse();
+    masses.push(1.0);
+    masses.extend(above);
+    let total: f64 = masses.iter().sum();
+    [0.025, 0.975].map(|share| {
+        let mut sum = 0.0;
+        let reaches = |mass: &f64| {
+            sum += mass;
+            sum >= share * total
+        };
+        first + masses.iter().position(reaches).map_or(masses.len() as u64 - 1, |at| at as u64)
+    })
+}
+
+/// The difference of two values as if they had nothing in common: each side's distance to its ends,
+/// squared and added, after Newcombe (1998).
+pub fn unpaired(own: &Estimate, base: &Estimate) -> Estimate {
+    let mean = own.mean - base.mean;
+    let Some(([own_low, own_high], [low, high])) = own.interval.zip(base.interval) else {
+        return Estimate::bare(mean, 1);
+    };
+    let down = (own.mean - own_low).hypot(high - base.mean);
+    let up = (own_high - own.mean).hypot(base.mean - low);
+    let interval = of_some_width([mean - down, mean + up]);
+    Estimate { mean, interval, method: Method::Unpaired, count: 1 }
+}
+
+/// The mean of values with the interval of Student's t, which equal values do not have; `None` for
+/// fewer than two.
 pub(super) fn student(values: &[f64]) -> Option<Estimate> {
     let count = values.len();
     let freedom = count.checked_sub(1).filter(|freedom| *freedom > 0)?;
     let mean = values.iter().sum::<f64>() / count as f64;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let half = quantile(freedom) * (squares / freedom as f64 / count as f64).sqrt();
-    Some(Estimate {
-        mean,
-        interval: Some([mean - half, mean + half]),
-        method: Method::Student,
-        count,
-    })
+    let interval = of_some_width([mean - half, mean + half]);
+    let method = if interval.is_some() { Method::Student } else { Method::Equal };
+    Some(Estimate { mean, interval, method, count })
 }
 
 /// The 97.5 % quantile of Student's t; beyond the table by Cornish and Fisher's expansion.
@@ -93,18 +204,22 @@ fn quantile(freedom: usize) -> f64 {
     })
 }
 
-/// The mean over prompts with the percentile interval of the bootstrap; `None` without prompts.
-/// Values are small whole numbers: 1 for a right answer, differences of such.
-pub fn bootstrap(values: &[i32], seed: Seed) -> Option<Estimate> {
+/// The mean over prompts of values between two others, with the percentile interval of the
+/// bootstrap; `None` without prompts. Values are small whole numbers: 1 for a right answer,
+/// differences of such.
+pub(super) fn bootstrap(values: &[i32], range: [f64; 2]) -> Option<Estimate> {
     let n = u32::try_from(values.len()).ok().filter(|n| *n > 0)?;
     let mut counts: BTreeMap<i32, u32> = BTreeMap::new();
     for value in values {
         *counts.entry(*value).or_default() += 1;
     }
+    if let [value] = counts.keys().collect::<Vec<_>>()[..] {
+        return Some(alike(f64::from(*value), u64::from(n), range));
+    }
     let mean = |sum: i64| sum as f64 / f64::from(n);
     let sum: i64 = values.iter().map(|value| i64::from(*value)).sum();
     let factorials = LogFactorials::up_to(n);
-    let mut generator = seed.generator();
+    let mut generator = SEED.generator();
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
             let (mut left, mut mass, mut sum) = (n, n, 0);
@@ -232,22 +347,78 @@ mod tests {
     #[test]
     fn bootstrap_of_shares_has_the_width_of_the_binomial() {
         let values: Vec<i32> = (0..1000).map(|index| i32::from(index % 4 == 0)).collect();
-        let estimate = bootstrap(&values, Seed(3)).unwrap();
+        let estimate = bootstrap(&values, [0.0, 1.0]).unwrap();
         assert_eq!(estimate.mean, 0.25);
         let [low, high] = estimate.interval.unwrap();
         // 1.96 · √(.25 · .75 / 1000) = .02684.
         close(0.25 - low, 0.026_84, 2.5e-3);
         close(high - 0.25, 0.026_84, 2.5e-3);
-        assert_eq!(bootstrap(&values, Seed(3)), Some(estimate.clone()));
-        assert_ne!(bootstrap(&values, Seed(4)), Some(estimate));
-        assert_eq!(bootstrap(&[], Seed(3)), None);
-        assert_eq!(bootstrap(&[1; 40], Seed(3)).unwrap().interval, Some([1.0, 1.0]));
+        assert_eq!(bootstrap(&values, [0.0, 1.0]), Some(estimate));
+        assert_eq!(bootstrap(&[], [0.0, 1.0]), None);
+    }
+
+    #[test]
+    fn a_share_has_the_bootstrap_that_draws_would_find() {
+        for (right, prompts) in [(250, 1000), (1, 40), (39, 40), (3, 7), (1, 2)] {
+            let values: Vec<i32> = (0..prompts).map(|index| i32::from(index < right)).collect();
+            let drawn = bootstrap(&values, [0.0, 1.0]).unwrap();
+            let known = share(right, prompts).unwrap();
+            assert_eq!((known.mean, known.method), (drawn.mean, Method::Bootstrap));
+            let ends = known.interval.unwrap().into_iter().zip(drawn.interval.unwrap());
+            // A step of one prompt apart at most.
+            ends.for_each(|(known, drawn)| close(known, drawn, 1.01 / prompts as f64));
+        }
+        // Of 20 draws at a half, from 6 to 14: P(X <= 5) = .0207, P(X <= 14) = .9793.
+        assert_eq!(share(10, 20).unwrap().interval, Some([0.3, 0.7]));
+        assert_eq!(share(0, 0), None);
+    }
+
+    #[test]
+    fn prompts_that_are_all_alike_do_not_make_certain() {
+        let interval = |estimate: Option<Estimate>| {
+            let estimate = estimate.unwrap();
+            assert_eq!(estimate.method, Method::Wilson);
+            estimate.interval.unwrap()
+        };
+        // Wilson's interval for 10 of 10 and for 0 of 10.
+        close(interval(share(10, 10))[0], 0.722_5, 5e-5);
+        close(interval(share(0, 10))[1], 0.277_5, 5e-5);
+        assert_eq!(interval(share(10, 10)), interval(bootstrap(&[1; 10], [0.0, 1.0])));
+        let [low, high] = interval(bootstrap(&[0; 10], [-1.0, 1.0]));
+        close(low, -0.277_5, 5e-5);
+        close(high, 0.277_5, 5e-5);
+        let measured = Estimate::measured(1.0, Some([1.0, 1.0]), 10);
+        close(interval(Some(measured))[0], 0.722_5, 5e-5);
+    }
+
+    #[test]
+    fn equal_members_have_no_interval() {
+        for values in [vec![0.5; 3], vec![0.1; 3], vec![0.5 - 0.3, 0.4 - 0.2]] {
+            let estimate = student(&values).unwrap();
+            assert_eq!((estimate.interval, estimate.method), (None, Method::Equal));
+        }
+    }
+
+    #[test]
+    fn a_difference_of_strangers_adds_their_widths() {
+        let of = |mean: f64, down: f64, up: f64| Estimate {
+            mean,
+            interval: Some([mean - down, mean + up]),
+            method: Method::Bootstrap,
+            count: 1,
+        };
+        let difference = unpaired(&of(0.7, 0.03, 0.06), &of(0.5, 0.08, 0.04));
+        let [low, high] = difference.interval.unwrap();
+        close(difference.mean, 0.2, 1e-12);
+        close(low, 0.15, 1e-12);
+        close(high, 0.3, 1e-12);
+        assert!(difference.excludes_zero());
     }
 
     #[test]
     fn bootstrap_of_differences_has_the_width_of_its_variance() {
         let values: Vec<i32> = (0..900).map(|index| [1, 0, -1, 1, 0, 0][index % 6]).collect();
-        let estimate = bootstrap(&values, Seed(3)).unwrap();
+        let estimate = bootstrap(&values, [-1.0, 1.0]).unwrap();
         close(estimate.mean, 1.0 / 6.0, 1e-12);
         // The variance of a value is 3/6 - 1/36.
         let half = 1.96 * ((0.5 - 1.0 / 36.0) / 900.0_f64).sqrt();

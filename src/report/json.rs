@@ -166,15 +166,16 @@ fn verifiers(measured: &Measured<Monitored>) -> Vec<Value> {
 
 fn pseudo_answers(measured: &Measured<Agreed>) -> Value {
     let it = &measured.value;
+    let (agreement, coverage) = (it.agreement(), it.coverage());
     json!({
         "iteration": measured.at.iteration,
         "prompts": it.prompts,
         "answered": it.answered,
         "agreeing": it.agreeing,
-        "agreement": it.agreement,
-        "interval": it.interval,
-        "coverage": it.coverage,
-        "coverage_interval": it.coverage_interval,
+        "agreement": agreement.as_ref().map(|it| it.mean),
+        "interval": agreement.and_then(|it| it.interval),
+        "coverage": coverage.as_ref().map(|it| it.mean),
+        "coverage_interval": coverage.and_then(|it| it.interval),
     })
 }
 
@@ -191,6 +192,7 @@ fn reward_model(measured: &Measured<Rewarded>) -> Value {
 
 fn evaluation(measured: &Measured<Evaluated>) -> Value {
     let it = &measured.value;
+    let estimate = it.estimate();
     let categories: Map<String, Value> =
         it.categories.iter().map(|(name, value)| (name.clone(), value.accuracy.into())).collect();
     json!({
@@ -199,7 +201,8 @@ fn evaluation(measured: &Measured<Evaluated>) -> Value {
         "step": it.step,
         "split": it.split,
         "accuracy": it.accuracy,
-        "interval": it.interval,
+        "interval": estimate.interval,
+        "method": estimate.method.of_prompts(),
         "count": it.count,
         "categories": categories,
         "wrong_steps_share": it.wrong_steps_share,

@@ -62,7 +62,7 @@ pub(super) fn figure(study: &Study, pivot: &Pivot) -> Option<Figure> {
     let bands = if groups.len() > BANDED {
         "bands are left out of so many lines"
     } else {
-        "bands are 95 % intervals where a row has two members or more"
+        "bands are 95 % intervals of Student's t where a row has two members or more"
     };
     Some(Figure {
         id: "fig-curves".into(),

@@ -1,7 +1,7 @@
 //! What can be read of a member, by name: `test.accuracy`, `validation.pass`, `steps`.
 
-use super::interval::{Estimate, Method};
-use super::metrics::Monitored;
+use super::interval::{Estimate, bootstrap, share, unpaired};
+use super::metrics::{Evaluated, Monitored};
 use super::model::{At, Branch, Member, Study};
 use crate::base::{Duration, Hint, did_you_mean};
 use std::collections::BTreeSet;
@@ -210,53 +210,38 @@ impl Metric {
         member.evaluation(split, at.branch, at.iteration).map(|it| it.count)
     }
 
-    /// The value of a member, with the interval that the measurement itself has; `None` when it was
-    /// not measured, or when what is measured is not the member's last word.
+    /// The value of a member with the interval over its prompts; `None` when it was not measured, or
+    /// when what is measured is not the member's last word.
     pub fn of(&self, member: &Member) -> Option<Estimate> {
         let comparison = |split: &str| {
             member.comparison(split).filter(|comparison| member.is_final(comparison.iteration))
         };
-        let wilson = |mean, interval| Estimate {
-            mean,
-            interval: Some(interval),
-            method: Method::Wilson,
-            count: 1,
-        };
-        let unpaired = |(mean, interval)| Estimate {
-            mean,
-            interval: Some(interval),
-            method: Method::Unpaired,
-            count: 1,
-        };
         match self {
-            Self::Accuracy(split) => {
-                let last = comparison(split)?.last;
-                Some(wilson(last.accuracy, last.interval))
+            Self::Accuracy(split) => Some(comparison(split)?.last.estimate()),
+            Self::Start(split) => Some(member.evaluation(split, Branch::Evolution, 0)?.estimate()),
+            Self::Gain(split) => {
+                let it = comparison(split)?;
+                Some(self.gain(member, it.last, it.first?))
             }
-            Self::Start(split) => {
-                let first = member.evaluation(split, Branch::Evolution, 0)?;
-                Some(wilson(first.accuracy, first.interval))
+            Self::Control(split) => Some(comparison(split)?.control?.estimate()),
+            Self::OverControl(split) => {
+                let it = comparison(split)?;
+                Some(self.gain(member, it.last, it.control?))
             }
-            Self::Gain(split) => comparison(split)?.gain().map(unpaired),
-            Self::Control(split) => {
-                let control = comparison(split)?.control?;
-                Some(wilson(control.accuracy, control.interval))
-            }
-            Self::OverControl(split) => comparison(split)?.gain_over_control().map(unpaired),
             Self::StepsRight(split) => {
-                comparison(split)?.last.steps_right.map(|share| Estimate::bare(share, 1))
+                let last = comparison(split)?.last;
+                let right = last.steps_right? * last.count as f64;
+                share(right.round() as u64, last.count)
             }
             Self::Category(split, name) => {
-                let category = comparison(split)?.last.categories.get(name)?;
-                Some(wilson(category.accuracy, category.interval))
+                Some(comparison(split)?.last.categories.get(name)?.estimate())
             }
-            Self::Pass | Self::RewardPass => {
+            Self::Pass => passed(member.quoted(&member.monitors)?),
+            Self::PassStart => passed(Member::at(&member.monitors, 0)?),
+            Self::RewardPass => {
                 let last = member.quoted(&member.monitors)?;
-                let share = match self {
-                    Self::Pass => last.pass_at(last.k),
-                    _ => last.reward_pass().map(|(_, share)| share),
-                };
-                share.map(|share| Estimate::bare(share, 1))
+                let (_, (share, interval)) = last.each().first()?.reward_pass()?;
+                Some(Estimate::measured(share, interval, last.count))
             }
             Self::BestOfN | Self::Majority | Self::Weighted => {
                 let last = member.quoted(&member.monitors)?;
@@ -266,27 +251,24 @@ impl Metric {
                     Self::Majority => verifiers.majority,
                     _ => verifiers.weighted,
                 };
-                by_n.values().next_back().map(|it| Estimate::bare(it.value, 1))
+                let it = by_n.values().next_back()?;
+                Some(Estimate::measured(it.value, it.interval, last.count))
             }
-            Self::PassStart => {
-                let first = Member::at(&member.monitors, 0)?;
-                first.pass_at(first.k).map(|share| Estimate::bare(share, 1))
-            }
-            Self::PseudoAgreement | Self::PseudoCoverage => {
-                let last = member.quoted(&member.agreements)?;
-                let it = last;
-                let (share, interval) = match self {
-                    Self::PseudoAgreement => (it.agreement, it.interval),
-                    _ => (it.coverage, it.coverage_interval),
-                };
-                Some(wilson(share?, interval?))
-            }
+            Self::PseudoAgreement => member.quoted(&member.agreements)?.agreement(),
+            Self::PseudoCoverage => member.quoted(&member.agreements)?.coverage(),
             Self::Steps => {
                 let last = member.quoted(&member.trainings)?;
                 Some(Estimate::bare(last.step as f64, 1))
             }
             Self::Seconds => member.trouble.is_none().then(|| Estimate::bare(member.seconds, 1)),
         }
+    }
+
+    /// A difference between two evaluations of a member: paired by prompt where the caller knew what
+    /// each prompt came to.
+    pub(super) fn gain(&self, member: &Member, last: &Evaluated, first: &Evaluated) -> Estimate {
+        let paired = member.paired.get(self).cloned();
+        paired.unwrap_or_else(|| unpaired(&last.estimate(), &first.estimate()))
     }
 
     /// The evaluations that it is read from, each with the sign it enters with, so that the sum over
@@ -315,8 +297,24 @@ impl Metric {
         Some((split, terms))
     }
 
+    /// Its mean over prompts, each of which adds what [`Self::terms`] sum to.
+    pub fn over_prompts(&self, shares: &[i32]) -> Option<Estimate> {
+        bootstrap(shares, self.range())
+    }
+
+    /// The mean over prompts of how much more one side has of it than another.
+    pub fn difference_over_prompts(&self, differences: &[i32]) -> Option<Estimate> {
+        bootstrap(differences, self.range_of_differences())
+    }
+
+    /// What a difference of two of it cannot be below or above.
+    pub(super) fn range_of_differences(&self) -> [f64; 2] {
+        let [least, most] = self.range();
+        [least - most, most - least]
+    }
+
     /// Whether it is a difference, of which the sign is said and zero means nothing happened.
-    pub(super) fn is_difference(&self) -> bool {
+    pub fn is_difference(&self) -> bool {
         matches!(self, Self::Gain(_) | Self::OverControl(_))
     }
 
@@ -366,6 +364,12 @@ impl fmt::Display for Metric {
             Self::Weighted => f.write_str(ALONE[9]),
         }
     }
+}
+
+/// Pass@K at the first temperature.
+fn passed(measured: &Monitored) -> Option<Estimate> {
+    let (share, interval) = measured.each().first()?.pass_at(measured.k)?;
+    Some(Estimate::measured(share, interval, measured.count))
 }
 
 fn known(splits: &[&str]) -> Vec<String> {

@@ -2,8 +2,10 @@
 //!
 //! Field names are the keys of the JSON object. Shares and accuracies lie in 0..=1, intervals are
 //! `[low, high]` at 95 %, and no metric is a time: a stored stage must say the same as a fresh one.
-//! What is `Option` or has a default may be absent; unknown keys are ignored.
+//! What is `Option` or has a default may be absent; unknown keys are ignored. The interval of what is
+//! counted follows from the counts, and is found as everywhere in a report.
 
+use super::interval::{Estimate, share};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,8 +20,6 @@ pub struct Evaluated {
     pub correct: u64,
     /// `correct / count`.
     pub accuracy: f64,
-    /// 95 % interval of the accuracy.
-    pub interval: [f64; 2],
     /// Optimizer steps that the policy has behind it, warm-up included.
     #[serde(default)]
     pub step: u64,
@@ -46,8 +46,24 @@ pub struct Category {
     pub correct: u64,
     /// `correct / count`.
     pub accuracy: f64,
-    /// 95 % interval of the accuracy.
-    pub interval: [f64; 2],
+}
+
+impl Evaluated {
+    /// The accuracy with its interval.
+    pub fn estimate(&self) -> Estimate {
+        let counted = share(self.correct, self.count);
+        let bare = || Estimate::bare(self.accuracy, 1);
+        counted.map_or_else(bare, |it| Estimate { mean: self.accuracy, ..it })
+    }
+}
+
+impl Category {
+    /// The accuracy with its interval.
+    pub fn estimate(&self) -> Estimate {
+        let counted = share(self.correct, self.count);
+        let bare = || Estimate::bare(self.accuracy, 1);
+        counted.map_or_else(bare, |it| Estimate { mean: self.accuracy, ..it })
+    }
 }
 
 /// `monitor`: what sampling finds, on the validation prompts.
@@ -141,7 +157,8 @@ impl Monitored {
     /// What was measured at each temperature.
     pub fn each(&self) -> Vec<AtTemperature> {
         if !self.temperatures.is_empty() {
-            return self.temperatures.clone();
+            let each = self.temperatures.iter().cloned();
+            return each.map(|it| it.of_some_width(self.count)).collect();
         }
         vec![AtTemperature {
             temperature: self.temperature,
@@ -157,6 +174,29 @@ impl Monitored {
 pub type Share = (f64, Option<[f64; 2]>);
 
 impl AtTemperature {
+    /// With intervals also where all prompts came out alike.
+    fn of_some_width(mut self, prompts: u64) -> Self {
+        let of = |mean, interval| Estimate::measured(mean, interval, prompts).interval;
+        self.mean_interval = of(self.mean, self.mean_interval);
+        let shares = [
+            (Some(&self.pass), &mut self.pass_interval),
+            (self.reward_pass.as_ref(), &mut self.reward_pass_interval),
+        ];
+        for (shares, intervals) in shares {
+            for (k, interval) in intervals {
+                let share = shares.and_then(|shares| shares.get(k));
+                *interval = share.and_then(|it| of(*it, Some(*interval))).unwrap_or(*interval);
+            }
+        }
+        if let Some(verifiers) = &mut self.verifiers {
+            let Verifiers { best_of_n, majority, weighted } = verifiers;
+            for it in [best_of_n, majority, weighted].into_iter().flat_map(BTreeMap::values_mut) {
+                it.interval = of(it.value, it.interval);
+            }
+        }
+        self
+    }
+
     /// Pass@k, when it was measured.
     pub fn pass_at(&self, k: u32) -> Option<Share> {
         let k = k.to_string();
@@ -306,7 +346,7 @@ pub struct Selected {
 }
 
 /// `agreement`: pseudo answers of an iteration beside the hidden ones; reported, never used.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Agreed {
     /// Unlabelled prompts that were explored.
     pub prompts: u64,
@@ -314,18 +354,18 @@ pub struct Agreed {
     pub answered: u64,
     /// Of these, those whose answer is the hidden one.
     pub agreeing: u64,
-    /// `agreeing / answered`; none without answers.
-    #[serde(default)]
-    pub agreement: Option<f64>,
-    /// 95 % interval of the agreement.
-    #[serde(default)]
-    pub interval: Option<[f64; 2]>,
-    /// `answered / prompts`.
-    #[serde(default)]
-    pub coverage: Option<f64>,
-    /// 95 % interval of the coverage.
-    #[serde(default)]
-    pub coverage_interval: Option<[f64; 2]>,
+}
+
+impl Agreed {
+    /// Of the answers, the share that are the hidden ones; none without answers.
+    pub fn agreement(&self) -> Option<Estimate> {
+        share(self.agreeing, self.answered)
+    }
+
+    /// Of the prompts, the share that an answer was found for.
+    pub fn coverage(&self) -> Option<Estimate> {
+        share(self.answered, self.prompts)
+    }
 }
 
 /// `train`: one stretch of optimizer steps.

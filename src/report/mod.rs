@@ -1,6 +1,6 @@
 //! From the event log of a run to JSON, a terminal summary and one self-contained page.
 //!
-//! May import: base, event, recipe.
+//! May import: base, event, recipe, rewards.
 //! Owns: what a study measured, as tables, figures and words. Never: runs a stage, reads a clock or
 //! touches disk; what is not in the log is handed in by the caller.
 
@@ -33,7 +33,7 @@ mod verifiers;
 
 pub use findings::{Judged, Verdict};
 pub use html::{Answer, Extras, RecipeLine, STYLE, SampleView, page};
-pub use interval::{Estimate, Method, bootstrap};
+pub use interval::{Estimate, Method, unpaired};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
@@ -43,7 +43,7 @@ pub use metrics::{
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,
-    Trouble, Worker, difference,
+    Trouble, Worker,
 };
 pub use numbers::instant;
 pub use pivot::{Outcomes, Pivot, TableFault};

@@ -4,6 +4,8 @@
 //! did not finish keeps its row and says why.
 
 use super::fold::Fold;
+use super::interval::Estimate;
+use super::metric::Metric;
 use super::metrics::{
     Agreed, Balanced, Evaluated, Explored, Monitored, Prompts, Rewarded, Selected, Stopped, Trained,
 };
@@ -11,6 +13,9 @@ use crate::event::{Outcome, Record, StageSummary, Versions};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+
+/// Members that are shown in full; of more, only the one that leads.
+const MEMBERS_SHOWN: usize = 4;
 
 /// Everything that a log says.
 #[derive(Clone, Debug, Default)]
@@ -215,6 +220,8 @@ pub struct Member {
     pub parameters: Option<u64>,
     /// Prompts by split.
     pub prompts: Option<Prompts>,
+    /// Gains whose interval is paired by prompt, as the caller handed the outcomes in.
+    pub paired: BTreeMap<Metric, Estimate>,
     /// Greedy accuracies.
     pub evaluations: Vec<Measured<Evaluated>>,
     /// What sampling finds with the policies of the evolution and the control.
@@ -332,6 +339,17 @@ impl Study {
         self.stages.iter().filter(|stage| !stage.state.has_result())
     }
 
+    /// The members that are shown in full: the one that leads, and where they are few the others in
+    /// order.
+    pub(super) fn shown(&self) -> Vec<&Member> {
+        let Some(leader) = self.leader() else { return Vec::new() };
+        if self.members.len() > MEMBERS_SHOWN {
+            return vec![leader];
+        }
+        let others = self.members.iter().filter(|member| member.name != leader.name);
+        std::iter::once(leader).chain(others).collect()
+    }
+
     /// The member to show first: the one that ends highest on validation (never chosen by test),
     /// or the first.
     pub fn leader(&self) -> Option<&Member> {
@@ -441,25 +459,4 @@ impl Member {
     pub(super) fn row_name(&self, iteration: u32) -> String {
         if iteration == 0 { self.start().into() } else { iteration.to_string() }
     }
-}
-
-impl Comparison<'_> {
-    /// Gain over the first policy, with a 95 % interval.
-    pub fn gain(&self) -> Option<(f64, [f64; 2])> {
-        self.first.map(|first| difference(self.last, first))
-    }
-
-    /// Gain over the control, with a 95 % interval.
-    pub fn gain_over_control(&self) -> Option<(f64, [f64; 2])> {
-        self.control.map(|control| difference(self.last, control))
-    }
-}
-
-/// Difference of two accuracies with its 95 % interval, as if the prompts were not the same; since
-/// they are, it is wider than it need be.
-pub fn difference(last: &Evaluated, first: &Evaluated) -> (f64, [f64; 2]) {
-    let variance = |it: &Evaluated| it.accuracy * (1.0 - it.accuracy) / it.count.max(1) as f64;
-    let half = 1.96 * (variance(last) + variance(first)).sqrt();
-    let gain = last.accuracy - first.accuracy;
-    (gain, [gain - half, gain + half])
 }

@@ -1,5 +1,6 @@
 //! Numbers as the report writes them: per cent with one decimal, thousands apart, signs said.
 
+use crate::base::plural;
 use crate::event::Outcome;
 use serde_json::Value;
 
@@ -38,6 +39,11 @@ pub(super) fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A number of things, such as `1 prompt` or `9800 prompts`.
+pub(super) fn counted(number: u64, thing: &str) -> String {
+    format!("{} {}", count(number), plural(number, thing))
 }
 
 /// A value of a recipe as people write it.

@@ -4,11 +4,11 @@
 //! A member without its last result is counted and named in its row, and takes part in no mean.
 
 use super::findings::Judged;
-use super::interval::{Estimate, Method, bootstrap, student};
+use super::interval::{Estimate, student, unpaired};
 use super::metric::{Metric, UnknownMetric};
 use super::model::{At, Member, Study};
 use super::sheet::Sheet;
-use crate::base::{Hint, Seed, did_you_mean};
+use crate::base::{Hint, did_you_mean};
 use crate::recipe::TableSpec;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -377,11 +377,10 @@ impl Reading<'_> {
         group.cells = cells;
     }
 
-    /// The value of one member with the interval of its prompts.
+    /// A difference between two policies of one member, by the prompts that both answered.
     fn alone(&self, metric: &Metric, member: &Member) -> Option<Estimate> {
-        let prompts = self.by_prompt(metric, member)?;
-        let values: Vec<i32> = prompts.into_values().collect();
-        bootstrap(&values, seed(metric, &[member]))
+        let prompts = self.by_prompt(metric, member).filter(|_| metric.is_difference())?;
+        metric.over_prompts(&prompts.into_values().collect::<Vec<_>>())
     }
 
     /// The difference of a group from another, over members that share what is averaged over.
@@ -406,7 +405,6 @@ impl Reading<'_> {
                 pairs.push(((member, own), (*other, base)));
             }
         }
-        let [least, most] = metric.range();
         let estimate = match pairs.as_slice() {
             [] => None,
             [((member, own), (other, base))] => {
@@ -418,7 +416,7 @@ impl Reading<'_> {
                 student(&differences.collect::<Vec<_>>())
             }
         };
-        estimate.map(|it| it.within([least - most, most - least]))
+        estimate.map(|it| it.within(metric.range_of_differences()))
     }
 
     /// The difference of two members over the prompts that both answered.
@@ -434,7 +432,7 @@ impl Reading<'_> {
         let values: Vec<i32> = shared.collect();
         // Means over fewer prompts than the values beside it would not be their difference.
         let whole = values.len() == own.len() && values.len() == base.len();
-        (whole && is_shared).then(|| bootstrap(&values, seed(metric, &[member, other])))?
+        metric.difference_over_prompts(&values).filter(|_| whole && is_shared)
     }
 
     /// Every prompt's share in a metric.
@@ -450,25 +448,6 @@ impl Reading<'_> {
         let whole = sums.values().all(|(_, evaluations)| *evaluations == terms.len());
         whole.then(|| sums.into_iter().map(|(prompt, (sum, _))| (prompt, sum)).collect())
     }
-}
-
-/// The difference of two values as if they had nothing in common.
-fn unpaired(own: &Estimate, base: &Estimate) -> Estimate {
-    let mean = own.mean - base.mean;
-    let half = |it: &Estimate| it.interval.map(|[low, high]| (high - low) / 2.0);
-    match half(own).zip(half(base)) {
-        None => Estimate::bare(mean, 1),
-        Some((own, base)) => {
-            let half = own.hypot(base);
-            let interval = Some([mean - half, mean + half]);
-            Estimate { mean, interval, method: Method::Unpaired, count: 1 }
-        }
-    }
-}
-
-/// The seed of a bootstrap: a function of what it is about, hence the same in any table.
-fn seed(metric: &Metric, members: &[&Member]) -> Seed {
-    members.iter().fold(Seed(0).named(&metric.to_string()), |seed, it| seed.named(&it.name))
 }
 
 /// Every axis, in the order in which names of members tell them; `member` when there is none.
@@ -492,6 +471,30 @@ fn axes(members: &[Member]) -> Vec<String> {
         axes.push(MEMBER.to_owned());
     }
     axes
+}
+
+impl Study {
+    /// With gains that are paired by prompt where the outcomes are known, of the members that are
+    /// shown in full.
+    #[must_use]
+    pub fn with_paired_gains(mut self, outcomes: Outcomes<'_>) -> Self {
+        let shown = self.shown();
+        let paired: Vec<Member> =
+            shown.into_iter().map(|it| self.with_gains_of(it, outcomes)).collect();
+        for with_gains in paired {
+            let same = self.members.iter_mut().find(|it| it.name == with_gains.name);
+            same.into_iter().for_each(|it| it.paired.clone_from(&with_gains.paired));
+        }
+        self
+    }
+
+    /// A member with gains that are paired by prompt where the outcomes are known.
+    pub fn with_gains_of(&self, member: &Member, outcomes: Outcomes<'_>) -> Member {
+        let reading = Reading { study: self, outcomes, over: &[] };
+        let gains = Metric::measured_of(member).into_iter().filter(Metric::is_difference);
+        let paired = gains.filter_map(|it| Some((it.clone(), reading.alone(&it, member)?)));
+        Member { paired: paired.collect(), ..member.clone() }
+    }
 }
 
 /// Rows, columns and what is averaged over.
@@ -575,20 +578,5 @@ mod tests {
         let members = [member("seed=1,method=1", &["training.method", "seed", "run"])];
         assert_eq!(axes(&members), ["run", "seed", "training.method"]);
         assert_eq!(axes(&[member("alone", &[])]), ["member"]);
-    }
-
-    #[test]
-    fn a_difference_of_strangers_adds_their_widths() {
-        let of = |mean, half| Estimate {
-            mean,
-            interval: Some([mean - half, mean + half]),
-            method: Method::Wilson,
-            count: 1,
-        };
-        let difference = unpaired(&of(0.7, 0.03), &of(0.5, 0.04));
-        let [low, high] = difference.interval.unwrap();
-        assert!((difference.mean - 0.2).abs() < 1e-12);
-        assert!((low - 0.15).abs() < 1e-12 && (high - 0.25).abs() < 1e-12, "{low} {high}");
-        assert!(difference.excludes_zero());
     }
 }

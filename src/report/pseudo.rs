@@ -2,6 +2,7 @@
 
 use super::chart::{Chart, Point, Series};
 use super::figures::Figure;
+use super::interval::Estimate;
 use super::metrics::Agreed;
 use super::model::{Measured, Member};
 use super::numbers::{count, percent, percent_or_dash, range};
@@ -16,10 +17,10 @@ pub(super) fn table(member: &Member) -> Table {
             at.iteration.to_string(),
             count(value.prompts),
             count(value.answered),
-            percent_or_dash(value.coverage),
+            percent_or_dash(value.coverage().map(|it| it.mean)),
             count(value.agreeing),
-            percent_or_dash(value.agreement),
-            value.interval.map_or_else(|| "–".to_owned(), range),
+            percent_or_dash(value.agreement().map(|it| it.mean)),
+            value.agreement().and_then(|it| it.interval).map_or_else(|| "–".to_owned(), range),
         ]);
     }
     table
@@ -28,8 +29,7 @@ pub(super) fn table(member: &Member) -> Table {
 /// Agreement and coverage by iteration.
 pub(super) fn figure(member: &Member) -> Option<Figure> {
     let first = member.agreements.first()?;
-    type Share = (Option<f64>, Option<[f64; 2]>);
-    let line = |name: &str, class, of: &dyn Fn(&Agreed) -> Share| Series {
+    let line = |name: &str, class, of: &dyn Fn(&Agreed) -> Option<Estimate>| Series {
         name: name.to_owned(),
         class,
         marked: true,
@@ -38,8 +38,8 @@ pub(super) fn figure(member: &Member) -> Option<Figure> {
             .agreements
             .iter()
             .filter_map(|Measured { at, value }| {
-                let (share, interval) = of(value);
-                let (y, iteration) = (share?, at.iteration);
+                let Estimate { mean: y, interval, .. } = of(value)?;
+                let iteration = at.iteration;
                 let interval_told =
                     interval.map_or_else(String::new, |it| format!(" [{}]", range(it)));
                 let tip = format!("{name}, iteration {iteration}: {} %{interval_told}", percent(y));
@@ -55,8 +55,10 @@ pub(super) fn figure(member: &Member) -> Option<Figure> {
         percent: true,
         shade: false,
         series: vec![
-            line("agree", "c1", &|it| (it.agreement, it.interval)),
-            line("prompts answered", "c2 thin", &|it| (it.coverage, None)),
+            line("agree", "c1", &Agreed::agreement),
+            line("prompts answered", "c2 thin", &|it| {
+                Some(Estimate { interval: None, ..it.coverage()? })
+            }),
         ],
     };
     Some(Figure {

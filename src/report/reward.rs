@@ -2,6 +2,7 @@
 
 use super::chart::{Svg, escape};
 use super::figures::Figure;
+use super::interval::of_some_width;
 use super::metrics::{Area, Bin};
 use super::model::Member;
 use super::numbers::{count, percent};
@@ -49,7 +50,8 @@ pub(super) fn table(member: &Member) -> Table {
 
 fn row(name: &str, what: &str, area: &Area) -> Vec<String> {
     let number = |share: f64| format!("{share:.3}");
-    let interval = area.interval.map(|[low, high]| format!("{}–{}", number(low), number(high)));
+    let interval = area.interval.and_then(of_some_width);
+    let interval = interval.map(|[low, high]| format!("{}–{}", number(low), number(high)));
     vec![
         name.to_owned(),
         what.to_owned(),
@@ -72,7 +74,7 @@ pub(super) fn figure(member: &Member) -> Option<Figure> {
     right.curve(&mut svg, &points, "c2");
     last.reliability.iter().for_each(|bin| right.mark(&mut svg, bin));
     let unit = if last.is_outcome() { "responses" } else { "steps" };
-    let auc = match (last.places.auc, last.places.interval) {
+    let auc = match (last.places.auc, last.places.interval.and_then(of_some_width)) {
         (Some(auc), Some([low, high])) => format!("{auc:.3} [{low:.3}–{high:.3}]"),
         (Some(auc), None) => format!("{auc:.3}"),
         (None, _) => "unknown: all are alike".to_owned(),

@@ -1,9 +1,13 @@
 //! What the terminal and the page both say: the headline in words, and the tables.
 
 use super::dynamics::drawn_at;
+use super::interval::{Estimate, Method};
+use super::metric::Metric;
 use super::metrics::Evaluated;
 use super::model::{Branch, Comparison, Ending, Member, Study, Worker};
-use super::numbers::{count, outcome_word, percent, percent_or_dash, plain, points, range};
+use super::numbers::{
+    count, counted, outcome_word, percent, percent_or_dash, plain, points, range,
+};
 use crate::base::Duration;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,6 +49,10 @@ pub(super) struct Headline {
     pub(super) detail: String,
 }
 
+/// Which intervals the measurements of one member have.
+pub(super) const OVER_PROMPTS: &str =
+    "95 % intervals: bootstrap over prompts, Wilson where all are alike";
+
 /// How the run ended, in words.
 pub(super) fn ending(study: &Study) -> String {
     let time = Duration(study.seconds);
@@ -69,8 +77,7 @@ pub(super) fn devices(study: &Study) -> String {
 
 /// A worker's device and threads.
 pub(super) fn device(worker: &Worker) -> String {
-    let s = if worker.threads == 1 { "" } else { "s" };
-    format!("{}, {} thread{s}", worker.device, worker.threads)
+    format!("{}, {}", worker.device, counted(u64::from(worker.threads), "thread"))
 }
 
 /// The result of a member in three figures.
@@ -92,43 +99,54 @@ pub(super) fn headline(member: &Member) -> Vec<Headline> {
             None => format!("{} %", percent(last.accuracy)),
         },
         detail: format!(
-            "95 % interval {}, {} prompts{}, {} optimizer steps{stopped}",
-            range(last.interval),
-            count(last.count),
+            "{}, {}{}, {}{stopped}",
+            interval_of(&last.estimate(), range, ""),
+            counted(last.count, "prompt"),
             match last.unanswered {
                 None | Some(0) => String::new(),
                 Some(unanswered) => format!(" ({} without an answer)", count(unanswered)),
             },
-            count(last.step)
+            counted(last.step, "optimizer step")
         ),
     }];
-    if let Some((gain, interval)) = comparison.gain() {
-        figures.push(Headline {
-            label: format!("gain over the {}", member.start()),
-            value: format!("{} points", points(gain)),
-            detail: format!("95 % interval {} to {}", points(interval[0]), points(interval[1])),
-        });
-    }
-    if let (Some(control), Some((gain, interval))) = (control, comparison.gain_over_control()) {
-        figures.push(Headline {
-            label: "gain over the equal-steps control".into(),
-            value: format!("{} points", points(gain)),
-            detail: format!(
-                "control {} %; 95 % interval {} to {}",
-                percent(control.accuracy),
-                points(interval[0]),
-                points(interval[1])
-            ),
-        });
-    }
+    let gain = |metric: Metric, first: &Evaluated, over: &str, before: String| {
+        let estimate = metric.gain(member, last, first);
+        let paired = if estimate.method == Method::Unpaired { "" } else { "paired by prompt, " };
+        let to = |ends: [f64; 2]| ends.map(points).join(" to ");
+        Headline {
+            label: format!("gain over the {over}"),
+            value: format!("{} points", points(estimate.mean)),
+            detail: format!("{before}{}", interval_of(&estimate, to, paired)),
+        }
+    };
+    figures.extend(
+        first.map(|it| gain(Metric::Gain(split.into()), it, member.start(), String::new())),
+    );
+    figures.extend(control.map(|it| {
+        let before = format!("control {} %; ", percent(it.accuracy));
+        gain(Metric::OverControl(split.into()), it, "equal-steps control", before)
+    }));
     figures
 }
 
+/// Such as `95 % interval 42.8–49.0 (bootstrap over prompts)`; how it came about is always said.
+fn interval_of(estimate: &Estimate, to: impl Fn([f64; 2]) -> String, how: &str) -> String {
+    let method = estimate.method.words("members");
+    match estimate.interval {
+        Some(interval) => format!("95 % interval {} ({how}{method})", to(interval)),
+        None => "no interval".to_owned(),
+    }
+}
+
+/// `45.9 [42.8–49.0]`, in per cent.
+pub(super) fn bracketed(estimate: &Estimate) -> String {
+    let interval = estimate.interval.map(range);
+    let told = interval.map_or_else(String::new, |interval| format!(" [{interval}]"));
+    format!("{}{told}", percent(estimate.mean))
+}
+
 fn with_interval(evaluated: Option<&Evaluated>) -> String {
-    evaluated.map_or_else(
-        || "–".into(),
-        |it| format!("{} [{}]", percent(it.accuracy), range(it.interval)),
-    )
+    evaluated.map_or_else(|| "–".into(), |it| bracketed(&it.estimate()))
 }
 
 /// Accuracies in per cent with 95 % intervals, and what led to them, by iteration.
@@ -190,7 +208,7 @@ pub(super) fn by_category(member: &Member) -> Table {
             name.clone(),
             count(last.count),
             percent_or_dash(first),
-            format!("{} [{}]", percent(last.accuracy), range(last.interval)),
+            bracketed(&last.estimate()),
             first.map_or_else(|| "–".into(), |first| points(last.accuracy - first)),
             percent_or_dash(of(comparison.control, name)),
         ]);
@@ -222,8 +240,8 @@ pub(super) fn by_member<'a>(members: impl Iterator<Item = &'a Member> + Clone) -
         row.push(result.map_or_else(|| "–".into(), |it| member.row_name(it.iteration)));
         row.push(with_interval(at("test")));
         row.push(with_interval(at("validation")));
-        let gain = result.and_then(|it| it.gain());
-        row.push(gain.map_or_else(|| "–".into(), |(gain, _)| points(gain)));
+        let gain = result.and_then(|it| Some(it.last.accuracy - it.first?.accuracy));
+        row.push(gain.map_or_else(|| "–".into(), points));
         row.push(percent_or_dash(result.and_then(|it| it.control).map(|it| it.accuracy)));
         table.rows.push(row);
     }

@@ -1,8 +1,8 @@
 //! A pivot table as cells of words, which text, Markdown, LaTeX and the page each set in their way.
 
-use super::interval::{Estimate, Method, RESAMPLES};
+use super::interval::{Estimate, Method};
 use super::metric::Metric;
-use super::numbers::{count, plain};
+use super::numbers::{counted, plain};
 use super::pivot::{Cell, Group, Pivot};
 use crate::recipe::axis_labels;
 use serde::Serialize;
@@ -254,20 +254,11 @@ fn methods<'a>(pivot: &Pivot, estimates: impl Iterator<Item = &'a Estimate>) -> 
     }
     let several = methods.len() > 1;
     let said = methods.iter().map(|(method, times)| {
-        let said = match method {
-            Method::Student => format!("Student's t over {}", pivot.of_members()),
-            Method::Bootstrap => {
-                format!(
-                    "bootstrap over prompts, percentiles of {} resamples",
-                    count(RESAMPLES as u64)
-                )
-            }
-            Method::Wilson => "Wilson over prompts".to_owned(),
-            Method::Unpaired => "normal approximation, prompts not paired".to_owned(),
-            Method::None => "none".to_owned(),
-        };
-        let s = if *times == 1 { "" } else { "s" };
-        if several { format!("{said} ({times} value{s})") } else { said }
+        let said = method.words(pivot.of_members());
+        match several {
+            true => format!("{said} ({})", counted(*times as u64, "value")),
+            false => said,
+        }
     });
     Some(said.collect::<Vec<_>>().join("; "))
 }

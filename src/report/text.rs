@@ -2,8 +2,11 @@
 
 use super::model::{Member, State, Study};
 use super::pivot::Pivot;
-use super::sections::{Table, by_category, by_iteration, devices, ending, headline, time};
+use super::sections::{
+    OVER_PROMPTS, Table, by_category, by_iteration, devices, ending, headline, time,
+};
 use super::sheet::{Sheet, Word};
+use crate::base::counted;
 use std::ops::Range;
 
 /// Columns of a terminal; a wider table goes on below.
@@ -73,7 +76,7 @@ fn one(text: &mut Text, member: &Member) {
         text.line(&format!("  {label:<width$}  {value:>values$}"));
         text.line(&format!("    {detail}"));
     }
-    text.section("by iteration (accuracies in %, 95 % intervals)");
+    text.section(&format!("by iteration (accuracies in %; {OVER_PROMPTS})"));
     text.table(&by_iteration(member));
     let categories = by_category(member);
     if !categories.rows.is_empty() {
@@ -180,15 +183,17 @@ fn unfinished(text: &mut Text, study: &Study) {
     if rows.is_empty() {
         return;
     }
-    text.section(&format!("{} of {} stages without a result", rows.len(), study.stages.len()));
-    let width = rows.iter().take(STAGES_SHOWN).map(|row| row.summary.name.chars().count());
-    let width = width.max().unwrap_or(0);
+    let all = counted(study.stages.len(), "stage");
+    text.section(&format!("{} of {all} without a result", rows.len()));
     // Failures first: the rest follows from them.
     let failed = |state: &State| matches!(state, State::Failed { .. });
     let ordered = rows.iter().filter(|row| failed(&row.state));
     let ordered = ordered.chain(rows.iter().filter(|row| !failed(&row.state)));
-    for row in ordered.take(STAGES_SHOWN) {
-        let (name, word) = (&row.summary.name, row.state.word());
+    let titled = ordered.map(|row| (row, row.summary.title(study.members.len())));
+    let shown: Vec<_> = titled.take(STAGES_SHOWN).collect();
+    let width = shown.iter().map(|(_, title)| title.chars().count()).max().unwrap_or(0);
+    for (row, name) in &shown {
+        let word = row.state.word();
         let why = match &row.state {
             State::Failed { reason, .. } => reason.as_str(),
             State::Skipped { because } => because.as_str(),

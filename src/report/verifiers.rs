@@ -6,7 +6,7 @@ use super::dynamics::greedy;
 use super::figures::Figure;
 use super::metrics::{AtTemperature, Estimated, Monitored, Verifiers};
 use super::model::{At, Branch, Member};
-use super::numbers::{count, percent, percent_or_dash, range};
+use super::numbers::{counted, percent, percent_or_dash, range};
 use super::sections::Table;
 use std::collections::BTreeMap;
 
@@ -96,14 +96,14 @@ pub(super) fn figure(member: &Member) -> Option<Figure> {
         id: "fig-verifiers".into(),
         title: "Verifiers against N".into(),
         caption: format!(
-            "After {}, on {} validation prompts at temperature {}: N of {} samples are looked at, and \
+            "After {}, on {} at temperature {}: N of {} are looked at, and \
              the number is the mean over choices of N. Bands are 95 % intervals. Best of N takes the \
              response with the highest score, majority the answer that most give, weighted the one \
              with the highest sum of scores; pass@N is what a perfect verifier would reach.",
             member.after(it.at.iteration),
-            count(it.monitored.count),
+            counted(it.monitored.count, "validation prompt"),
             it.here.temperature,
-            it.monitored.k,
+            counted(u64::from(it.monitored.k), "sample"),
         ),
         body: chart.svg()?,
         table: table(member),

@@ -22,7 +22,7 @@ use std::{
 };
 
 /// Version of the tables and of what is kept of a run.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// How long another process may write before this one makes an index of its own in memory.
 const PATIENCE: Duration = Duration::from_secs(2);
 

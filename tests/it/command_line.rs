@@ -59,6 +59,19 @@ fn a_misspelt_variable_is_told() {
 }
 
 #[test]
+fn what_would_be_passed_over_is_refused() {
+    let sandbox = Sandbox::new();
+    let said = sandbox.mstar(&["watch", "--once", "--port", "8080"]).exits(2);
+    assert!(said.stderr.contains("cannot be used with"), "{}", said.told());
+    // A duration as people write it is none of the faults.
+    for (timeout, is_one) in [("5m", true), ("1.5h", true), ("90", true), ("5 weeks", false)] {
+        let said = sandbox.mstar(&["run", "missing.toml", "--timeout", timeout]).exits(2);
+        assert_eq!(said.stderr.contains("`missing.toml`"), is_one, "{}", said.told());
+        assert_eq!(said.stderr.contains("`s`, `m`, `h` or `d`"), !is_one, "{}", said.told());
+    }
+}
+
+#[test]
 fn explains_every_key_that_it_lists() {
     let all = mstar_at_home(&["explain"]).exits(0).stdout;
     assert!(all.contains("training") && all.contains("temperature"), "{all}");

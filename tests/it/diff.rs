@@ -84,6 +84,21 @@ fn runs_are_compared_prompt_by_prompt() {
     assert_eq!((&difference["method"], &difference["prompts"]), (&json!("paired"), &json!(16)));
     let expected = metric["b"]["value"].as_f64().unwrap() - metric["a"]["value"].as_f64().unwrap();
     assert!((difference["value"].as_f64().unwrap() - expected).abs() < 1e-9, "{metric}");
+    // What both begin with is one evaluation, which differs from itself by nothing.
+    let start = &pair["metrics"]["test.start"]["difference"];
+    assert_eq!((&start["value"], &start["interval"]), (&json!(0.0), &json!(null)));
+    let text = sandbox.mstar(&["diff", "tiny-1", "tiny-2"]).exits(0).stdout;
+    let line = text.lines().find(|line| line.starts_with("test.start")).unwrap();
+    assert!(line.ends_with("0.000, of the same stages"), "{text}");
+    // A gain has the interval of its pairs wherever it is shown.
+    let gain = &pair["metrics"]["test.gain"]["a"];
+    assert_ne!(gain["estimated"], "unpaired");
+    let json = |arguments: &[&str]| sandbox.mstar(arguments).exits(0).json();
+    let show = json(&["show", "tiny-1", "--member", "tiny", "--format", "json"]);
+    assert_eq!(show["metrics"]["test.gain"]["interval"], gain["interval"]);
+    let report = json(&["report", "tiny-1", "--values", "test.gain", "--format", "json"]);
+    let cell = &report["table"]["cells"][0]["values"]["test.gain"];
+    assert_eq!((&cell["interval"], &cell["method"]), (&gain["interval"], &gain["estimated"]));
     // Without the responses the prompts cannot be paired, which is said.
     sandbox.forget(|kind, _| kind == "evaluate");
     let text = sandbox.mstar(&["diff", "tiny-1", "tiny-2"]).exits(0).stdout;

@@ -224,6 +224,18 @@ fn wrong_bases_patterns_and_twins_are_told() {
     assert_told("wrong_experiments", &told);
 }
 
+#[test]
+fn what_was_set_outside_is_blamed_for_members_that_do_the_same() {
+    let sandbox = Sandbox::new();
+    let axis = "[axis]\n\"warmup.prompts\" = [100, 200]\n";
+    sandbox.write("grid.toml", format!("name = \"grid\"\nbase = \"tiny.toml\"\n{axis}"));
+    sandbox.mstar(&["plan", "grid.toml", "--set", "seed=3"]).exits(0);
+    let few = ["plan", "grid.toml", "--set", "seed=3", "--set", "data.labelled=0.1"];
+    let said = sandbox.mstar(&few).exits(2);
+    let hint = "hint: leave out `--set data.labelled=0.1`, or leave one out with a `[[skip]]`";
+    assert!(said.stderr.contains(hint), "{}", said.told());
+}
+
 #[cfg(feature = "torch")]
 mod running {
     use super::{GRID, RECIPE};

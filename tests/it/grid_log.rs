@@ -126,8 +126,9 @@ impl Grid<'_> {
                     ),
                 ];
                 for (kind, metrics) in measured {
-                    let stage = format!("{kind} {iteration} of {name}");
-                    stages.push(Stage(summary(&stage, kind, at, &own), fails, metrics));
+                    let whole = summary(&format!("{kind} {iteration} of {name}"), kind, at, &own);
+                    let stage = StageSummary { name: format!("{kind} {iteration}"), ..whole };
+                    stages.push(Stage(stage, fails, metrics));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! `mstar report` on a run of an experiment: its declared table, other tables, every form.
 
 use crate::grid_log::Grid;
+use crate::index::four_runs;
 use crate::sandbox::{Said, Sandbox, assert_told};
 use mstar::store::{RunFiles, Store};
 use serde_json::{Value, json};
@@ -118,18 +119,46 @@ fn the_table_is_drawn_as_dots_with_their_intervals() {
     let sandbox = sandbox();
     let svg = sandbox.mstar(&["report", "--format", "svg"]).exits(0).stdout;
     assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" "), "{svg}");
-    // Six cells, one of which has no result.
+    // Six cells, one of which has no result, and one equal seeds, of which there is no interval.
     assert_eq!(svg.matches("<circle ").count(), 5);
-    assert_eq!(svg.matches("class=\"whisker\"").count(), 5);
+    assert_eq!(svg.matches("class=\"whisker\"").count(), 4);
     assert_eq!(svg.matches("no result").count(), 1);
     let x = |text: &str| -> f64 { text[..text.find('"').unwrap()].parse().unwrap() };
     let whiskers = svg.split("<line x1=\"").skip(1).filter(|it| it.contains("class=\"whisker\""));
-    let dots = svg.split("<circle cx=\"").skip(1).map(x);
-    for (line, dot) in whiskers.zip(dots) {
+    let dots: Vec<f64> = svg.split("<circle cx=\"").skip(1).map(x).collect();
+    for line in whiskers {
         let to = x(line.split("x2=\"").nth(1).unwrap());
-        assert!(x(line) <= dot && dot <= to && to <= 760.0, "{line}");
+        assert!(dots.iter().any(|dot| x(line) < *dot && *dot < to && to <= 760.0), "{line}");
     }
     assert!(svg.contains(">sft, 0.25</text>"), "{svg}");
+}
+
+#[test]
+fn a_dash_is_standard_output() {
+    let sandbox = sandbox();
+    for format in ["csv", "json", "html"] {
+        let said = sandbox.mstar(&["report", "--format", format, "--output", "-"]).exits(0);
+        assert!(said.stdout.len() > 100 && said.stderr.is_empty(), "{}", said.told());
+        assert!(!sandbox.path("-").exists());
+    }
+}
+
+#[test]
+fn a_category_may_have_commas_in_its_name() {
+    let sandbox = four_runs();
+    let store = Store::open(&sandbox.store()).unwrap();
+    for run in store.runs().unwrap() {
+        let log = run.events().unwrap().replace("\"FQA\"", "\"figures, charts\"");
+        fs::write(run.folder().join("events.jsonl"), log).unwrap();
+    }
+    let values = "test.accuracy.figures, charts,test.accuracy,test.accuracy.GPS";
+    let said = sandbox.mstar(&["report", "mini-1", "--values", values, "--format", "json"]);
+    let json = said.exits(0).json();
+    let named = ["test.accuracy.figures, charts", "test.accuracy", "test.accuracy.GPS"];
+    assert_eq!(json["table"]["values"], json!(named));
+    let cell = &json["table"]["cells"][0]["values"][named[0]];
+    assert!(cell["mean"].as_f64().unwrap() > 0.0, "{cell}");
+    sandbox.mstar(&["report", "mini-1", "--values", "test.accuracy,charts"]).exits(2);
 }
 
 #[test]

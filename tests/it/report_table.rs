@@ -148,11 +148,43 @@ fn a_single_seed_has_the_interval_of_its_prompts_and_the_table_says_so() {
     assert_eq!(last["method"], "bootstrap over prompts");
     // Prompts that both answer alike say nothing about the difference: pairing narrows it.
     assert!(width(&last["difference"]) < width(last), "{last}");
-    // Without the prompts there is Wilson's interval, and that is said too.
+    // Without the prompts a share keeps its interval, and a difference has another one: it is told.
     let table = Pivot::new(&study, &spec, &nothing).unwrap();
     let json = &to_json(&study, Some(&table))["table"];
-    assert_eq!(json["cells"][2]["values"]["test.accuracy"]["method"], "wilson over prompts");
-    assert!(table.to_text().contains("Wilson over prompts"), "{}", table.to_text());
+    let alone = &json["cells"][2]["values"]["test.accuracy"];
+    assert_eq!((&alone["interval"], &alone["method"]), (&last["interval"], &last["method"]));
+    assert_eq!(alone["difference"]["method"], "unpaired");
+    assert!(table.to_text().contains("prompts not paired"), "{}", table.to_text());
+}
+
+#[test]
+fn a_number_has_one_interval_wherever_it_is_shown() {
+    let grid =
+        Grid { methods: &METHODS[..1], intervals: &[0.25], seeds: 1, iterations: 3, failing: &[] };
+    let study = Study::read(&grid.log()).with_values(&grid.values());
+    let outcomes = outcomes(&study);
+    let spec = spec(&["training.method"], &[], &["test.accuracy", "test.gain"], &["seed"]);
+    let table = Pivot::new(&study, &spec, &outcomes).unwrap();
+    let study = study.clone().with_paired_gains(&outcomes);
+    let json = to_json(&study, Some(&table));
+    let cell = |metric: &str| {
+        let it = &json["table"]["cells"][0]["values"][metric];
+        let points = |end: usize| 100.0 * it["interval"][end].as_f64().unwrap();
+        assert_eq!(it["method"], "bootstrap over prompts");
+        (points(0), points(1), it["interval"].clone())
+    };
+    let (low, high, interval) = cell("test.accuracy");
+    let evaluations = json["members"][0]["evaluations"].as_array().unwrap();
+    let last = evaluations.iter().rfind(|it| it["split"] == "test").unwrap();
+    assert_eq!((&last["interval"], &last["method"]), (&interval, &json["table"]["interval"]));
+    let text = summary(&study, Some(&table), None);
+    let told = format!("95 % interval {low:.1}–{high:.1} (bootstrap over prompts)");
+    assert!(text.contains(&told), "no `{told}` in {text}");
+    assert!(text.contains(&format!("[{low:.1}–{high:.1}]")), "{text}");
+    let (low, high, _) = cell("test.gain");
+    let told =
+        format!("95 % interval +{low:.1} to +{high:.1} (paired by prompt, bootstrap over prompts)");
+    assert!(text.contains(&told), "no `{told}` in {text}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(crate) struct Watch {
     /// The run (default: the latest).
     pub(crate) run: Option<String>,
     /// Show how far it is and end.
-    #[arg(long, conflicts_with = "ui")]
+    #[arg(long, conflicts_with_all = ["ui", "port"])]
     pub(crate) once: bool,
     #[command(flatten)]
     pub(crate) shown: Shown,

@@ -1,7 +1,7 @@
 //! `mstar bundle`: writes a run into one archive that somebody else can verify and reproduce.
 
 use super::report;
-use crate::base::Bytes;
+use crate::base::{Bytes, counted};
 use crate::bundle;
 use crate::cli::arguments::Bundle;
 use crate::cli::exit::{Exit, Trouble};
@@ -24,7 +24,7 @@ pub(crate) fn bundle(arguments: &Bundle, store: &Path, printer: Printer) -> Resu
     let names = (planned.name.as_str(), run.id());
     store::write_through(&path, |to| bundle::write(to, names, members)).map_err(of_store)?;
     let size = std::fs::metadata(&path).map_or(0, |about| about.len());
-    printer.talk(&format!("{count} files in {}", Bytes(size)));
+    printer.talk(&format!("{} in {}", counted(count, "file"), Bytes(size)));
     printer.data(&path.display().to_string())?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! `mstar data`: a contact sheet of samples, and what is wrong with data files.
 
-use crate::base::{Hint, Seed};
+use crate::base::{Hint, Seed, counted};
 use crate::cli::arguments::{CheckData, Data, Preview, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
@@ -43,7 +43,7 @@ fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
     };
     let png = contact_sheet(&samples, COLUMNS).map_err(|error| wrong(&error))?;
     crate::store::write_beside(&preview.output, &png).map_err(super::super::planning::of_store)?;
-    printer.talk(&format!("{} samples in {}", samples.len(), preview.output.display()));
+    printer.talk(&format!("{} in {}", counted(samples.len(), "sample"), preview.output.display()));
     Ok(Exit::Done)
 }
 
@@ -100,7 +100,7 @@ fn first(
     });
     read.map_err(|error| wrong(&error))?;
     if bad_rows > TOLD {
-        printer.talk(&format!("{} more bad rows", bad_rows - TOLD));
+        printer.talk(&counted(bad_rows - TOLD, "more bad row"));
     }
     if samples.is_empty() {
         let message = format!("no row of `{}` is a sample", source.path.display());
@@ -156,7 +156,12 @@ fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
 fn to_text(found: &[Found<'_>], counts: &[usize], shared: &[Overlap]) -> String {
     let mut lines = Vec::new();
     for (it, count) in found.iter().zip(counts) {
-        lines.push(format!("{}: {count} samples, {} bad rows", it.source, it.bad.len()));
+        lines.push(format!(
+            "{}: {}, {}",
+            it.source,
+            counted(*count, "sample"),
+            counted(it.bad.len(), "bad row")
+        ));
         lines.extend(it.bad.iter().take(TOLD).map(|bad| format!("  {bad}")));
     }
     lines.extend(shared.iter().map(Overlap::to_string));

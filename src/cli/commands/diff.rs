@@ -1,13 +1,15 @@
 //! `mstar diff`: what two recipes, runs or members have and have not in common.
 
 use super::list::{aligned, shown};
+use crate::base::counted;
 use crate::cli::arguments::{Diff, TextOrJson};
 use crate::cli::comparison::{Comparison, Difference, MetricPair, Side, Stages, compare, pairs};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
-use crate::cli::recorded::RecordedValue;
-use crate::store::IndexedMetric;
+use crate::cli::recorded::{MeasuredMetric, RecordedValue};
+use crate::report::{Estimate, Method};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Members and stages that are written out for people; programs get all.
@@ -43,6 +45,10 @@ pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<E
     }
     let many = comparisons.len() > 1;
     let different: Vec<&Comparison> = comparisons.iter().filter(|it| !it.is_same()).collect();
+    let same = comparisons.len() - different.len();
+    if same > 0 {
+        lines.push(format!("\nthe same in both: {}", counted(same, "member")));
+    }
     for comparison in different.iter().take(LISTED) {
         if many {
             lines.push(format!("\nmember {}", comparison.members[0]));
@@ -50,7 +56,11 @@ pub(crate) fn diff(arguments: &Diff, store: &Path, printer: Printer) -> Result<E
         add(comparison, &mut lines);
     }
     if different.len() > LISTED {
-        lines.push(format!("\n{} more members differ", different.len() - LISTED));
+        let more = different.len() - LISTED;
+        lines.push(match more {
+            1 => "\n1 more member differs".to_owned(),
+            more => format!("\n{more} more members differ"),
+        });
     }
     printer.data(&lines.join("\n"))?;
     Ok(Exit::Done)
@@ -88,7 +98,17 @@ fn add(comparison: &Comparison, lines: &mut Vec<String>) {
         let mut rows = vec![["metric", "A", "B", "B - A"].map(str::to_owned).into()];
         rows.extend(comparison.metrics.iter().map(metric_row));
         lines.push(format!("\n{}", aligned(&rows).trim_end()));
+        let estimates = comparison.metrics.iter().flat_map(estimates);
+        let methods: BTreeSet<Method> = estimates.map(|it| it.method).collect();
+        let sentence = Method::sentence(&methods, "members");
+        lines.extend(Some(sentence).filter(|sentence| !sentence.is_empty()));
     }
+}
+
+/// Everything that is said of a metric with an interval.
+fn estimates(pair: &MetricPair) -> impl Iterator<Item = &Estimate> {
+    let values = pair.values.iter().flatten().map(|it| &it.estimate);
+    values.chain(pair.difference.as_ref().map(|it| &it.estimate))
 }
 
 /// Stages with a reason of their own; the others only read what differs.
@@ -128,8 +148,8 @@ fn value_row(pair: &[Option<RecordedValue>; 2]) -> Vec<String> {
 }
 
 fn metric_row(pair: &MetricPair) -> Vec<String> {
-    let side = |it: &Option<IndexedMetric>| match it {
-        Some(it) => format!("{}{}", shown(it.value), interval(it.interval)),
+    let side = |it: &Option<MeasuredMetric>| match it {
+        Some(it) => format!("{}{}", shown(it.estimate.mean), interval(it.estimate.interval)),
         None => "not measured".to_owned(),
     };
     let [a, b] = pair.values.each_ref().map(side);
@@ -138,13 +158,15 @@ fn metric_row(pair: &MetricPair) -> Vec<String> {
 }
 
 fn difference_words(it: &Difference) -> String {
-    let sign = if it.value > 0.0 { "+" } else { "" };
-    let how = match (it.method, it.prompts) {
-        (Some(method), Some(prompts)) => format!(", {method} by {prompts} prompts"),
-        (Some(method), None) => format!(", {method}"),
+    let Estimate { mean, interval: ends, .. } = it.estimate;
+    let sign = if mean > 0.0 { "+" } else { "" };
+    let how = match (it.pairing(), it.prompts) {
+        (Some(pairing), Some(prompts)) => format!(", {pairing} by {}", counted(prompts, "prompt")),
+        (Some(pairing), None) => format!(", {pairing}"),
+        (None, _) if it.is_of_same_stages => ", of the same stages".to_owned(),
         (None, _) => String::new(),
     };
-    format!("{sign}{}{}{how}", shown(it.value), interval(it.interval))
+    format!("{sign}{}{}{how}", shown(mean), interval(ends))
 }
 
 fn interval(interval: Option<[f64; 2]>) -> String {
@@ -186,13 +208,17 @@ fn stages_json(stages: &Stages) -> Value {
 
 fn metric_json(pair: &MetricPair) -> Value {
     let [a, b] = pair.values.each_ref().map(|it| {
-        it.as_ref()
-            .map(|it| json!({ "value": it.value, "interval": it.interval, "count": it.count }))
+        it.as_ref().map(|MeasuredMetric { estimate, count, .. }| {
+            json!({
+                "value": estimate.mean, "interval": estimate.interval, "count": count,
+                "estimated": estimate.method.of_prompts(),
+            })
+        })
     });
     let difference = pair.difference.as_ref().map(|it| {
         json!({
-            "value": it.value, "interval": it.interval, "method": it.method,
-            "prompts": it.prompts,
+            "value": it.estimate.mean, "interval": it.estimate.interval, "method": it.pairing(),
+            "prompts": it.prompts, "estimated": it.estimate.method.of_prompts(),
         })
     });
     json!({ "a": a, "b": b, "difference": difference })

@@ -1,6 +1,6 @@
 //! `mstar eval`: scores of responses that some engine gave to a benchmark's questions.
 
-use crate::base::Hint;
+use crate::base::{Hint, counted};
 use crate::benchmarks::{self, Benchmark, Extractor, Scores, Settings};
 use crate::cli::arguments::{Eval, ScoresFormat};
 use crate::cli::exit::{Exit, Trouble};
@@ -39,19 +39,20 @@ pub(crate) fn eval(arguments: &Eval, printer: Printer) -> Result<Exit, Trouble> 
 /// Says which responses are missing, there twice, or to nothing.
 fn tell(scores: &Scores, settings: Settings, printer: Printer) {
     let missing = match settings.partial {
-        true => "questions have no response and are left out",
-        false => "questions have no response and count as wrong",
+        true => "without a response, left out",
+        false => "without a response, counted as wrong",
     };
-    for (ids, what) in [
-        (&scores.missing, missing),
-        (&scores.repeated, "questions have several responses, of which the last counts"),
-        (&scores.unknown, "responses are to no question of the benchmark"),
+    for (ids, of, what) in [
+        (&scores.missing, "question", missing),
+        (&scores.repeated, "question", "with several responses, of which the last counts"),
+        (&scores.unknown, "response", "to no question of the benchmark"),
     ] {
         if ids.is_empty() {
             continue;
         }
         let listed: Vec<&str> = ids.iter().take(LISTED).map(String::as_str).collect();
         let more = if ids.len() > LISTED { ", …" } else { "" };
-        printer.talk(&format!("{} {what}: {}{more}", ids.len(), listed.join(", ")));
+        let count = counted(ids.len(), of);
+        printer.talk(&format!("{count} {what}: {}{more}", listed.join(", ")));
     }
 }

@@ -130,7 +130,7 @@ fn member_json(member: &IndexedMember) -> Value {
 }
 
 /// Metrics by name: value, interval, count.
-pub(super) fn metrics_json(member: &IndexedMember) -> Value {
+fn metrics_json(member: &IndexedMember) -> Value {
     let metrics = member.metrics.iter().map(|it| {
         let value = json!({ "value": it.value, "interval": it.interval, "count": it.count });
         (it.name.clone(), value)

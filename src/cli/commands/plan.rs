@@ -19,7 +19,10 @@ pub(crate) fn plan(arguments: &Plan, store: &Path, printer: Printer) -> Result<E
     if let Some(store) = &store {
         records::tell_unreadable(store, printer)?;
     }
-    let (known, measured) = planning::look_back(store.as_ref(), &graph)?;
+    let (mut known, measured) = planning::look_back(store.as_ref(), &graph)?;
+    if !known.earlier.is_empty() {
+        known.recipes.now = asked.recipes();
+    }
     let written_at = |member: &str, key: &str| asked.origin(member, key);
     let slots = Resources::detect().slots(Device::Auto, None);
     let outlook = Outlook::new(&graph, asked.summaries.clone(), &known, &measured)

@@ -14,6 +14,7 @@ use crate::report::{
     Ending, Extras, Judged, Metric, Pivot, RecipeLine, Study, TableFault, page, summary, to_json,
 };
 use crate::store::{Run, Store};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Stages beyond which nobody could read a drawing of the graph.
@@ -32,11 +33,13 @@ struct Told {
 
 pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let (store, runs) = runs(store, &arguments.runs)?;
-    let told = Told::of(&runs, printer)?;
-    let table = told.table(&store, &arguments.table, printer)?;
+    let told = Told::of(&store, &runs, printer)?;
+    let said = arguments.table.with_metrics_of(&told.study);
+    let table = told.table(&store, &said, printer)?;
     let title = &told.study.name;
+    let to_stdout = arguments.output.as_deref() == Some(Path::new("-"));
     let bytes = match arguments.format {
-        ReportFormat::Text if arguments.table.lays_out() && told.study.members.len() < 2 => {
+        ReportFormat::Text if said.lays_out() && told.study.members.len() < 2 => {
             table.to_text().into()
         }
         ReportFormat::Text => summary(&told.study, Some(&table), None).into(),
@@ -45,7 +48,8 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
         ReportFormat::Svg => table.to_svg(title).into(),
         ReportFormat::Csv => table.to_csv().into(),
         ReportFormat::Json => format!("{}\n", to_json(&told.study, Some(&table))).into(),
-        ReportFormat::Parquet => parquet(&table, arguments.output.is_none(), printer)?,
+        ReportFormat::Parquet => parquet(&table, arguments.output.is_none() || to_stdout, printer)?,
+        ReportFormat::Html if to_stdout => html(told, table, (&store, &runs), printer)?.into(),
         ReportFormat::Html => {
             let path = page_path(&runs, arguments.output.as_deref())?;
             put_page(told, table, (&store, &runs), &path, printer)?;
@@ -54,8 +58,10 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
         }
     };
     match &arguments.output {
-        Some(path) => crate::store::write_beside(path, &bytes).map_err(of_store)?,
-        None => printer.bytes(&bytes)?,
+        Some(path) if !to_stdout => {
+            crate::store::write_beside(path, &bytes).map_err(of_store)?;
+        }
+        _ => printer.bytes(&bytes)?,
     }
     Ok(Exit::Done)
 }
@@ -63,15 +69,22 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
 /// The page of a run that may still go on. What cannot be told is left out without a word.
 pub(crate) fn report_so_far(store: &Store, run: &Run) -> Result<String, Trouble> {
     let (runs, printer) = (std::slice::from_ref(run), Printer::new(true));
-    let told = Told::of(runs, printer)?;
+    let told = Told::of(store, runs, printer)?;
     let table = told.table(store, &Table::default(), printer)?;
     html(told, table, (store, runs), printer)
+}
+
+/// The terminal's summary of a run.
+pub(super) fn summary_of(store: &Store, run: &Run, printer: Printer) -> Result<String, Trouble> {
+    let told = Told::of(store, std::slice::from_ref(run), printer)?;
+    let table = told.table(store, &Table::default(), printer)?;
+    Ok(summary(&told.study, Some(&table), None))
 }
 
 /// Writes the page of a run into its folder; returns the terminal's summary, which names the page.
 pub(super) fn conclude(store: &Store, run: &Run, printer: Printer) -> Result<String, Trouble> {
     let runs = std::slice::from_ref(run);
-    let told = Told::of(runs, printer)?;
+    let told = Told::of(store, runs, printer)?;
     let table = told.table(store, &Table::default(), printer)?;
     let path = page_path(runs, None)?;
     let text = summary(&told.study, Some(&table), Some(&path.display().to_string()));
@@ -85,7 +98,7 @@ pub(super) fn tables(
     run: &Run,
     printer: Printer,
 ) -> Result<(Study, Tables), Trouble> {
-    let told = Told::of(std::slice::from_ref(run), printer)?;
+    let told = Told::of(store, std::slice::from_ref(run), printer)?;
     let table = told.table(store, &Table::default(), printer)?;
     let json = format!("{:#}\n", to_json(&told.study, Some(&table)));
     let markdown = table.to_markdown(&told.study.name);
@@ -110,7 +123,7 @@ fn runs(store: &Path, names: &[String]) -> Result<(Store, Vec<Run>), Trouble> {
 }
 
 impl Told {
-    fn of(runs: &[Run], printer: Printer) -> Result<Self, Trouble> {
+    fn of(store: &Store, runs: &[Run], printer: Printer) -> Result<Self, Trouble> {
         let mut studies = Vec::new();
         let mut graphs = Vec::new();
         for run in runs {
@@ -131,6 +144,9 @@ impl Told {
         }
         let spec = graphs.iter().flatten().find_map(|planned| planned.table.clone());
         let study = Study::joined(studies);
+        let outcomes = Outcomes::new(store, &study);
+        let study =
+            study.clone().with_paired_gains(&|member, split, at| outcomes.get(member, split, at));
         let planned = graphs.pop().flatten().filter(|_| runs.len() == 1);
         let findings = planned.as_ref().map_or_else(Vec::new, |it| it.findings.clone());
         Ok(Self { study, planned, spec, findings })
@@ -200,6 +216,24 @@ impl Told {
 }
 
 impl Table {
+    /// With the metrics apart that were typed as a list. A comma may also stand in the name of a
+    /// category, so that the longest names that something was measured of are taken.
+    fn with_metrics_of(&self, study: &Study) -> Self {
+        let Some(typed) = &self.values else { return self.clone() };
+        let known: BTreeSet<String> =
+            Metric::measured_in(study).iter().map(Metric::to_string).collect();
+        let mut names = Vec::new();
+        for list in typed {
+            let mut parts: Vec<&str> = list.split(',').collect();
+            while !parts.is_empty() {
+                let is_known = |length: &usize| known.contains(&parts[..*length].join(","));
+                let length = (1..=parts.len()).rev().find(is_known).unwrap_or(1);
+                names.push(parts.drain(..length).collect::<Vec<_>>().join(","));
+            }
+        }
+        Self { values: Some(names), ..self.clone() }
+    }
+
     /// Whether it says anything.
     fn lays_out(&self) -> bool {
         let lists = [&self.rows, &self.columns, &self.values, &self.over];

@@ -1,6 +1,6 @@
 //! `mstar rollouts`: a walk through samples, one prompt a screen, or all at once.
 
-use crate::base::Hint;
+use crate::base::{Hint, counted};
 use crate::cli::arguments::{Rollouts, SampleSplit, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::{self, of_store};
@@ -31,11 +31,11 @@ pub(crate) fn rollouts(
         return Ok(Exit::Done);
     }
     printer.talk(&format!(
-        "{} of {}: {} responses to {} prompts, {} shown",
+        "{} of {}: {} to {}, {} shown",
         walk.stage,
         walk.run,
-        walk.response_count,
-        walk.prompt_count,
+        counted(walk.response_count, "response"),
+        counted(walk.prompt_count, "prompt"),
         walk.prompts.len()
     ));
     match printer.asks() && walk.prompts.len() > 1 {

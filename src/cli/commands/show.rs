@@ -1,16 +1,19 @@
 //! `mstar show`: a recipe with every value and its origin, a run, or a member of one.
 
-use super::list::{aligned, metrics_json, shown};
+use super::list::{aligned, shown};
+use super::report::summary_of;
 use crate::cli::arguments::{Over, Show, TextOrJson};
 use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::outcomes::Outcomes;
 use crate::cli::planning::{self, of_store};
 use crate::cli::printer::Printer;
-use crate::cli::recorded::{self, RecordedValue, entry};
+use crate::cli::recorded::{self, MeasuredMetric, RecordedValue, entry};
+use crate::event::Record;
 use crate::plan::MemberSummary;
-use crate::report::{Study, summary};
-use crate::store::{IndexedMetric, Run};
-use serde_json::{Map, json};
+use crate::report::Study;
+use crate::store::{Run, Store};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
 pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
@@ -25,21 +28,17 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
         }
         return Ok(Exit::Done);
     }
-    let (_, run) = planning::find_run(store, arguments.what.as_deref())?;
+    let (store, run) = planning::find_run(store, arguments.what.as_deref())?;
     if let Some(member) = &arguments.member {
-        printer.data(&show_member(&run, member, arguments.format)?)?;
+        printer.data(&show_member(&store, &run, member, arguments.format)?)?;
         return Ok(Exit::Done);
     }
     if arguments.resolved {
         printer.data(&run.resolved().map_err(of_store)?)?;
         return Ok(Exit::Done);
     }
-    let records = planning::log_of(&run)?;
-    printer.data(&format!(
-        "{}\n{}",
-        run.folder().display(),
-        summary(&Study::read(&records), None, None)
-    ))?;
+    let summary = summary_of(&store, &run, printer)?;
+    printer.data(&format!("{}\n{summary}", run.folder().display()))?;
     Ok(Exit::Done)
 }
 
@@ -57,7 +56,12 @@ fn members(asked: &Asked) -> String {
     format!("\n# {} members:\n{members}", asked.summaries.len())
 }
 
-fn show_member(run: &Run, name: &str, format: TextOrJson) -> Result<String, Trouble> {
+fn show_member(
+    store: &Store,
+    run: &Run,
+    name: &str,
+    format: TextOrJson,
+) -> Result<String, Trouble> {
     let entry = entry(run).map_err(of_store)?;
     let member = planning::find_named(
         &format!("member of `{}`", run.id()),
@@ -65,20 +69,20 @@ fn show_member(run: &Run, name: &str, format: TextOrJson) -> Result<String, Trou
         &entry.members,
         |member| &member.name,
     )?;
+    let metrics = metrics(store, run, &member.name)?;
     let resolved = recorded::if_there(run.resolved()).map_err(of_store)?.unwrap_or_default();
     let values = recorded::laid_over(recorded::values(&resolved), &member.name, &member.axes);
     if format == TextOrJson::Json {
         let all: Map<_, _> = values.into_iter().map(|it| (it.key, it.value)).collect();
         return Ok(json!({
             "format": 1, "run": run.id(), "member": member.name, "state": member.state,
-            "axes": member.axes, "values": all, "metrics": metrics_json(member),
+            "axes": member.axes, "values": all, "metrics": metrics_json(&metrics),
         })
         .to_string());
     }
     let mut out = format!("{} of {}, {}\n", member.name, run.id(), member.state);
-    let metrics: Vec<Vec<String>> = member.metrics.iter().map(metric_row).collect();
     if !metrics.is_empty() {
-        out.extend(["\n", &aligned(&metrics)]);
+        out.extend(["\n", &aligned(&metrics.iter().map(metric_row).collect::<Vec<_>>())]);
     }
     let row = |it: RecordedValue| vec![it.key.clone(), it.in_words(), it.origin];
     let rows: Vec<Vec<String>> = values.into_iter().map(row).collect();
@@ -86,10 +90,34 @@ fn show_member(run: &Run, name: &str, format: TextOrJson) -> Result<String, Trou
     Ok(out)
 }
 
-fn metric_row(metric: &IndexedMetric) -> Vec<String> {
-    let interval = metric.interval.map_or(String::new(), |[low, high]| {
-        format!("95 % interval {} to {}", shown(low), shown(high))
+/// What was measured of a member, its gains paired by prompt where the responses are stored.
+fn metrics(store: &Store, run: &Run, name: &str) -> Result<Vec<MeasuredMetric>, Trouble> {
+    let records = Record::read_log(&run.events().map_err(of_store)?).unwrap_or_default();
+    let study = Study::read(&records);
+    let outcomes = Outcomes::new(store, &study);
+    let known = |member: &str, split: &str, at| outcomes.get(member, split, at);
+    let member = study.members.iter().find(|it| it.name == name);
+    let member = member.map(|it| study.with_gains_of(it, &known));
+    Ok(member.as_ref().map_or_else(Vec::new, recorded::measured))
+}
+
+fn metric_row(MeasuredMetric { name, estimate, count }: &MeasuredMetric) -> Vec<String> {
+    let interval = estimate.interval.map_or(String::new(), |[low, high]| {
+        let how = estimate.method.words("members");
+        format!("95 % interval {} to {} ({how})", shown(low), shown(high))
     });
-    let count = metric.count.map_or(String::new(), |count| format!("of {count}"));
-    vec![metric.name.clone(), shown(metric.value), count, interval]
+    let count = count.map_or(String::new(), |count| format!("of {count}"));
+    vec![name.clone(), shown(estimate.mean), count, interval]
+}
+
+/// Metrics by name: value, interval and how it came about, count.
+fn metrics_json(metrics: &[MeasuredMetric]) -> Value {
+    let metrics = metrics.iter().map(|MeasuredMetric { name, estimate, count }| {
+        let value = json!({
+            "value": estimate.mean, "interval": estimate.interval,
+            "method": estimate.method.of_prompts(), "count": count,
+        });
+        (name.clone(), value)
+    });
+    Value::Object(metrics.collect())
 }

@@ -1,6 +1,6 @@
 //! `mstar verify`: whether a bundle is what was bundled, without running anything of it.
 
-use crate::base::Bytes;
+use crate::base::{Bytes, counted};
 use crate::cli::arguments::{TextOrJson, Verify};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
@@ -33,14 +33,15 @@ pub(super) fn in_words(opened: &Opened, checked: &Checked) -> String {
         many => format!(" of {many} members"),
     };
     format!(
-        "{}: {} of `{}`\n  {} files, {}: every digest agrees\n  {} stages{members} follow from the \
-         recipe\n  {} metrics can be read",
+        "{}: {} of `{}`\n  {}, {}: every digest agrees\n  {}{members} {} from the recipe\n  {} can be \
+         read",
         opened.path.display(),
         opened.manifest.run,
         opened.manifest.name,
-        checked.files,
+        counted(checked.files, "file"),
         Bytes(checked.bytes),
-        checked.stages,
-        checked.metrics,
+        counted(checked.stages, "stage"),
+        if checked.stages == 1 { "follows" } else { "follow" },
+        counted(checked.metrics, "metric"),
     )
 }

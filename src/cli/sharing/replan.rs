@@ -65,7 +65,7 @@ impl PlannedGraph {
             return Ok(());
         }
         let stored = self.stages.iter().map(|stage| stage.key).collect();
-        let known = Known { stored, earlier: self.stages.clone() };
+        let known = Known { stored, earlier: self.stages.clone(), ..Known::default() };
         let standings = standings(now, &known);
         let different: Vec<String> = now
             .nodes()

@@ -139,6 +139,26 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// Keys that enter an option beside those of its origin: a slice of the prompts is cut from as
+    /// many as there are.
+    pub(in crate::plan) fn also_enter(
+        &self,
+        branch: Branch,
+        option: &str,
+    ) -> &'static [&'static str] {
+        let slice = option.strip_prefix("unlabelled.").unwrap_or(option);
+        if !matches!(self, Self::Explore(_)) || !["from", "count", "of"].contains(&slice) {
+            return &[];
+        }
+        match branch {
+            Branch::Ground => &["warmup.prompts", "data.prompts", "data.labelled"],
+            Branch::Reward => &["reward.training.prompts", "data.prompts", "data.labelled"],
+            _ => &["training.interval", "data.prompts", "data.labelled"],
+        }
+    }
+}
+
 /// Files of samples.
 fn of_loading(option: &str) -> Option<Origin> {
     Some(match option.strip_prefix("loading.") {

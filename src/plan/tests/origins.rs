@@ -64,6 +64,7 @@ fn a_changed_key_is_named_by_a_reason() {
         let known = Known {
             stored: keys(&before),
             earlier: before.nodes().map(EarlierStage::from).collect(),
+            ..Known::default()
         };
         let mut pointers = Vec::new();
         leaves(&serde_json::to_value(&base).unwrap(), "", &mut pointers);

@@ -5,7 +5,8 @@ use super::*;
 /// What a store knows that has run a recipe.
 fn after(recipe: &Recipe) -> Known {
     let graph = graph_of(recipe);
-    Known { stored: keys(&graph), earlier: graph.nodes().map(EarlierStage::from).collect() }
+    let earlier = graph.nodes().map(EarlierStage::from).collect();
+    Known { stored: keys(&graph), earlier, ..Known::default() }
 }
 
 fn standing(recipe: &Recipe, known: &Known, name: &str) -> (State, String) {
@@ -91,6 +92,49 @@ fn a_reason_names_the_place_where_somebody_wrote_the_value() {
     let finer = |recipe: &mut Recipe| recipe.training.interval = 0.25;
     let written = why(&finer, "explore 1", &["training.interval"]);
     assert_eq!(written, "`count` 600 -> 300 by `training.interval` in `b.toml:1`");
+}
+
+#[test]
+fn a_reason_names_the_keys_whose_values_differ() {
+    let table = |recipe: &Recipe| match serde_json::to_value(recipe) {
+        Ok(serde_json::Value::Object(table)) => std::rc::Rc::new(table),
+        other => panic!("{other:?}"),
+    };
+    let why = |change: &dyn Fn(&mut Recipe), name: &str| {
+        let (before, mut now) = (quickstart(), quickstart());
+        change(&mut now);
+        let (ran, graph) = (graph_of(&before), graph_of(&now));
+        let recipes = Recipes {
+            before: ran.nodes().map(|node| (node.key, table(&before))).collect(),
+            now: [("only".to_owned(), table(&now))].into(),
+        };
+        let known = Known { recipes, ..after(&before) };
+        // A recipe of one's own says where everything is written, whether it was changed or not.
+        let written_at = |_: &str, key: &str| Some(format!("b.toml:{}", key.len()));
+        let summary = MemberSummary { name: "only".into(), values: Default::default() };
+        let outlook = Outlook::new(&graph, vec![summary], &known, &Measured::default())
+            .with_places(&written_at);
+        outlook.stages().find(|stage| stage.node.name == name).unwrap().why()
+    };
+    let finer = |recipe: &mut Recipe| recipe.training.interval = 0.25;
+    assert_eq!(
+        why(&finer, "explore 1"),
+        "`count` 600 -> 300 by `training.interval` in `b.toml:17`"
+    );
+    let fewer = |recipe: &mut Recipe| {
+        recipe.warmup.prompts = 100;
+        recipe.data.labelled = 0.5;
+    };
+    let told = why(&fewer, "warm-up explore");
+    assert!(told.contains("by `data.labelled` in `b.toml:13` and `warmup.prompts` in"), "{told}");
+    assert!(!told.contains("data.prompts"), "{told}");
+    let both = |recipe: &mut Recipe| {
+        recipe.training.interval = 0.25;
+        recipe.data.prompts = 1300;
+    };
+    let told = why(&both, "explore 1");
+    assert!(told.contains("`training.interval`"), "{told}");
+    assert!(told.contains("`data.prompts`") && !told.contains("data.labelled"), "{told}");
 }
 
 #[test]

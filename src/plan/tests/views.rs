@@ -12,6 +12,7 @@ fn with_outlook(see: impl FnOnce(&Outlook<'_>)) {
     let known = Known {
         stored: ran.nodes().take(6).map(|node| node.key).collect(),
         earlier: ran.nodes().map(EarlierStage::from).collect(),
+        ..Known::default()
     };
     let mut measured = Measured::default();
     for (kind, samples, seconds) in [
@@ -65,6 +66,7 @@ fn a_grid_is_put_together_by_kind() {
     let known = Known {
         stored: ran.nodes().filter(|node| node.role.iteration < 2).map(|node| node.key).collect(),
         earlier: ran.nodes().map(EarlierStage::from).collect(),
+        ..Known::default()
     };
     let mut measured = Measured::default();
     measured.add("explore", 4000, 8.0, 400);

@@ -2,7 +2,7 @@
 //! for a plan, times for a report.
 
 use super::place::{Cell, Lane, Line, Places};
-use crate::base::Key;
+use crate::base::{Key, counted};
 use crate::plan::{Graph, Node, Outlook, Planned, State};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -141,8 +141,10 @@ pub fn plan_svg(title: &str, outlook: &Outlook<'_>) -> String {
     let totals = outlook.totals();
     let count = |state| stages.values().filter(|stage| stage.standing.state == state).count();
     let mut parts = vec![match outlook.members.len() {
-        0 | 1 => format!("{} stages", totals.unique),
-        members => format!("{members} members, {} stages after sharing", totals.unique),
+        0 | 1 => counted(totals.unique, "stage"),
+        members => {
+            format!("{members} members, {} after sharing", counted(totals.unique, "stage"))
+        }
     }];
     for state in [State::Stored, State::New, State::Stale] {
         if count(state) > 0 {

@@ -2,7 +2,7 @@
 
 use super::groups;
 use super::table::{Column, gives_way, grouped, numbers, table, words};
-use crate::base::{Bytes, Duration};
+use crate::base::{Bytes, Duration, plural};
 use crate::plan::{Estimate, Outlook, Planned};
 use std::collections::BTreeSet;
 
@@ -65,6 +65,7 @@ fn users(members: &BTreeSet<String>, all: usize) -> String {
 fn totals(outlook: &Outlook<'_>) -> String {
     let totals = outlook.totals();
     let (to_run, unique) = (grouped(totals.to_run as u64), grouped(totals.unique as u64));
+    let stages = plural(totals.unique as u64, "stage");
     let mut lines = Vec::new();
     let mut cost = Vec::new();
     if outlook.members.len() > 1 {
@@ -76,9 +77,9 @@ fn totals(outlook: &Outlook<'_>) -> String {
     }
     cost.extend(until_the_end(outlook));
     lines.push(match totals.to_run {
-        0 => format!("{unique} stages, all in the store"),
-        _ if cost.is_empty() => format!("{to_run} of {unique} stages to run"),
-        _ => format!("{to_run} of {unique} stages to run: {}", cost.join(", ")),
+        0 => format!("{unique} {stages}, all in the store"),
+        _ if cost.is_empty() => format!("{to_run} of {unique} {stages} to run"),
+        _ => format!("{to_run} of {unique} {stages} to run: {}", cost.join(", ")),
     });
     if totals.to_run > 0 {
         let assumed = outlook.assumptions.iter().map(|sentence| format!("assumed: {sentence}"));
@@ -120,12 +121,12 @@ fn sharing(outlook: &Outlook<'_>) -> String {
 }
 
 fn amounts(estimate: &Estimate) -> Vec<String> {
-    let parts = [
-        estimate.samples.map(|count| format!("{} samples", grouped(count))),
-        estimate.tokens.map(|count| format!("{} tokens", grouped(count))),
-        estimate.steps.map(|count| format!("{} steps", grouped(count))),
-    ];
-    parts.into_iter().flatten().collect()
+    let parts =
+        [(estimate.samples, "sample"), (estimate.tokens, "token"), (estimate.steps, "step")];
+    let amount = |(count, what): (Option<u64>, &str)| {
+        count.map(|count| format!("{} {}", grouped(count), plural(count, what)))
+    };
+    parts.into_iter().filter_map(amount).collect()
 }
 
 fn until_the_end(outlook: &Outlook<'_>) -> Vec<String> {
