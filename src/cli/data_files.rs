@@ -2,10 +2,13 @@
 //! digest and the number of their samples.
 
 use crate::base::{Fault, Faults, Hint, Place};
-use crate::data::loaders::{Columns, FileSource, Survey, survey};
+use crate::data::Sample;
+use crate::data::loaders::{self, Columns, FileSource, Survey, survey};
 use crate::plan::{FilesFacts, Member};
-use crate::recipe::{DataColumns, OnBadSample, Origin};
+use crate::recipe::{Data, DataColumns, OnBadSample, Origin};
+use image::RgbImage;
 use std::collections::{BTreeMap, btree_map::Entry};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Surveys the data files of all members. In each, the source gets the path at which its files lie.
@@ -69,6 +72,42 @@ pub(crate) fn read(
         found.insert(data.source.clone(), FilesFacts { format, path, digest, samples });
     }
     if faults.is_empty() { Ok(found) } else { Err(Faults(faults)) }
+}
+
+/// A sample of the files that a recipe names, by its number in them from 0, without its picture.
+///
+/// # Errors
+/// What is wrong, and the way out where there is one.
+pub(crate) fn sample(data: &Data, number: u64) -> Result<Sample, (String, Option<String>)> {
+    let said = |error: &dyn Hint| (error.to_string(), error.hint());
+    let source = FileSource::parse(&data.source);
+    let source = source.ok_or_else(|| (format!("`{}` names no files", data.source), None))?;
+    let source = source.map_err(|error| said(&error))?;
+    let (mut found, mut count) = (None, 0);
+    let read = loaders::samples(&source, &columns(&data.columns), &mut |at, row| {
+        count = at + 1;
+        if at < number {
+            return ControlFlow::Continue(());
+        }
+        found = Some(row);
+        ControlFlow::Break(())
+    });
+    read.map_err(|error| said(&error))?;
+    let none = || {
+        let path = source.path.display();
+        let hint = format!("they are numbered from 0 to {}", count.saturating_sub(1));
+        (format!("there is no sample {number} among the {count} of `{path}`"), Some(hint))
+    };
+    let row = found.ok_or_else(none)?.map_err(|bad| said(&bad))?;
+    Ok(Sample {
+        id: number,
+        category: row.category,
+        question: row.question,
+        prompt: None,
+        answer: Some(row.answer),
+        // No function of a script is shown the picture.
+        image: RgbImage::new(1, 1),
+    })
 }
 
 /// A source without the folder in which its files lie: what is shared with others does not depend on

@@ -55,7 +55,10 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
     };
     match &arguments.output {
         Some(path) => crate::store::write_beside(path, &bytes).map_err(of_store)?,
-        None => printer.bytes(&bytes)?,
+        None => match arguments.format {
+            ReportFormat::Parquet => printer.bytes(&bytes)?,
+            _ => printer.data(&String::from_utf8_lossy(&bytes))?,
+        },
     }
     Ok(Exit::Done)
 }

@@ -25,6 +25,7 @@ pub(crate) fn reproduce(
     let opened = Opened::read(&arguments.bundle)?;
     let checked = opened.check()?;
     // Refused before a long run, not after it.
+    let planned = opened.placed(&arguments.data)?;
     let (resources, _) = machine(&arguments.device, arguments.workers)?;
     worker_program()?;
     printer.talk(&verify::in_words(&opened, &checked));
@@ -50,7 +51,7 @@ pub(crate) fn reproduce(
         shown: arguments::Shown::default(),
         track: Vec::new(),
     };
-    let job = Job::again(&opened, &folder);
+    let job = Job::again(&opened, planned, &folder);
     let (exit, id) = carry_out(&run, job, &store_path, printer)?;
     if exit != Exit::Done {
         return Ok(exit);

@@ -88,9 +88,9 @@ fn in_words(tested: &Tested) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A stranger's words on one line, harmless to the terminal.
+/// A stranger's words on one line.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.lines().collect::<Vec<_>>().join(" ")
 }
 
 fn in_json(tested: &[Tested], passed: usize, failed: usize) -> Value {

@@ -209,6 +209,14 @@ impl Opened {
         Ok(metrics.filter(|metric| metric.name != NEVER_COMPARED).count())
     }
 
+    /// What is to be run again, with its data where they lie here; every file of them is checked.
+    ///
+    /// # Errors
+    /// Everything that is not there, or is not what was bundled.
+    pub(crate) fn placed(&self, said: &[String]) -> Result<PlannedGraph, Trouble> {
+        self.planned.placed(said, &self.path)
+    }
+
     /// Unpacks it into a folder that is not there yet: whole, or nothing at all.
     ///
     /// # Errors

@@ -15,6 +15,13 @@ impl PlannedGraph {
     /// # Errors
     /// Why it cannot be planned, or what is different.
     pub(super) fn replan(&self) -> Result<Graph, String> {
+        let graph = self.lowered()?;
+        self.compare(&graph)?;
+        Ok(graph)
+    }
+
+    /// The graph that its recipes and scripts lead to now.
+    pub(super) fn lowered(&self) -> Result<Graph, String> {
         self.graph.check().map_err(|mismatch| format!("the graph is none: {mismatch}"))?;
         if self.recipes.len() != self.members.len() || self.members.is_empty() {
             return Err("an older mstar recorded it, without the recipes of its members".to_owned());
@@ -34,9 +41,7 @@ impl PlannedGraph {
             scripts.insert(path.clone(), facts);
         }
         let facts = Facts { scripts, files: self.files.clone(), ..planning::facts() };
-        let graph = plan::lower(&members, &facts);
-        self.compare(&graph)?;
-        Ok(graph)
+        Ok(plan::lower(&members, &facts))
     }
 
     /// A recipe of a few bytes may ask for any number of iterations, and each is a stage at least;

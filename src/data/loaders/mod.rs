@@ -1,5 +1,6 @@
 //! Loaders: files that people have to rows, and rows to samples.
 
+mod by_row;
 mod cell;
 mod files;
 mod json;
@@ -10,9 +11,11 @@ mod sample;
 #[cfg(test)]
 mod tests;
 mod tsv;
+mod whole;
 
 pub use cell::{Cell, Row};
 pub use files::{FileSource, FileSourceError, Format};
 pub use load::{LoadError, Survey, VisitSample, samples, survey};
 pub use rows::{FORMATS, RowsError, Visit, each};
 pub use sample::{BadSample, Columns, Picture, Unread};
+pub use whole::{WholeError, read_whole};
