@@ -44,6 +44,7 @@ fn what_has_no_end_or_is_too_large_is_not_read() {
     sandbox.write("tested.toml", format!("{head}{response}"));
     sandbox.write("above.toml", format!("{head}extends = \"pipe.toml\"\n"));
     sandbox.write("rows.toml", format!("{head}data.source = \"jsonl:pipe.jsonl\"\n"));
+    sandbox.write("rows.jsonl", "{\"index\": 1, \"question\": \"?\", \"answer\": \"A\"}\n");
     sandbox.write("hook.rhai", "fn reward(response) { 1.0 }\n");
     let mut told = String::new();
     for arguments in [
@@ -57,7 +58,10 @@ fn what_has_no_end_or_is_too_large_is_not_read() {
         &["hook", "large.rhai"],
         &["hook", "hook.rhai", "--on", "pipe.jsonl"],
         &["data", "check", "jsonl:/dev/zero"],
-        &["eval", "mmstar", "--data", "pipe.jsonl", "--responses", "pipe.jsonl"],
+        &["eval", "--benchmark", "mmstar", "--data", "pipe.jsonl", "--responses", "pipe.jsonl"],
+        &["eval", "--benchmark", "mmstar", "--data", "rows.jsonl", "--responses", "pipe.jsonl"],
+        &["eval", "--benchmark", "mmstar", "--data", "rows.jsonl", "--responses", "nope.jsonl"],
+        &["eval", "--benchmark", "mmstar", "--data", "rows.jsonl", "--responses", "nope"],
         &["verify", "pipe.mstar"],
         &["diff", "pipe.toml", "tiny.toml"],
     ] {

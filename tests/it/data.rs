@@ -254,3 +254,51 @@ fn no_terminal_obeys_the_categories_of_a_run() {
     let said = sandbox.mstar(&["rollouts"]).exits(0).stdout;
     assert!(said.contains("\\u001b]0;title\\u0007\\u202ered"), "{said}");
 }
+
+/// Every member of a bundle, one after the other.
+#[cfg(feature = "torch")]
+fn all_text(sandbox: &Sandbox, bundle: &str) -> String {
+    use mstar::bundle::{Limits, contents};
+    let file = std::fs::File::open(sandbox.path(bundle)).unwrap();
+    let contents = contents(file, &Limits::default()).unwrap();
+    contents.files().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect()
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn a_bundle_over_own_data_is_reproduced_where_the_data_are() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("study")).unwrap();
+    write(&sandbox, &rows(&sandbox, 48));
+    std::fs::rename(sandbox.path("data"), sandbox.path("study/data")).unwrap();
+    let rows = sandbox.path("study/data/rows.jsonl");
+    let absolute = format!("jsonl:{}", rows.display());
+    sandbox.write("study/files.toml", RECIPE.replace("jsonl:data/rows.jsonl", &absolute));
+    let recipe = sandbox.path("study/files.toml");
+    sandbox.mstar(&["run", recipe.to_str().unwrap(), "--workers", "1"]).exits(0);
+    sandbox.mstar(&["bundle"]).exits(0);
+    let folder = sandbox.path("").display().to_string();
+    let text = all_text(&sandbox, "files-1.mstar");
+    assert!(!text.contains(folder.trim_end_matches('/')), "the author's folder is in the bundle");
+    let said = sandbox.mstar(&["verify", "files-1.mstar"]).exits(0).stdout;
+    assert!(said.contains("`data/rows.jsonl` has to be there"), "{said}");
+    // Elsewhere, where nothing of it lies.
+    std::fs::rename(sandbox.path("study"), sandbox.path("attic")).unwrap();
+    let again = ["reproduce", "files-1.mstar", "--folder", "again", "--workers", "1"];
+    let with = |place: &str| sandbox.mstar(&[&again[..], &["--data", place]].concat());
+    let mut told = sandbox.mstar(&again).exits(2).told();
+    told += &with("rows.jsonl=attic/data/rows.jsonl").exits(2).told();
+    let right = std::fs::read_to_string(sandbox.path("attic/data/rows.jsonl")).unwrap();
+    sandbox.write("attic/data/other.jsonl", right.replacen("\"q\"", "\"Q\"", 1));
+    told += &with("data/rows.jsonl=attic/data/other.jsonl").exits(2).told();
+    sandbox.write("attic/data/fewer.jsonl", right.lines().skip(1).collect::<Vec<_>>().join("\n"));
+    told += &with("data/rows.jsonl=attic/data/fewer.jsonl").exits(2).told();
+    crate::sandbox::assert_told("reproduce_without_data", &told);
+    assert!(!sandbox.path("again").exists());
+    let said = with("data/rows.jsonl=attic/data/rows.jsonl").exits(0).stdout;
+    assert!(said.contains("equal: all "), "{said}");
+    // Beside the bundle nothing needs to be said.
+    std::fs::rename(sandbox.path("attic/data"), sandbox.path("data")).unwrap();
+    let again = ["reproduce", "files-1.mstar", "--folder", "third", "--workers", "1", "--quiet"];
+    sandbox.mstar(&again).exits(0);
+}

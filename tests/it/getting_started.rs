@@ -17,7 +17,7 @@ fn a_first_recipe_is_good_and_nothing_is_overwritten() {
     sandbox.mstar(&["plan", "first-recipe.toml"]).exits(0);
     let before = fs::read_to_string(sandbox.path("first-recipe.toml")).unwrap();
     let mut told = format!("# init\n{}", made.told());
-    for name in ["first-recipe", "tiny", "No Such Name", "../elsewhere"] {
+    for name in ["first-recipe", "tiny", "No Such Name", "no/such/folder"] {
         told += &format!("# init {name}\n{}", sandbox.mstar(&["init", name]).told());
     }
     assert_told("init", &told);
@@ -25,6 +25,11 @@ fn a_first_recipe_is_good_and_nothing_is_overwritten() {
     sandbox.mstar(&["init", "second.toml"]).exits(0);
     let second = fs::read_to_string(sandbox.path("second.toml")).unwrap();
     assert_eq!(second, before.replace("first-recipe", "second"));
+    fs::create_dir(sandbox.path("studies")).unwrap();
+    let made = sandbox.mstar(&["init", "studies/../studies/third"]).exits(0).stdout;
+    assert_eq!(made, "studies/../studies/third.toml\n");
+    let third = fs::read_to_string(sandbox.path("studies/third.toml")).unwrap();
+    assert_eq!(third, before.replace("first-recipe", "third"));
 }
 
 #[cfg(feature = "torch")]

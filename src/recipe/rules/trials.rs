@@ -259,21 +259,21 @@ fn kept_candidates_exist(written: &WrittenTrial, _: &Resolved) -> Option<Fault> 
 }
 
 fn so_many_can_be_kept(written: &WrittenTrial, _: &Resolved) -> Option<Fault> {
-    let fault = |key: &str, message: String, hint: &str| {
+    let impossible = |key: &str, message: String, hint: &str| {
         Some(written.fault("contradictory-test", key, message, hint))
     };
     let (kept, count) = (written.trial.expect.kept.as_deref(), written.trial.expect.kept_count);
     let kept_twice = kept.and_then(|kept| (1..kept.len()).find(|&at| kept[..at].contains(&kept[at])));
     if let (Some(at), Some(kept)) = (kept_twice, kept) {
         let message = format!("candidate {} is expected to be kept twice", kept[at]);
-        return fault(&format!("expect.kept.{at}"), message, "name it once");
+        return impossible(&format!("expect.kept.{at}"), message, "name it once");
     }
     let (count, candidates) = (count? as usize, written.trial.candidate.len());
     if count > candidates {
         let message = format!("{count} are expected to be kept, and there are {candidates}");
-        return fault("expect.kept_count", message, "lower `kept_count`, or give more candidates");
+        return impossible("expect.kept_count", message, "lower `kept_count`, or give more candidates");
     }
     let named = kept?.len();
     let message = format!("`kept` names {named}, and `kept_count` says {count}");
-    (named != count).then(|| fault("expect.kept_count", message, "keep one of them"))?
+    (named != count).then(|| impossible("expect.kept_count", message, "keep one of them"))?
 }
