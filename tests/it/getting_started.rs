@@ -126,7 +126,8 @@ fn the_doctor_tells_what_is_there_and_keeps_secrets() {
 #[test]
 fn faults_keys_and_functions_are_explained() {
     let mut told = String::new();
-    for word in ["no-effect", "reward", "keep", "test.expect", "no-efect", "nothing like it"] {
+    let words = ["no-effect", "reward", "keep", "test.expect", "score", "stage-failed"];
+    for word in words.into_iter().chain(["no-efect", "trian-reward", "stage-done", "nothing like it"]) {
         told += &format!("# {word}\n{}", mstar_at_home(&["explain", word]).told());
     }
     assert_told("explained", &told);
@@ -158,6 +159,30 @@ fn codes_given(text: &str) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// What is told of the files of each kind of stage is what a run left.
+#[cfg(feature = "torch")]
+#[test]
+fn stages_write_what_is_explained() {
+    use mstar::plan::stage_docs;
+    let sandbox = Sandbox::finished();
+    let docs = stage_docs();
+    let mut kinds = BTreeSet::new();
+    for fan in crate::sandbox::entries(&sandbox.store().join("artifact-v1")) {
+        for artifact in crate::sandbox::entries(&fan) {
+            let manifest = fs::read_to_string(artifact.join("manifest.json")).unwrap();
+            let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+            let kind = manifest["provenance"]["kind"].as_str().unwrap();
+            let doc = docs.iter().find(|doc| doc.kind == kind).unwrap();
+            for name in manifest["files"].as_object().unwrap().keys() {
+                let is_told = doc.writes.iter().any(|(told, _)| told == name);
+                assert!(is_told, "`{kind}` writes `{name}`");
+            }
+            kinds.insert(kind.to_owned());
+        }
+    }
+    assert!(kinds.len() >= 6, "{kinds:?}");
 }
 
 #[test]

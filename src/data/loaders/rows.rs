@@ -80,7 +80,8 @@ pub fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), 
         Some("json") => json::whole(file, visit),
         Some("tsv") => tsv::each(file, without, visit),
         Some("parquet") => parquet::each(file, without, visit),
-        _ => Err(RowsError::UnknownFormat { file: file.to_owned() }),
+        // What is not there has no format either.
+        _ => open(file).and(Err(RowsError::UnknownFormat { file: file.to_owned() })),
     }
 }
 
