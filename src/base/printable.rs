@@ -15,8 +15,9 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     while let Some(character) = characters.next() {
         match character {
             '\r' if characters.peek() == Some(&'\n') => {}
-            steering if steers(steering) => write!(clean, "\\u{:04x}", u32::from(steering))
-                .expect("a string takes every text"),
+            steering if steers(steering) => {
+                write!(clean, "\\u{:04x}", u32::from(steering)).expect("a string takes every text")
+            }
             other => clean.push(other),
         }
     }

@@ -176,7 +176,10 @@ const LARGEST_PICTURE: u64 = 256 << 20;
 #[cfg(feature = "torch")]
 pub(crate) fn read_picture(path: &Path) -> Result<Vec<u8>, Trouble> {
     read_whole(path, LARGEST_PICTURE).map_err(|error| {
-        Trouble::wrong(format!("`{}` {error}", path.display()), "name a picture, such as a PNG file")
+        Trouble::wrong(
+            format!("`{}` {error}", path.display()),
+            "name a picture, such as a PNG file",
+        )
     })
 }
 

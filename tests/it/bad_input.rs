@@ -44,7 +44,10 @@ fn what_has_no_end_or_is_too_large_is_not_read() {
     sandbox.write("tested.toml", format!("{head}{response}"));
     sandbox.write("above.toml", format!("{head}extends = \"pipe.toml\"\n"));
     sandbox.write("rows.toml", format!("{head}data.source = \"jsonl:pipe.jsonl\"\n"));
-    sandbox.write("rows.jsonl", "{\"index\": 1, \"question\": \"?\", \"answer\": \"A\", \"A\": \"1\", \"B\": \"2\"}\n");
+    sandbox.write(
+        "rows.jsonl",
+        "{\"index\": 1, \"question\": \"?\", \"answer\": \"A\", \"A\": \"1\", \"B\": \"2\"}\n",
+    );
     sandbox.write("hook.rhai", "fn reward(response) { 1.0 }\n");
     let mut told = String::new();
     for arguments in [

@@ -3,9 +3,9 @@
 
 use indexmap::IndexMap;
 use mstar::{
+    base::{FAULT_CODES, Fault, FaultCode, Faults, Place, Source},
     event::event_docs,
     plan::stage_docs,
-    base::{FAULT_CODES, Fault, FaultCode, Faults, Place, Source},
     recipe::{Experiment, Layers, Recipe, Stack, check_trials, explain, is_experiment, resolve},
 };
 use serde::de::IgnoredAny;
@@ -235,9 +235,10 @@ fn the_references_of_stages_and_events_are_their_types() {
         wanted += &rows("field", fields);
     }
     is_or_becomes(EVENTS, &wanted);
-    let every = stage_docs().into_iter().flat_map(|doc| doc.options).chain(
-        event_docs().into_iter().flat_map(|doc| doc.fields),
-    );
+    let every = stage_docs()
+        .into_iter()
+        .flat_map(|doc| doc.options)
+        .chain(event_docs().into_iter().flat_map(|doc| doc.fields));
     for (name, meaning) in every {
         assert!(!meaning.is_empty(), "`{name}` is not documented");
     }

@@ -127,7 +127,9 @@ fn the_doctor_tells_what_is_there_and_keeps_secrets() {
 fn faults_keys_and_functions_are_explained() {
     let mut told = String::new();
     let words = ["no-effect", "reward", "keep", "test.expect", "score", "stage-failed"];
-    for word in words.into_iter().chain(["no-efect", "trian-reward", "stage-done", "nothing like it"]) {
+    for word in
+        words.into_iter().chain(["no-efect", "trian-reward", "stage-done", "nothing like it"])
+    {
         told += &format!("# {word}\n{}", mstar_at_home(&["explain", word]).told());
     }
     assert_told("explained", &told);

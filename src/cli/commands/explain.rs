@@ -1,4 +1,5 @@
-//! `mstar explain` and `mstar schema`: the recipe language, for people and for editors.
+//! `mstar explain` and `mstar schema`: the recipe language, and what a run is made of, for people and
+//! for editors.
 
 use crate::base::{FAULT_CODES, FaultCode, did_you_mean};
 use crate::cli::arguments::{Explain, Schema, SchemaOf};

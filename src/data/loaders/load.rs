@@ -66,7 +66,9 @@ pub fn samples(
                 Err(RowsError::Row { reason, .. }) => {
                     Err(place.bad("", format!("cannot be read: {reason}"), "mend the row"))
                 }
-                Err(error) => Err(place.bad("", format!("cannot be read: {error}"), "mend the file")),
+                Err(error) => {
+                    Err(place.bad("", format!("cannot be read: {error}"), "mend the file"))
+                }
             };
             let flow = visit(number, sample);
             number += 1;

@@ -87,10 +87,8 @@ pub fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), 
 
 /// Opens a file of rows. What is no file could be read without end.
 pub(super) fn open(file: &Path) -> Result<File, RowsError> {
-    whole::open_regular(file).map_err(|error| RowsError::Unreadable {
-        file: file.to_owned(),
-        reason: error.to_string(),
-    })
+    whole::open_regular(file)
+        .map_err(|error| RowsError::Unreadable { file: file.to_owned(), reason: error.to_string() })
 }
 
 /// What the system says when a file cannot be read.

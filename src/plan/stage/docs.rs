@@ -83,7 +83,8 @@ const METRICS: File = ("metrics.json", "what it measured, for reports");
 const WEIGHTS: File = ("model.safetensors", "weights, as transformers reads them");
 const CONFIG: File = ("config.json", "the architecture");
 const TOKENIZER: File = ("tokenizer.json", "the words");
-const STEPS: File = ("trainer.json", "optimizer steps of the policy, of all iterations, of the stage");
+const STEPS: File =
+    ("trainer.json", "optimizer steps of the policy, of all iterations, of the stage");
 const OPTIMIZER: File = ("optimizer.safetensors", "state of the optimizer, to go on from");
 const ROLLOUTS: File = ("rollouts.parquet", "responses with their answers");
 const SCORES: File = ("scores.parquet", "the score of each response, and of each of its steps");
@@ -99,7 +100,10 @@ fn writes(kind: &str) -> &'static [File] {
             ("validation.parquet", "validation prompts"),
             ("test.parquet", "test prompts"),
             ("demonstrations.parquet", "worked examples, where a control asks for them"),
-            ("train-references.parquet", "right steps of the training prompts, where they are known"),
+            (
+                "train-references.parquet",
+                "right steps of the training prompts, where they are known",
+            ),
             ("validation-references.parquet", "those of the validation prompts"),
             ("test-references.parquet", "those of the test prompts"),
             ("demonstrations-references.parquet", "those of the worked examples"),

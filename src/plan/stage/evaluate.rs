@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 pub(super) const BEHAVIOUR: u32 = 2;
 
 /// Held-out prompts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
     /// Choices are made on these.

@@ -51,7 +51,9 @@ use serde_json::Value;
 use std::fmt;
 
 /// What a stage reads from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Port {
     /// Prompts, answers and splits, of `prepare`.

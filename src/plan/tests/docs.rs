@@ -1,7 +1,7 @@
 //! What people read of stages is what stages are.
 
 use super::*;
-use crate::recipe::{PseudoAnswer, Prompts, Reward, RewardModel, Select, Variation};
+use crate::recipe::{Prompts, PseudoAnswer, Reward, RewardModel, Select, Variation};
 
 #[test]
 fn ports_that_stages_have_are_those_that_are_told() {

@@ -76,7 +76,8 @@ fn samples_are_known(written: &WrittenTrial, resolved: &Resolved) -> Option<Faul
 
 fn rows_are_of_files(written: &WrittenTrial, resolved: &Resolved) -> Option<Fault> {
     let sample = written.trial.sample.as_deref().filter(|it| it.starts_with(OF_FILES))?;
-    let fault = |message, hint: &str| Some(written.fault("unknown-sample", "sample", message, hint));
+    let fault =
+        |message, hint: &str| Some(written.fault("unknown-sample", "sample", message, hint));
     let source = &resolved.recipe.data.source;
     if sample_of_files(sample).is_none() {
         let message = format!("there is no sample `{}`", quoted(sample));
@@ -263,7 +264,8 @@ fn so_many_can_be_kept(written: &WrittenTrial, _: &Resolved) -> Option<Fault> {
         Some(written.fault("contradictory-test", key, message, hint))
     };
     let (kept, count) = (written.trial.expect.kept.as_deref(), written.trial.expect.kept_count);
-    let kept_twice = kept.and_then(|kept| (1..kept.len()).find(|&at| kept[..at].contains(&kept[at])));
+    let kept_twice =
+        kept.and_then(|kept| (1..kept.len()).find(|&at| kept[..at].contains(&kept[at])));
     if let (Some(at), Some(kept)) = (kept_twice, kept) {
         let message = format!("candidate {} is expected to be kept twice", kept[at]);
         return impossible(&format!("expect.kept.{at}"), message, "name it once");
@@ -271,7 +273,11 @@ fn so_many_can_be_kept(written: &WrittenTrial, _: &Resolved) -> Option<Fault> {
     let (count, candidates) = (count? as usize, written.trial.candidate.len());
     if count > candidates {
         let message = format!("{count} are expected to be kept, and there are {candidates}");
-        return impossible("expect.kept_count", message, "lower `kept_count`, or give more candidates");
+        return impossible(
+            "expect.kept_count",
+            message,
+            "lower `kept_count`, or give more candidates",
+        );
     }
     let named = kept?.len();
     let message = format!("`kept` names {named}, and `kept_count` says {count}");
