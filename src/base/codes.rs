@@ -53,6 +53,13 @@ pub const FAULT_CODES: &[FaultCode] = &[
         "Mend the place that is named; `mstar hook FILE` compiles the script by itself.",
     ),
     code(
+        "bad-model",
+        "The folder that is named as the model is no checkpoint that can be read.",
+        "Give a folder with `config.json`, `model.safetensors` (or several with their index), the \
+         tokenizer's and the processor's files; a name of the form `OWNER/NAME` is looked for on the \
+         hub.",
+    ),
+    code(
         "bad-name",
         "A name holds characters that files and tables cannot bear.",
         "Use lowercase letters, digits, `.` and `-`, the first a letter or a digit.",

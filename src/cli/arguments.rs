@@ -443,9 +443,12 @@ pub(crate) struct Sample {
     pub(crate) model: String,
     /// The question.
     pub(crate) text: String,
-    /// An image (PNG); once for each.
+    /// An image (PNG, JPEG, WebP, GIF, BMP); once for each.
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Vec<PathBuf>,
+    /// Pixels of an image at most; 0 for as many as the checkpoint says.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) image_pixels: u64,
     /// Temperature, 0 to 4; 0 is greedy.
     #[arg(long, default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]
     pub(crate) temperature: f64,

@@ -4,12 +4,13 @@ use super::arguments::Over;
 use super::data_files;
 use super::exit::Trouble;
 use super::files;
+use super::model_files;
 use super::planning;
 use super::printer::Printer;
 use super::progress::counting;
 use super::scripts;
 use super::sources;
-use crate::base::{Fault, Faults, Key, Place, Source};
+use crate::base::{Digest, Fault, Faults, Key, Place, Source};
 use crate::plan::{self, Facts, FilesFacts, Graph, Member, MemberSummary, ScriptFacts};
 use crate::recipe::{
     self, Expanded, Experiment, Finding, Layers, Origin, Resolved, Stack, TableSpec, is_experiment,
@@ -39,6 +40,8 @@ pub(crate) struct Asked {
     positions: BTreeMap<String, usize>,
     scripts: BTreeMap<String, ScriptFacts>,
     files: BTreeMap<String, FilesFacts>,
+    /// Digests of the checkpoints in folders.
+    models: BTreeMap<String, Digest>,
 }
 
 impl Asked {
@@ -69,13 +72,16 @@ impl Asked {
                 positions: BTreeMap::new(),
                 scripts: BTreeMap::new(),
                 files: BTreeMap::new(),
+                models: BTreeMap::new(),
             }
         };
         let mut members = std::mem::take(&mut asked.members);
         let origin = |member: &str, key: &str| asked.origin_of(member, key);
         let scripts = scripts::read(&mut members, path, &origin)?;
         let files = data_files::read(&mut members, path, &origin)?;
-        (asked.members, asked.scripts, asked.files) = (members, scripts, files);
+        let models = model_files::read(&mut members, path, &origin)?;
+        (asked.members, asked.scripts) = (members, scripts);
+        (asked.files, asked.models) = (files, models);
         asked.choose(&over.only)?;
         asked.notes.extend(recipe::misspelt_variables(&planning::environment()));
         Ok(asked)
@@ -122,6 +128,7 @@ impl Asked {
             positions,
             scripts: BTreeMap::new(),
             files: BTreeMap::new(),
+            models: BTreeMap::new(),
         })
     }
 
@@ -201,7 +208,8 @@ impl Asked {
         let mut faults: Vec<Fault> = Vec::new();
         for member in &self.members {
             let place = |key: &str| self.place(&member.name, key);
-            for fault in recipe::planned_only(&member.recipe, &place) {
+            let is_in_folder = |model: &str| self.models.contains_key(model);
+            for fault in recipe::planned_only(&member.recipe, &is_in_folder, &place) {
                 if faults.iter().all(|told| told.message != fault.message) {
                     faults.push(fault);
                 }
@@ -216,8 +224,9 @@ impl Asked {
     /// For data that nothing has the name of, and when two members of an experiment would do exactly
     /// the same.
     pub(crate) fn graph(&self, printer: Printer) -> Result<Graph, Faults> {
-        let facts =
+        let mut facts =
             Facts { scripts: self.scripts.clone(), files: self.files.clone(), ..planning::facts() };
+        facts.models.extend(self.models.clone());
         sources::check(&self.members, &facts, &|member, key| self.place(member, key))?;
         let bar = counting(printer, "planning", self.members.len());
         let graph = plan::lower(bar.wrap_iter(self.members.iter()), &facts);

@@ -9,7 +9,7 @@ use crate::recipe::{Data, DataColumns, OnBadSample, Origin};
 use image::RgbImage;
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Surveys the data files of all members. In each, the source gets the path at which its files lie.
 ///
@@ -41,13 +41,7 @@ pub(crate) fn read(
                 continue;
             }
         };
-        let by_file = match &origin {
-            Some(Origin::Extends(place) | Origin::File(place) | Origin::Axis(place)) => {
-                Path::new(&place.source.name).to_owned()
-            }
-            _ => file.to_owned(),
-        };
-        source.path = by_file.parent().unwrap_or(Path::new("")).join(&source.path);
+        source.path = beside(origin.as_ref(), file).join(&source.path);
         let format = source.format.to_string();
         let path = source.path.display().to_string();
         data.source = format!("{format}:{path}");
@@ -108,6 +102,17 @@ pub(crate) fn sample(data: &Data, number: u64) -> Result<Sample, (String, Option
         // No function of a script is shown the picture.
         image: RgbImage::new(1, 1),
     })
+}
+
+/// The folder that the paths of a value are taken from: that of the file which names it.
+pub(crate) fn beside(origin: Option<&Origin>, file: &Path) -> PathBuf {
+    let by_file = match origin {
+        Some(Origin::Extends(place) | Origin::File(place) | Origin::Axis(place)) => {
+            Path::new(&place.source.name)
+        }
+        _ => file,
+    };
+    by_file.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 /// A source without the folder in which its files lie: what is shared with others does not depend on

@@ -14,6 +14,7 @@ mod exit;
 mod files;
 mod frozen;
 mod live;
+mod model_files;
 mod outcomes;
 mod planning;
 mod printer;

@@ -22,6 +22,12 @@ impl Printer {
         self.drawn("", text)
     }
 
+    /// Prints a piece of data, which goes on.
+    #[cfg(feature = "torch")]
+    pub(crate) fn piece(self, text: &str) -> io::Result<()> {
+        self.bytes(printable(text).as_bytes())
+    }
+
     /// Prints data below what this program itself drew in colours or with the cursor.
     pub(crate) fn drawn(self, drawing: &str, text: &str) -> io::Result<()> {
         let newline = if text.ends_with('\n') { "" } else { "\n" };

@@ -261,6 +261,7 @@ fn word(unit: Unit) -> &'static str {
         Unit::Prompts => "prompts",
         Unit::Samples => "samples",
         Unit::Steps => "steps",
+        Unit::Megabytes => "MB",
     }
 }
 

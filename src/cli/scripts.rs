@@ -1,5 +1,6 @@
 //! The scripts that recipes name: read beside the file that names them, compiled and checked.
 
+use super::data_files::beside;
 use super::files;
 use crate::base::{Fault, Faults, Place};
 use crate::hooks::Script;
@@ -24,19 +25,13 @@ pub(crate) fn read(
         let Some(written) = member.recipe.hooks.script.clone() else { continue };
         let origin = origin(&member.name, "hooks.script");
         let place = origin.as_ref().and_then(Origin::place).cloned();
-        let by_file = match origin {
-            Some(Origin::Extends(place) | Origin::File(place) | Origin::Axis(place)) => {
-                Path::new(&place.source.name).to_owned()
-            }
-            _ => file.to_owned(),
-        };
-        let folder = by_file.parent().unwrap_or(Path::new(""));
+        let folder = beside(origin.as_ref(), file);
         let path = folder.join(&written).display().to_string();
         member.recipe.hooks.script = Some(path.clone());
         if scripts.contains_key(&path) {
             continue;
         }
-        let compiled = files::read_script_beside(&written, folder, place)
+        let compiled = files::read_script_beside(&written, &folder, place)
             .and_then(|source| Script::compile(&path, &source.text).map_err(Fault::from));
         match compiled {
             Ok(script) => {

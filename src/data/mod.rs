@@ -8,6 +8,7 @@
 
 pub mod checkpoint;
 pub mod contamination;
+mod dialect;
 pub mod loaders;
 pub mod mini_vista;
 pub mod picture;
@@ -22,6 +23,7 @@ mod template;
 pub mod text;
 mod tokenizer;
 
+pub use dialect::{Dialect, DialectError, Written};
 pub use sample::{HiddenAnswer, Reference, Sample};
 pub use template::Template;
 pub use tokenizer::{Tokenizer, TokenizerError};

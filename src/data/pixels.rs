@@ -2,6 +2,17 @@
 
 use image::RgbImage;
 
+/// A picture as a model sees it: RGB by rows, columns, channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbers {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Normalised as the model wants it, `[height, width, 3]`.
+    pub values: Vec<f32>,
+}
+
 /// The pixels of a picture as `[height, width, 3]` in row-major order, each byte x as x / 127.5 - 1,
 /// hence -1 to 1.
 pub fn channels_last(image: &RgbImage) -> Vec<f32> {

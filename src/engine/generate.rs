@@ -23,6 +23,9 @@ use rows::{Row, Table};
 use std::collections::VecDeque;
 use tch::{Kind, Tensor};
 
+/// Tokens of prompts that are read together, about.
+const PREFILLED: usize = 1 << 13;
+
 /// Something to answer.
 #[derive(Clone, Debug)]
 pub struct Prompt {
@@ -130,6 +133,39 @@ pub fn generate(
     Ok(Generated { responses, stopped })
 }
 
+/// Answers one prompt once; `hear` is given each token as it is drawn.
+///
+/// # Errors
+/// As [`generate`].
+pub fn stream(
+    model: &Model,
+    prompt: Prompt,
+    settings: &Settings,
+    hear: &mut dyn FnMut(i64),
+) -> Result<Vec<i64>, PackError> {
+    let settings = Settings { samples: 1, ..settings.clone() };
+    check_readable(model, 0, &prompt.tokens, &prompt.pixels, 1)?;
+    let prompts = [prompt];
+    let mut heard = 0;
+    let mut tell = |tokens: &[i64]| {
+        tokens[heard..].iter().for_each(|&token| hear(token));
+        heard = tokens.len();
+    };
+    tch::no_grad(|| {
+        let mut batch = Batch::new(model, &prompts, &settings);
+        while batch.is_busy() {
+            if let Some((_, response)) = batch.advance().pop() {
+                tell(&response.tokens);
+                return Ok(response.tokens);
+            }
+            if let Some((_, row)) = batch.table.iter().next() {
+                tell(&row.tokens);
+            }
+        }
+        Ok(Vec::new())
+    })
+}
+
 /// How long the response to a prompt may become: as long as is asked for, and as long as the model
 /// has positions for it.
 fn longest_response(model: &Model, prompt: &Prompt, settings: &Settings) -> usize {
@@ -196,8 +232,9 @@ impl<'a> Batch<'a> {
     /// Lets new prompts in if there is room for a good number of them, else draws one more token of
     /// every row.
     fn advance(&mut self) -> Vec<Ended> {
-        let room = self.table.room().min(self.waiting.len());
-        let wave = (self.table.capacity() / 8).clamp(1, self.waiting.len().max(1));
+        let most = self.readable_at_once();
+        let room = self.table.room().min(self.waiting.len()).min(most);
+        let wave = (self.table.capacity() / 8).clamp(1, self.waiting.len().max(1)).min(most);
         if room >= wave || (room > 0 && self.table.live() == 0) {
             return self.admit(room);
         }
@@ -206,6 +243,16 @@ impl<'a> Batch<'a> {
             self.cache.keep(&rows, &groups);
         }
         self.step()
+    }
+
+    /// How many of the waiting prompts fit into one prefill; at least one.
+    fn readable_at_once(&self) -> usize {
+        let lengths = self.waiting.iter().map(|&index| self.prompts[index].tokens.len());
+        let until = lengths.scan(0, |tokens, length| {
+            *tokens += length;
+            Some(*tokens)
+        });
+        until.take_while(|&tokens| tokens <= PREFILLED).count().max(1)
     }
 
     /// Prefills `count` prompts together and draws the first token of their samples.

@@ -25,7 +25,7 @@ pub mod weights;
 pub use device::{
     DeviceChoice, DeviceError, LIBTORCH_WANTED, describe, libtorch_version, set_threads,
 };
-pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate};
+pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate, stream};
 pub use loss::{backward, logits};
 pub use models::{Model, ModelError, Part, kind_of, load};
 pub use optimizer::{Optimizer, OptimizerSettings};

@@ -146,6 +146,8 @@ pub enum Unit {
     Samples,
     /// Optimizer steps.
     Steps,
+    /// Millions of bytes.
+    Megabytes,
 }
 
 /// A stage as the log names it.

@@ -267,6 +267,7 @@ pub(super) fn word(unit: Unit) -> &'static str {
         Unit::Prompts => "prompts",
         Unit::Samples => "samples",
         Unit::Steps => "steps",
+        Unit::Megabytes => "MB",
     }
 }
 

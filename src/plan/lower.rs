@@ -174,7 +174,8 @@ impl Lowering<'_> {
         let model = recipe.policy.model.clone();
         let digest = self.facts.models.get(&model).copied();
         let digest = digest.unwrap_or_else(|| Digest::of(model.as_bytes()));
-        let stage = Stage::Import(Import { model, digest });
+        let image_pixels = recipe.policy.image_pixels;
+        let stage = Stage::Import(Import { model, digest, image_pixels });
         Policy { key: self.add(stage, "import".into(), (Branch::Ground, 0), &[]), trained: false }
     }
 

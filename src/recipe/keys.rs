@@ -53,9 +53,14 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// `builtin:mini-vlm` (shipped, trained), `builtin:mini-vlm/random` (to be pre-trained), a hub
-    /// id, or a folder.
+    /// `builtin:mini-vlm` (shipped, trained), `builtin:mini-vlm/random` (to be pre-trained), the folder
+    /// of a checkpoint, taken from the folder of the file that names it, or a hub id.
     pub model: String,
+    /// Pixels of a picture at most: larger ones are shrunk, or cut into fewer tiles, as the model's
+    /// processor does it. 0 for as many as the checkpoint's own files say. The embedded model's
+    /// pictures have one size.
+    #[schemars(range(max = 268435456))]
+    pub image_pixels: u64,
     /// Type of the weights during training and generation. Optimizer state is always `fp32`.
     pub dtype: Dtype,
     /// The parts whose weights are trained; the others stay frozen.
@@ -839,6 +844,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             model: "builtin:mini-vlm".into(),
+            image_pixels: 0,
             dtype: Dtype::Fp32,
             train: vec![Part::Vision, Part::Projector, Part::Language],
             lora: None,

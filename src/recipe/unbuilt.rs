@@ -27,16 +27,20 @@ pub(super) fn refuse(resolved: &Resolved) -> Vec<Fault> {
 }
 
 /// Every key of a recipe whose value can be planned and not run yet; `place` says where it is
-/// written.
-pub fn planned_only(recipe: &Recipe, place: &dyn Fn(&str) -> Option<Place>) -> Vec<Fault> {
+/// written, `is_in_folder` whether a model is the checkpoint of a folder.
+pub fn planned_only(
+    recipe: &Recipe,
+    is_in_folder: &dyn Fn(&str) -> bool,
+    place: &dyn Fn(&str) -> Option<Place>,
+) -> Vec<Fault> {
     faults(
         place,
         &[
             (
                 "policy.model",
-                !recipe.policy.model.starts_with("builtin:"),
-                "models from the hub and from folders",
-                "`builtin:mini-vlm` and `builtin:mini-vlm/random` run today",
+                !recipe.policy.model.starts_with("builtin:") && !is_in_folder(&recipe.policy.model),
+                "models that are fetched from the hub",
+                "give the folder of a checkpoint, such as `./smolvlm`, or `builtin:mini-vlm`",
             ),
             (
                 "data.source",

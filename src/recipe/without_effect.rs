@@ -47,6 +47,12 @@ const INERT: &[Inert] = &[
         hint: "leave it out, or name files, such as `data.source = \"jsonl:train.jsonl\"`",
     },
     Inert {
+        keys: &["policy.image_pixels"],
+        decider: "policy.model",
+        when: |recipe| recipe.policy.model.starts_with("builtin:"),
+        hint: "leave it out: the embedded model's pictures have one size",
+    },
+    Inert {
         keys: &["temperature.value"],
         decider: "temperature.mode",
         when: |recipe| recipe.temperature.mode == TemperatureMode::Schedule,

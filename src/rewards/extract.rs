@@ -17,6 +17,14 @@ pub enum Extraction {
 }
 
 impl Extraction {
+    /// A response of nothing but an answer.
+    pub fn written(self, answer: &str) -> String {
+        match self {
+            Self::AnswerWord => format!("answer {answer}"),
+            Self::AnswerHeader => format!("# Answer\n{answer}"),
+        }
+    }
+
     /// The answer of a response; `finished` says that the policy ended it by itself.
     pub fn answer(self, response: &str, finished: bool) -> Option<String> {
         if !finished {

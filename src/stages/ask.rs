@@ -1,15 +1,14 @@
 //! One question about some pictures, outside any run.
 
 use super::failure::{failed, failure};
-use super::policy::{Policy, seen};
+use super::policy::{Asked, Policy};
 use crate::base::{Failure, Seed};
-use crate::data::{Template, checkpoint};
-use crate::engine::{
-    self, DeviceChoice, Pixels, Precision, Prompt, Sampling, Settings, Weights, generate,
-};
+use crate::data::checkpoint;
+use crate::data::loaders::CheckpointFolder;
+use crate::data::picture::{PictureLimits, decode};
+use crate::engine::{self, DeviceChoice, Precision, Prompt, Sampling, Settings, Weights, stream};
 use crate::run::Stop;
 use image::RgbImage;
-use std::fs;
 use std::path::PathBuf;
 
 /// What is asked, and of whom.
@@ -20,8 +19,10 @@ pub struct Question {
     pub checkpoint: Option<PathBuf>,
     /// The question.
     pub text: String,
-    /// Pictures as PNG.
+    /// The files of pictures.
     pub images: Vec<Vec<u8>>,
+    /// Pixels of a picture at most; 0 for as many as the checkpoint says.
+    pub image_pixels: u64,
     /// Temperature; 0 is greedy.
     pub temperature: f64,
     /// Longest response in tokens.
@@ -42,78 +43,75 @@ pub struct Answered {
     pub text: String,
 }
 
-/// Asks.
+/// Asks; `hear` is given the response piece by piece, as it is drawn.
 ///
 /// # Errors
 /// When the model, a picture, the question or the device cannot be used.
-pub fn ask(question: &Question) -> Result<Answered, Failure> {
-    answer(question).map_err(|stop| match stop {
+pub fn ask(question: &Question, hear: &mut dyn FnMut(&str)) -> Result<Answered, Failure> {
+    answer(question, hear).map_err(|stop| match stop {
         Stop::Failed(failure) => failure,
         other => Failure { reason: format!("{other:?}"), hint: None },
     })
 }
 
-fn answer(question: &Question) -> Result<Answered, Stop> {
+fn answer(question: &Question, hear: &mut dyn FnMut(&str)) -> Result<Answered, Stop> {
     if question.text.trim().is_empty() {
         return Err(failure("the question is empty", "write one, such as \"bar red + blue ?\""));
     }
     let device: DeviceChoice = question.device.parse().map_err(failed)?;
     let policy = load(question, device.open().map_err(failed)?)?;
-    let (mut pixels, mut image_tokens) = (Pixels::none(), 0);
-    for bytes in &question.images {
-        let image = image::load_from_memory(bytes).map_err(|error| {
-            failure(format!("a picture cannot be read: {error}"), "give a PNG file")
-        })?;
-        let image: RgbImage = image.into_rgb8();
-        let picture = seen(&image);
-        image_tokens += policy.model.image_tokens(picture.sizes()[0]).ok_or_else(|| {
-            let (width, height) = image.dimensions();
-            let reason = format!("a picture has {width} x {height} pixels");
+    let pictures: Vec<RgbImage> = question
+        .images
+        .iter()
+        .map(|bytes| decode(bytes, &PictureLimits::default()).map_err(failed))
+        .collect::<Result<_, _>>()?;
+    let seen: Vec<&RgbImage> = pictures.iter().collect();
+    let Asked { tokens, pixels } = policy.asked(&question.text, &seen).map_err(failed)?;
+    for size in pixels.sizes() {
+        if policy.model.image_tokens(*size).is_none() {
+            let reason = format!("a picture has {} x {} pixels", size.width, size.height);
             let hint = format!("`{}` sees {}", question.model, policy.model.image_sizes());
-            failure(reason, hint)
-        })?;
-        pixels.extend(&picture);
+            return Err(failure(reason, hint));
+        }
     }
-    let template = Template { image_tokens, ..policy.template };
-    let tokens = template.prompt(&policy.tokenizer, &question.text).map_err(failed)?;
-    let prompt_tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
-    let prompt = Prompt { id: 0, tokens: prompt_tokens.clone(), pixels };
-    let stop = [i64::from(policy.template.end)];
+    let longest = question.max_new_tokens as usize;
     let settings = Settings {
         samples: 1,
         first_sample: 0,
-        sampling: Sampling::at(question.temperature, question.max_new_tokens as usize, &stop),
+        sampling: Sampling::at(question.temperature, longest, &policy.ends()),
         seed: Seed(question.seed),
         slots: 1,
     };
-    let generated = generate(&policy.model, &[prompt], &settings, &mut |_| {}, &|| false);
-    let generated = generated.map_err(failed)?;
-    let tokens = generated.responses.into_iter().next().map(|response| response.tokens);
-    let tokens = tokens.unwrap_or_default();
-    let ids: Vec<u32> = tokens.iter().map(|&token| token as u32).collect();
-    let text = policy.tokenizer.decode(&ids).map_err(failed)?;
-    Ok(Answered { prompt_tokens, tokens, text })
+    let prompt = Prompt { id: 0, tokens: tokens.clone(), pixels };
+    let (mut drawn, mut told): (Vec<u32>, usize) = (Vec::new(), 0);
+    let tokenizer = policy.dialect.tokenizer();
+    let mut listen = |token: i64| {
+        drawn.push(token as u32);
+        // A character may take several tokens: what ends in half of one waits for the rest.
+        let text = tokenizer.decode(&drawn).unwrap_or_default();
+        if let Some(new) = text.get(told..).filter(|new| !new.ends_with('\u{fffd}')) {
+            hear(new);
+            told = text.len();
+        }
+    };
+    let answered = stream(&policy.model, prompt, &settings, &mut listen).map_err(failed)?;
+    let text = policy.text(&drawn)?;
+    hear(text.get(told..).unwrap_or_default());
+    Ok(Answered { prompt_tokens: tokens, tokens: answered, text })
 }
 
 fn load(question: &Question, device: engine::Device) -> Result<Policy, Stop> {
-    if let Some(folder) = &question.checkpoint {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            fs::read(&path).map_err(|error| {
-                let reason = format!("`{}` cannot be read: {error}", path.display());
-                failure(reason, "a checkpoint has model.safetensors, config.json, tokenizer.json")
-            })
-        };
-        let config = String::from_utf8_lossy(&read("config.json")?).into_owned();
-        let tokenizer = read("tokenizer.json")?;
-        let weights = Weights::open(folder, Precision::F32, device).map_err(failed)?;
-        return Policy::of_parts(weights, &config, tokenizer);
+    let precision = Precision::F32;
+    if let Some(path) = &question.checkpoint {
+        let folder = CheckpointFolder::open(path).map_err(failed)?;
+        let companions = folder.companions().map_err(failed)?.seen_within(question.image_pixels);
+        let weights = Weights::open(path, precision, device).map_err(failed)?;
+        return Policy::of_parts(weights, companions);
     }
     let Some(shipped) = checkpoint::shipped(&question.model) else {
         let reason = format!("no model is called `{}`", question.model);
         return Err(failure(reason, "`builtin:mini-vlm`, a folder, or the name of a run"));
     };
-    let weights = Weights::from_bytes(shipped.weights, &question.model, Precision::F32, device)
-        .map_err(failed)?;
-    Policy::of_parts(weights, shipped.config, shipped.tokenizer.to_vec())
+    let weights = Weights::from_bytes(shipped.weights, &question.model, precision, device);
+    Policy::of_parts(weights.map_err(failed)?, shipped.companions())
 }

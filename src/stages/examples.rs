@@ -1,7 +1,7 @@
 //! What a training stage learns from, as tokens.
 
 use super::failure::{failed, failure};
-use super::policy::{Policy, seen};
+use super::policy::Policy;
 use super::prompts::Prompts;
 use crate::base::Seed;
 use crate::data::table::{self, TrainingExample};
@@ -75,7 +75,7 @@ impl Examples {
                 self.unreadable += 1;
                 continue;
             }
-            let prompt = policy.prompt_tokens(&self.samples[sample])?;
+            let prompt = policy.question(&self.samples[sample])?.tokens;
             let whole = |response: Vec<i64>| [prompt.as_slice(), response.as_slice()].concat();
             let variants: Vec<Vec<i64>> = variants.into_iter().map(whole).collect();
             if variants.iter().any(|tokens| tokens.len() > longest) {
@@ -100,8 +100,11 @@ impl Examples {
     }
 
     /// Pixels of some examples, to be borrowed by [`Examples::sequences`].
-    pub(super) fn pixels(&self, indices: &[usize]) -> Vec<Pixels> {
-        let of = |index: &usize| seen(&self.samples[self.examples[*index].sample].image);
+    ///
+    /// # Errors
+    /// When a picture cannot be seen.
+    pub(super) fn pixels(&self, policy: &Policy, indices: &[usize]) -> Result<Vec<Pixels>, Stop> {
+        let of = |index: &usize| policy.seen(&self.samples[self.examples[*index].sample]);
         indices.iter().map(of).collect()
     }
 
@@ -150,8 +153,7 @@ fn selected(samples: &[Sample], context: &Context<'_>) -> Result<Responses, Stop
 }
 
 fn answer(policy: &Policy, sample: &Sample) -> Result<Vec<i64>, Stop> {
-    let tokens = policy.response_tokens(&format!("answer {}", visible(sample)?))?;
-    Ok(tokens.into_iter().map(i64::from).collect())
+    policy.response_tokens(&policy.extraction().written(visible(sample)?))
 }
 
 /// The answer of a labelled prompt.
@@ -178,8 +180,7 @@ fn solutions(
         for steps in &reference.gold {
             let steps: String = steps.iter().map(|step| format!("{step} ; ")).collect();
             let text = format!("{steps}answer {}", visible(sample)?);
-            let tokens = policy.response_tokens(&text)?;
-            variants.push(tokens.into_iter().map(i64::from).collect());
+            variants.push(policy.response_tokens(&text)?);
         }
         responses.push((index, variants));
     }

@@ -9,7 +9,7 @@
 
 use super::failure::failed;
 use super::hooks::Hooks;
-use super::policy::{Policy, Resident, seen, write_metrics};
+use super::policy::{Asked, Policy, Resident, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, judge};
 use super::steps::Cutter;
@@ -152,9 +152,8 @@ impl Judge<'_> {
         let mut prompts = Vec::with_capacity(prefixes.len());
         for &(id, prefix) in prefixes {
             let sample = sample_of(samples, id)?;
-            let mut tokens = policy.prompt_tokens(sample)?;
+            let Asked { mut tokens, pixels } = policy.question(sample)?;
             tokens.extend(prefix.iter().map(|&token| i64::from(token)));
-            let pixels = seen(&sample.image);
             prompts.push(Prompt { id: name_of(id, prefix), tokens, pixels });
         }
         let draw = Draw {

@@ -2,9 +2,12 @@
 
 use super::failure::{failed, failure, json};
 use crate::base::{Hint as _, Key};
-use crate::data::{Sample, Template, Tokenizer, pixels};
+use crate::data::checkpoint::Companions;
+use crate::data::pixels::Numbers;
+use crate::data::{Dialect, DialectError, Sample, Written};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Weights};
 use crate::recipe::Dtype;
+use crate::rewards::Extraction;
 use crate::run::{Context, Stop};
 use crate::store::{Artifact, Folder};
 use image::RgbImage;
@@ -39,72 +42,123 @@ impl TrainerState {
 /// A model with what it needs to read and write text.
 pub(super) struct Policy {
     pub(super) model: Model,
-    pub(super) tokenizer: Tokenizer,
-    pub(super) template: Template,
-    tokenizer_json: Vec<u8>,
+    pub(super) dialect: Dialect,
+    companions: Companions,
 }
 
 impl Policy {
     /// Loads a policy artifact.
     pub(super) fn load(artifact: &Artifact, dtype: Dtype, device: Device) -> Result<Self, Stop> {
-        let config = artifact.read("config.json")?;
-        let tokenizer = artifact.read("tokenizer.json")?;
-        let path = artifact.path("model.safetensors")?;
-        let weights = Weights::open(&path, precision(dtype), device).map_err(failed)?;
-        Self::of_parts(weights, &String::from_utf8_lossy(&config), tokenizer)
+        let companions = Companions::read(|name| match artifact.contains(name) {
+            true => artifact.read(name).map(Some),
+            false => Ok(None),
+        })?;
+        let is_whole = artifact.contains("model.safetensors");
+        let folder = artifact.folder(|name| match is_whole {
+            true => name == "model.safetensors",
+            false => name.contains(".safetensors"),
+        })?;
+        let weights = Weights::open(folder, precision(dtype), device).map_err(failed)?;
+        Self::of_parts(weights, companions)
     }
 
-    /// Builds a policy from weights, `config.json` and `tokenizer.json`.
-    pub(super) fn of_parts(
-        weights: Weights,
-        config: &str,
-        tokenizer_json: Vec<u8>,
-    ) -> Result<Self, Stop> {
-        let kind = engine::kind_of(config).map_err(failed)?;
-        let model = engine::load(&kind, config, weights).map_err(failed)?;
-        let tokenizer = Tokenizer::from_bytes(&tokenizer_json).map_err(failed)?;
-        let template = Template::mini(&tokenizer).map_err(failed)?;
-        Ok(Self { model, tokenizer, template, tokenizer_json })
+    /// Builds a policy from weights and the files beside them.
+    pub(super) fn of_parts(weights: Weights, companions: Companions) -> Result<Self, Stop> {
+        let dialect = Dialect::new(&companions).map_err(failed)?;
+        let config = companions.get("config.json").unwrap_or_default();
+        let config = String::from_utf8_lossy(config);
+        let kind = engine::kind_of(&config).map_err(failed)?;
+        let model = engine::load(&kind, &config, weights).map_err(failed)?;
+        Ok(Self { model, dialect, companions })
     }
 
-    /// Writes weights, configuration and tokenizer.
+    /// Writes weights and the files beside them.
     pub(super) fn write(&self, folder: &Folder) -> Result<(), Stop> {
         let weights = self.model.parameters().to_bytes();
         folder.write("model.safetensors", &weights)?;
-        folder.write("config.json", self.model.config().as_bytes())?;
-        Ok(folder.write("tokenizer.json", &self.tokenizer_json)?)
+        for (name, bytes) in self.companions.iter() {
+            folder.write(name, bytes)?;
+        }
+        Ok(())
     }
 
-    /// The tokens of what is asked about a sample, with placeholders where the picture stands.
-    pub(super) fn prompt_tokens(&self, sample: &Sample) -> Result<Vec<i64>, Stop> {
-        let tokens = self.template.prompt(&self.tokenizer, sample.asked()).map_err(|error| {
-            let hint = error.hint().unwrap_or_default();
-            failure(format!("prompt {} cannot be asked: {error}", sample.id), hint)
-        })?;
+    /// A question about pictures as the engine reads it.
+    pub(super) fn asked(&self, text: &str, pictures: &[&RgbImage]) -> Result<Asked, DialectError> {
+        let Written { tokens, slots, images } = self.dialect.question(text, pictures)?;
+        let mut tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
+        for slot in slots {
+            tokens[slot] = self.model.image_token();
+        }
+        Ok(Asked { tokens, pixels: pixels(images) })
+    }
+
+    /// What is asked about a sample.
+    pub(super) fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
+        let asked = self.asked(sample.asked(), &[&sample.image]);
+        asked.map_err(|error| unseen(sample, &error))
+    }
+
+    /// What is seen of a sample.
+    pub(super) fn seen(&self, sample: &Sample) -> Result<Pixels, Stop> {
+        let images = self.dialect.see(&[&sample.image]);
+        Ok(pixels(images.map_err(|error| unseen(sample, &error))?))
+    }
+
+    /// A sample as the engine answers it.
+    pub(super) fn prompt(&self, sample: &Sample) -> Result<Prompt, Stop> {
+        let Asked { tokens, pixels } = self.question(sample)?;
+        Ok(Prompt { id: sample.id, tokens, pixels })
+    }
+
+    /// The tokens of a response to learn from, its end included.
+    pub(super) fn response_tokens(&self, text: &str) -> Result<Vec<i64>, Stop> {
+        let tokens = self.dialect.answer(text).map_err(failed)?;
         Ok(tokens.into_iter().map(i64::from).collect())
     }
 
-    /// The tokens of a response, its end included.
-    pub(super) fn response_tokens(&self, text: &str) -> Result<Vec<u32>, Stop> {
-        self.template.response(&self.tokenizer, text).map_err(failed)
+    /// The tokens that end a response.
+    pub(super) fn ends(&self) -> Vec<i64> {
+        self.dialect.ends().iter().copied().map(i64::from).collect()
+    }
+
+    /// The text of a response, or of its beginning.
+    pub(super) fn text(&self, tokens: &[u32]) -> Result<String, Stop> {
+        self.dialect.tokenizer().decode(tokens).map_err(failed)
+    }
+
+    /// Where in its responses the answer is.
+    pub(super) fn extraction(&self) -> Extraction {
+        match self.dialect.is_embedded() {
+            true => Extraction::AnswerWord,
+            false => Extraction::AnswerHeader,
+        }
     }
 
     /// Whether drawn tokens can be read back: a placeholder of an image among them cannot.
     pub(super) fn can_read<T: Copy + Into<i64>>(&self, drawn: &[T]) -> bool {
-        drawn.iter().all(|&token| token.into() != i64::from(self.template.image))
-    }
-
-    /// A sample as the engine reads it.
-    pub(super) fn prompt(&self, sample: &Sample) -> Result<Prompt, Stop> {
-        let tokens = self.prompt_tokens(sample)?;
-        Ok(Prompt { id: sample.id, tokens, pixels: seen(&sample.image) })
+        drawn.iter().all(|&token| token.into() != self.model.image_token())
     }
 }
 
-/// A picture as the engine reads it.
-pub(super) fn seen(image: &RgbImage) -> Pixels {
-    let (width, height) = image.dimensions();
-    Pixels::one(height as usize, width as usize, pixels::channels_last(image))
+fn unseen(sample: &Sample, error: &DialectError) -> Stop {
+    let reason = format!("prompt {} cannot be asked: {error}", sample.id);
+    failure(reason, error.hint().unwrap_or_default())
+}
+
+/// Images as the engine reads them.
+fn pixels(images: Vec<Numbers>) -> Pixels {
+    let mut pixels = Pixels::none();
+    for Numbers { height, width, values } in images {
+        pixels.extend(&Pixels::one(height, width, values));
+    }
+    pixels
+}
+
+/// A question as the engine reads it.
+pub(super) struct Asked {
+    /// With placeholders where pictures stand.
+    pub(super) tokens: Vec<i64>,
+    pub(super) pixels: Pixels,
 }
 
 /// The policy that the last stage used, which the next one often needs again.

@@ -5,8 +5,9 @@
 
 use super::checkpoint;
 use super::failure::{failed, failure, json};
-use super::policy::{Policy, TrainerState, precision, seen, write_metrics};
+use super::policy::{Asked, Policy, TrainerState, precision, write_metrics};
 use crate::base::Seed;
+use crate::data::checkpoint::Companions;
 use crate::data::mini_vista::{
     CAPTION_QUESTION, Example, MiniVista, PATCH_COLOURS, PATCH_KINDS, POOL_ONE_OPERATION, Stream,
     TOKENIZER_JSON,
@@ -28,10 +29,13 @@ pub(super) fn run(options: &Pretrain, device: Device, context: &Context<'_>) -> 
     let policy = match context.optional_input(Port::Policy) {
         Some(artifact) => Policy::load(artifact, options.dtype, device)?,
         None => {
-            let config = String::from_utf8_lossy(&json(&mini_vlm::Config::builtin())).into_owned();
             let seed = Seed(options.seed).named("weights");
             let weights = Weights::random(seed, precision(options.dtype), device);
-            Policy::of_parts(weights, &config, TOKENIZER_JSON.to_vec())?
+            let files = [
+                ("config.json", json(&mini_vlm::Config::builtin())),
+                ("tokenizer.json", TOKENIZER_JSON.to_vec()),
+            ];
+            Policy::of_parts(weights, Companions::of(files))?
         }
     };
     let losses = match &options.lesson {
@@ -64,7 +68,10 @@ fn perceive(options: &Pretrain, policy: &Policy, context: &Context<'_>) -> Resul
     let phase = &options.phase;
     let task = MiniVista::new(Seed(options.data_seed), POOL_ONE_OPERATION);
     let ids = |words: &[&str]| -> Result<Vec<i64>, Stop> {
-        words.iter().map(|word| Ok(i64::from(policy.tokenizer.id(word).map_err(failed)?))).collect()
+        words
+            .iter()
+            .map(|word| Ok(i64::from(policy.dialect.tokenizer().id(word).map_err(failed)?)))
+            .collect()
     };
     let settings = OptimizerSettings {
         weight_decay: 0.01,
@@ -212,7 +219,9 @@ fn read_and_reason(
 
 fn number_tokens(policy: &Policy) -> Result<Vec<i64>, Stop> {
     (0..200)
-        .map(|number: u32| Ok(i64::from(policy.tokenizer.id(&number.to_string()).map_err(failed)?)))
+        .map(|number: u32| {
+            Ok(i64::from(policy.dialect.tokenizer().id(&number.to_string()).map_err(failed)?))
+        })
         .collect()
 }
 
@@ -253,15 +262,15 @@ impl Source<'_> {
                 (example.sample(), example.demonstration(visit))
             }
         };
-        let mut tokens = policy.prompt_tokens(&sample)?;
+        let Asked { mut tokens, pixels } = policy.question(&sample)?;
         let prompt = tokens.len();
         let response = policy.response_tokens(&response)?;
-        tokens.extend(response.into_iter().map(i64::from));
+        tokens.extend(response);
         let weights = self.numbers_only.map(|numbers| {
             let weight = |token: &i64| f32::from(u8::from(numbers.contains(token)));
             tokens[prompt..].iter().map(weight).collect()
         });
-        Ok(Learned { tokens, pixels: seen(&sample.image), prompt, weights })
+        Ok(Learned { tokens, pixels, prompt, weights })
     }
 }
 

@@ -6,16 +6,20 @@ use super::policy::Policy;
 use crate::base::Seed;
 use crate::data::Sample;
 use crate::data::table::{Finish, Rollout};
-use crate::engine::{self, Sampling, Settings, generate};
+use crate::engine::{self, Device, Model, Sampling, Settings, generate};
 use crate::event::Unit;
 use crate::judging::first_judgement;
-use crate::rewards::Extraction;
 use crate::run::{Context, Stop};
 use std::collections::BTreeMap;
 
 /// Responses that grow at a time. More fill the processor better and take more memory; the result
 /// does not depend on it.
 const SLOTS: usize = 512;
+/// Bytes of keys and values that growing responses may take: fewer grow at a time where a model is
+/// large.
+const CACHE: (usize, usize) = (4 << 30, 32 << 30);
+/// Numbers of pictures that are held at a time; prompts beyond wait until others are answered.
+const PICTURED: usize = 1 << 28;
 
 /// How to draw.
 pub(super) struct Draw {
@@ -55,14 +59,14 @@ impl Draw {
             top_p: (self.top_p < 1.0).then_some(self.top_p),
             min_p: (self.min_p > 0.0).then_some(self.min_p),
             max_new_tokens: self.max_new_tokens as usize,
-            stop: vec![i64::from(policy.template.end)],
+            stop: policy.ends(),
         };
         Settings {
             samples: self.samples as usize,
             first_sample: u64::from(self.first_sample),
             sampling,
             seed: self.seed,
-            slots: SLOTS,
+            slots: slots(&policy.model, self.max_new_tokens as usize),
         }
     }
 }
@@ -92,33 +96,64 @@ pub(super) fn respond_within(
     progress: &mut dyn FnMut(u64, u64),
     context: &Context<'_>,
 ) -> Result<Vec<Rollout>, Stop> {
-    let prompts: Vec<engine::Prompt> = samples
-        .iter()
-        .map(|sample| match &sample.answer {
+    let settings = draw.settings(policy);
+    let hooks = Hooks::of(context)?;
+    let by_id: BTreeMap<u64, &Sample> = samples.iter().map(|sample| (sample.id, *sample)).collect();
+    let of = (samples.len() * settings.samples) as u64;
+    let mut waiting = samples;
+    let mut rollouts = Vec::with_capacity(of as usize);
+    while !waiting.is_empty() {
+        let prompts = next_prompts(policy, &mut waiting, draw)?;
+        let done = rollouts.len() as u64;
+        let mut progress = |now: engine::Progress| progress(done + now.responses as u64, of);
+        let stop = || context.cancelled();
+        let generated =
+            generate(&policy.model, &prompts, &settings, &mut progress, &stop).map_err(failed)?;
+        if generated.stopped {
+            return Err(Stop::Cancelled);
+        }
+        for response in generated.responses {
+            let sample = by_id[&response.prompt];
+            let mut rollout = judge(policy, sample, response, draw.temperature)?;
+            hooks.judge(sample, &mut rollout)?;
+            rollouts.push(rollout);
+        }
+    }
+    Ok(rollouts)
+}
+
+/// As many of the waiting prompts as their pictures leave room for, and at least one.
+fn next_prompts(
+    policy: &Policy,
+    waiting: &mut &[&Sample],
+    draw: &Draw,
+) -> Result<Vec<engine::Prompt>, Stop> {
+    let (mut prompts, mut pictured) = (Vec::new(), 0);
+    while let Some((sample, rest)) = waiting.split_first() {
+        let prompt = match &sample.answer {
             Some(answer) if draw.hint => {
                 let prompt = Some(format!("{} {answer}", sample.asked()));
-                policy.prompt(&Sample { prompt, ..(*sample).clone() })
+                policy.prompt(&Sample { prompt, ..(*sample).clone() })?
             }
-            _ => policy.prompt(sample),
-        })
-        .collect::<Result<_, _>>()?;
-    let mut progress = |now: engine::Progress| progress(now.responses as u64, now.of as u64);
-    let settings = draw.settings(policy);
-    let stop = || context.cancelled();
-    let generated =
-        generate(&policy.model, &prompts, &settings, &mut progress, &stop).map_err(failed)?;
-    if generated.stopped {
-        return Err(Stop::Cancelled);
+            _ => policy.prompt(sample)?,
+        };
+        pictured += prompt.pixels.values().len();
+        if pictured > PICTURED && !prompts.is_empty() {
+            break;
+        }
+        prompts.push(prompt);
+        *waiting = rest;
     }
-    let by_id: BTreeMap<u64, &Sample> = samples.iter().map(|sample| (sample.id, *sample)).collect();
-    let hooks = Hooks::of(context)?;
-    let rollout = |response: engine::Response| {
-        let sample = by_id[&response.prompt];
-        let mut rollout = judge(policy, sample, response, draw.temperature)?;
-        hooks.judge(sample, &mut rollout)?;
-        Ok(rollout)
-    };
-    generated.responses.into_iter().map(rollout).collect()
+    Ok(prompts)
+}
+
+/// How many responses may grow at a time.
+fn slots(model: &Model, longest: usize) -> usize {
+    let (layers, heads) = model.layers();
+    // Keys and values, at four bytes a number at most.
+    let row = layers * 8 * (heads.keys * heads.width) as usize * longest;
+    let room = if model.device() == Device::Cpu { CACHE.0 } else { CACHE.1 };
+    SLOTS.min(room / row.max(1)).max(1)
 }
 
 /// A response with what the answer reward says of it.
@@ -129,14 +164,13 @@ pub(super) fn judge(
     temperature: f64,
 ) -> Result<Rollout, Stop> {
     let tokens: Vec<u32> = response.tokens.iter().map(|&token| token as u32).collect();
-    let text = policy.tokenizer.decode(&tokens).map_err(failed)?;
+    let text = policy.text(&tokens)?;
     let finish = match response.finish {
         engine::Finish::Stop => Finish::Stop,
         engine::Finish::Length => Finish::Length,
     };
     let gold = sample.answer.as_deref();
-    // Whatever runs today is built in: see `judging::extraction`.
-    let (extracted, correct) = first_judgement(Extraction::AnswerWord, &text, finish, gold);
+    let (extracted, correct) = first_judgement(policy.extraction(), &text, finish, gold);
     Ok(Rollout {
         prompt: sample.id,
         sample: response.sample as u32,

@@ -34,7 +34,7 @@ impl Cutter {
         rollout: &Rollout,
         sample: &Sample,
     ) -> Result<Vec<usize>, Stop> {
-        let pieces = policy.tokenizer.pieces(&rollout.tokens).map_err(failed)?;
+        let pieces = policy.dialect.tokenizer().pieces(&rollout.tokens).map_err(failed)?;
         match self {
             Self::Rule(rule) => Ok(step_ends(&pieces, rule)),
             Self::Script(hooks) => {

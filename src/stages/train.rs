@@ -134,7 +134,7 @@ fn gradients(
         0 => batch.len(),
         size => size as usize,
     };
-    let pixels = examples.pixels(batch);
+    let pixels = examples.pixels(policy, batch)?;
     let mut packs = Vec::with_capacity(batch.len().div_ceil(at_once));
     for (indices, pixels) in batch.chunks(at_once).zip(pixels.chunks(at_once)) {
         let sequences = examples.sequences(indices, pixels, draw);

@@ -7,7 +7,7 @@
 use super::checkpoint;
 use super::failure::{failed, failure};
 use super::measure::by_prompt;
-use super::policy::{Policy, seen, write_metrics};
+use super::policy::{Policy, write_metrics};
 use super::prompts::Prompts;
 use super::train::part_of;
 use super::verifier::{Verifier, by_id, sample_of};
@@ -124,7 +124,7 @@ fn examples<'a>(
             },
         };
         let sample = sample_of(samples, rollout.prompt)?;
-        let prompt = verifier.policy.prompt_tokens(sample)?;
+        let prompt = verifier.policy.question(sample)?.tokens;
         if prompt.len() + rollout.tokens.len() > longest {
             dropped += 1;
             continue;
@@ -241,7 +241,7 @@ fn gradients(
     batch: &[&Example<'_>],
     (good, bad): (f64, f64),
 ) -> Result<f64, Stop> {
-    let pixels = pixels_of(batch);
+    let pixels = pixels_of(verifier, batch)?;
     let pack = pack(verifier, batch, &pixels)?;
     let truths = batch.iter().flat_map(|example| &example.truths);
     let target =
@@ -250,8 +250,8 @@ fn gradients(
     Ok(verifier.head.backward(&verifier.policy.model, &pack, &targets, targets.len() as f64))
 }
 
-fn pixels_of(batch: &[&Example<'_>]) -> Vec<Pixels> {
-    batch.iter().map(|example| seen(&example.sample.image)).collect()
+fn pixels_of(verifier: &Verifier, batch: &[&Example<'_>]) -> Result<Vec<Pixels>, Stop> {
+    batch.iter().map(|example| verifier.policy.seen(example.sample)).collect()
 }
 
 fn pack(
@@ -277,7 +277,7 @@ fn measure(
     let mut scores: Vec<Vec<f32>> = Vec::with_capacity(held.len());
     for batch in held.chunks(AT_ONCE) {
         let batch: Vec<&Example<'_>> = batch.iter().collect();
-        let pixels = pixels_of(&batch);
+        let pixels = pixels_of(verifier, &batch)?;
         let pack = pack(verifier, &batch, &pixels)?;
         let mut found = verifier.head.scores(&verifier.policy.model, &pack).into_iter();
         scores.extend(batch.iter().map(|it| found.by_ref().take(it.ends.len()).collect()));

@@ -1,11 +1,11 @@
 //! A reward model with what it needs to read text: trained by `train-reward`, asked by `score`.
 
 use super::failure::{failed, failure, json};
-use super::policy::{Policy, seen};
+use super::policy::{Asked, Policy};
 use super::steps::Cutter;
 use crate::data::Sample;
 use crate::data::table::{ResponseScores, Rollout};
-use crate::engine::{Continued, Device, Pixels, Reading, ReadingPack, RewardHead};
+use crate::engine::{Continued, Device, Reading, ReadingPack, RewardHead};
 use crate::event::Unit;
 use crate::plan::{Score, Scored};
 use crate::recipe::{Aggregate, Dtype};
@@ -44,12 +44,6 @@ struct Response<'a> {
 
 /// Scores of steps, by prompt and by what was drawn.
 type Scores<'a> = BTreeMap<(u64, &'a [u32]), Vec<f32>>;
-
-/// A prompt as the model reads it.
-struct Question {
-    tokens: Vec<i64>,
-    pixels: Pixels,
-}
 
 impl Verifier {
     /// Loads the artifact of a `train-reward`.
@@ -95,7 +89,7 @@ impl Verifier {
         let last = prompts.last_key_value().map(|(id, _)| *id);
         for (&id, distinct) in &prompts {
             let sample = sample_of(&samples, id)?;
-            let question = self.question(sample)?;
+            let question = self.policy.question(sample)?;
             let responses: Vec<Response<'_>> = distinct
                 .values()
                 .map(|rollout| self.response(rollout, sample, &cutter))
@@ -121,11 +115,6 @@ impl Verifier {
         Ok(rollouts.iter().map(row).collect())
     }
 
-    fn question(&self, sample: &Sample) -> Result<Question, Stop> {
-        let tokens = self.policy.prompt_tokens(sample)?;
-        Ok(Question { tokens, pixels: seen(&sample.image) })
-    }
-
     fn response<'a>(
         &self,
         rollout: &'a Rollout,
@@ -141,13 +130,13 @@ impl Verifier {
     }
 
     /// Scores of a batch, by prompt and response.
-    fn read<'a>(&self, batch: &[(u64, Question, Vec<Response<'a>>)]) -> Result<Scores<'a>, Stop> {
+    fn read<'a>(&self, batch: &[(u64, Asked, Vec<Response<'a>>)]) -> Result<Scores<'a>, Stop> {
         let is_read = |it: &&Response<'_>| self.policy.can_read(it.drawn);
         let mut readings = Vec::with_capacity(batch.len());
         for (_, question, responses) in batch {
             let continued = responses.iter().filter(is_read);
             let continued = continued.map(|it| Continued { tokens: &it.tokens, ends: &it.ends });
-            let Question { tokens: prompt, pixels } = question;
+            let Asked { tokens: prompt, pixels } = question;
             readings.push(Reading { prompt, pixels, responses: continued.collect() });
         }
         readings.retain(|reading| !reading.responses.is_empty());

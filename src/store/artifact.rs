@@ -131,6 +131,16 @@ impl Artifact {
         }
     }
 
+    /// Where its files lie, after the bytes of those that `chosen` accepts were found as committed.
+    ///
+    /// # Errors
+    /// As [`Artifact::read`].
+    pub fn folder(&self, chosen: impl Fn(&str) -> bool) -> Result<&Path, Error> {
+        let mut names = self.manifest.files.keys().filter(|name| chosen(name));
+        names.try_for_each(|name| self.path(name).map(drop))?;
+        Ok(&self.folder)
+    }
+
     /// Looks at every byte.
     ///
     /// # Errors

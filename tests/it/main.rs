@@ -45,6 +45,8 @@ mod paper;
 mod parity;
 #[cfg(feature = "torch")]
 mod prompts;
+#[cfg(feature = "torch")]
+mod real_models;
 mod recipe_properties;
 mod recipes;
 mod report_dynamics;

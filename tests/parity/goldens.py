@@ -18,6 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig
 from transformers.models.idefics3.modeling_idefics3 import Idefics3Connector
 from transformers.models.siglip.modeling_siglip import SiglipEncoderLayer
 
+from checkpoints import checkpoints
 from models import models
 
 
@@ -131,6 +132,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    writers = (llama, siglip, adamw, muon, pixel_shuffle, models, inputs.write, judges.write)
+    writers = (llama, siglip, adamw, muon, pixel_shuffle, models, checkpoints, inputs.write, judges.write)
     for write in writers:
         write(folder)

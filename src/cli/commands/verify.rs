@@ -17,7 +17,7 @@ pub(crate) fn verify(arguments: &Verify, printer: Printer) -> Result<Exit, Troub
                 "format": 1, "name": opened.manifest.name, "run": opened.manifest.run,
                 "files": files, "bytes": bytes, "stages": stages,
                 "members": opened.planned.members.len(), "metrics": metrics,
-                "data": opened.planned.data_names(),
+                "needs": opened.planned.needed(),
             })
             .to_string()
         }
@@ -35,7 +35,7 @@ pub(super) fn in_words(opened: &Opened, checked: &Checked) -> String {
     };
     let data: String = opened
         .planned
-        .data_names()
+        .needed()
         .into_iter()
         .map(|name| format!("\n  to run it again, `{name}` has to be there"))
         .collect();

@@ -32,18 +32,27 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
         checkpoint,
         text: arguments.text.clone(),
         images: images.collect::<Result<_, _>>()?,
+        image_pixels: arguments.image_pixels,
         temperature: arguments.temperature,
         max_new_tokens: arguments.max_new_tokens,
         seed: arguments.seed,
         device: arguments.device.clone(),
     };
-    let answer = ask(&question).map_err(|failure| Trouble::Said {
+    let is_text = arguments.format == TextOrJson::Text;
+    let mut printed = Ok(());
+    let mut hear = |piece: &str| {
+        if is_text && printed.is_ok() {
+            printed = printer.piece(piece);
+        }
+    };
+    let answer = ask(&question, &mut hear).map_err(|failure| Trouble::Said {
         message: of_pictures(&failure.reason, &arguments.image),
         hint: failure.hint,
         exit: Exit::Wrong,
     })?;
-    let text = match arguments.format {
-        TextOrJson::Text => answer.text,
+    printed?;
+    let end = match arguments.format {
+        TextOrJson::Text => String::new(),
         TextOrJson::Json => serde_json::json!({
             "format": 1,
             "prompt_tokens": answer.prompt_tokens,
@@ -52,7 +61,7 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
         })
         .to_string(),
     };
-    printer.data(&text)?;
+    printer.data(&end)?;
     Ok(Exit::Done)
 }
 

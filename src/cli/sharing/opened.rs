@@ -162,6 +162,9 @@ impl Opened {
                     ("data.source", Value::String(ran), Value::String(said)) => {
                         without_folder(ran) == without_folder(said)
                     }
+                    ("policy.model", Value::String(ran), Value::String(said)) => {
+                        Path::new(ran).file_name() == Path::new(said).file_name()
+                    }
                     (_, ran, said) => ran == said || said.is_null() && ran.is_object(),
                 };
                 if !is_same {

@@ -7,17 +7,19 @@ use crate::bundle::{check_name, safe_name};
 use crate::cli::data_files;
 use crate::cli::exit::Trouble;
 use crate::cli::frozen::FrozenRecipes;
+use crate::cli::model_files;
 use crate::cli::planning::PlannedGraph;
-use crate::plan::{EarlierStage, FilesFacts, Member};
+use crate::plan::{EarlierStage, FilesFacts, Import, Member, Stage};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-/// New places of scripts and of sources of data, by the old ones.
+/// New places of scripts, of sources of data and of checkpoints, by the old ones.
 #[derive(Default)]
 struct Places {
     scripts: BTreeMap<String, String>,
     sources: BTreeMap<String, String>,
+    models: BTreeMap<String, String>,
 }
 
 impl PlannedGraph {
@@ -34,15 +36,29 @@ impl PlannedGraph {
             let name = free(&beside(&files.path, &self.file), &mut taken);
             (source.clone(), format!("{}:{name}", files.format))
         });
-        Places { sources: sources.collect(), scripts: script_paths(self) }
+        let sources = sources.collect();
+        let models = self.models().into_keys().map(|path| {
+            let name = free(&beside(&path, &self.file), &mut taken);
+            (path, name)
+        });
+        Places { sources, models: models.collect(), scripts: script_paths(self) }
+    }
+
+    /// The checkpoints in folders that the members name, with their digests.
+    pub(super) fn models(&self) -> BTreeMap<String, Digest> {
+        let imports = self.graph.nodes().filter_map(|node| match &node.stage {
+            Stage::Import(Import { model, digest, .. }) => Some((model.clone(), *digest)),
+            _ => None,
+        });
+        imports.filter(|(model, _)| !model.starts_with("builtin:")).collect()
     }
 
     /// A text of the run without the folders of the machine that it was made on.
     pub(super) fn without_folders(&self, text: &str) -> String {
-        let Places { scripts, sources } = self.places();
+        let Places { scripts, sources, models } = self.places();
         let folder = Path::new(&self.file).parent().map(|it| format!("{}/", it.display()));
         let folder = folder.map(|folder| (folder, String::new()));
-        let all = sources.into_iter().chain(scripts).chain(folder);
+        let all = sources.into_iter().chain(scripts).chain(models).chain(folder);
         let is_absolute = |(old, _): &(String, String)| {
             let path = old.split_once(':').map_or(old.as_str(), |(_, path)| path);
             Path::new(path).is_absolute() && path.len() > 1
@@ -50,9 +66,10 @@ impl PlannedGraph {
         all.filter(is_absolute).fold(text.to_owned(), |text, (old, new)| text.replace(&old, &new))
     }
 
-    /// Names of the data that somebody who runs it again must have.
-    pub(crate) fn data_names(&self) -> BTreeSet<&str> {
-        self.files.values().map(|files| files.path.as_str()).collect()
+    /// Names of data and checkpoints that somebody who runs it again must have.
+    pub(crate) fn needed(&self) -> BTreeSet<String> {
+        let files = self.files.values().map(|files| files.path.clone());
+        files.chain(self.models().into_keys()).collect()
     }
 
     fn moved(&self, file: String, places: &Places) -> Result<Self, String> {
@@ -60,6 +77,7 @@ impl PlannedGraph {
         let names = self.members.iter().map(|member| member.name.clone());
         let members = names.zip(recipes).map(|(name, mut recipe)| {
             replace(&mut recipe.data.source, &places.sources);
+            replace(&mut recipe.policy.model, &places.models);
             if let Some(script) = &mut recipe.hooks.script {
                 replace(script, &places.scripts);
             }
@@ -71,6 +89,7 @@ impl PlannedGraph {
             if let Value::String(text) = value {
                 replace(text, &places.sources);
                 replace(text, &places.scripts);
+                replace(text, &places.models);
             }
         }
         let scripts = self.scripts.iter().map(|(path, text)| (path.clone(), text.clone()));
@@ -81,7 +100,9 @@ impl PlannedGraph {
             (source, FilesFacts { path, ..files.clone() })
         });
         moved.files = files.collect();
-        moved.graph = moved.lowered()?;
+        let models = self.models().into_iter();
+        let models = models.map(|(path, digest)| (new(path, &places.models), digest));
+        moved.graph = moved.lowered(models.collect())?;
         moved.stages = moved.graph.nodes().map(EarlierStage::from).collect();
         let keys = |planned: &Self| planned.graph.nodes().map(|it| it.key).collect::<BTreeSet<_>>();
         match keys(&moved) == keys(self) {
@@ -96,13 +117,16 @@ impl PlannedGraph {
     /// # Errors
     /// Everything that is not there, cannot be read, or is not what was bundled.
     pub(super) fn placed(&self, said: &[String], bundle: &Path) -> Result<Self, Trouble> {
-        let said = said_places(said, &self.data_names())?;
+        let said = said_places(said, &self.needed())?;
         let beside = bundle.parent().unwrap_or(Path::new(""));
         let place = |name: &str| said.get(name).cloned().unwrap_or_else(|| beside.join(name));
         let mut places = Places::default();
         for (source, files) in &self.files {
             let path = place(&files.path);
             places.sources.insert(source.clone(), format!("{}:{}", files.format, path.display()));
+        }
+        for name in self.models().into_keys() {
+            places.models.insert(name.clone(), place(&name).display().to_string());
         }
         let altered =
             |reason: String| Trouble::wrong(reason, "the bundle was altered: fetch it again");
@@ -112,53 +136,55 @@ impl PlannedGraph {
             Member { name: String::new(), recipe }
         });
         let found = data_files::read(&mut members.collect::<Vec<_>>(), Path::new(""), &|_, _| None);
-        let found = found.map_err(|Faults(faults)| {
-            let hint = self.hint();
-            let faults = faults.into_iter().map(|it| Fault { hint: Some(hint.clone()), ..it });
-            Faults(faults.collect())
-        })?;
-        let others: Vec<Fault> = self
-            .files
-            .iter()
-            .filter_map(|(source, files)| {
-                let here = found.get(&places.sources[source])?;
-                (here.digest != files.digest).then(|| self.other(files, &here.path, here.digest))
-            })
-            .collect();
-        if !others.is_empty() {
-            return Err(Faults(others).into());
+        let (found, mut faults) = match found {
+            Ok(found) => (found, Vec::new()),
+            Err(Faults(faults)) => (BTreeMap::new(), faults),
+        };
+        for (source, files) in &self.files {
+            if let Some(here) = found.get(&places.sources[source]) {
+                faults.extend(other(&here.path, here.digest, (&files.path, files.digest)));
+            }
+        }
+        for (name, wanted) in self.models() {
+            let path = &places.models[&name];
+            match model_files::digest(Path::new(path)) {
+                Ok(digest) => faults.extend(other(path, digest, (&name, wanted))),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !faults.is_empty() {
+            let names = self.needed().into_iter().map(|name| format!("`--data {name}=PATH`"));
+            let names: Vec<String> = names.collect();
+            let hint = format!("say where it lies: {}", names.join(", "));
+            let told = faults.into_iter().map(|it| Fault { hint: Some(hint.clone()), ..it });
+            return Err(Faults(told.collect()).into());
         }
         self.moved(self.file.clone(), &places).map_err(altered)
     }
+}
 
-    fn other(&self, wanted: &FilesFacts, path: &str, found: Digest) -> Fault {
-        let message = format!(
-            "`{path}` is not what the run read as `{}`: its digest is {found}, not {}",
-            wanted.path, wanted.digest
-        );
-        Fault { code: "bad-data", message, hint: Some(self.hint()), place: None }
-    }
-
-    fn hint(&self) -> String {
-        let names = self.data_names().into_iter().map(|name| format!("`--data {name}=PATH`"));
-        format!("say where the data of the run lie: {}", names.collect::<Vec<_>>().join(", "))
-    }
+/// The fault of what is there and is not what was wanted.
+fn other(path: &str, found: Digest, (name, wanted): (&str, Digest)) -> Option<Fault> {
+    let message = format!(
+        "`{path}` is not what the run read as `{name}`: its digest is {found}, not {wanted}"
+    );
+    (found != wanted).then_some(Fault { code: "bad-data", message, hint: None, place: None })
 }
 
 /// Where somebody says that data lie, by the name in the bundle.
 fn said_places(
     said: &[String],
-    names: &BTreeSet<&str>,
+    names: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, PathBuf>, Trouble> {
     let place = |text: &String| {
         let hint = || match names.is_empty() {
-            true => "the bundle names no data: leave `--data` out".to_owned(),
+            true => "the bundle needs none: leave `--data` out".to_owned(),
             false => {
-                let names: Vec<&str> = names.iter().copied().collect();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 format!("write `--data NAME=PATH`; the bundle names `{}`", names.join("`, `"))
             }
         };
-        match text.split_once('=').filter(|(name, _)| names.contains(name)) {
+        match text.split_once('=').filter(|(name, _)| names.contains(*name)) {
             Some((name, path)) => Ok((name.to_owned(), PathBuf::from(path))),
             None => Err(Trouble::wrong(format!("`{text}` names no data of the bundle"), hint())),
         }

@@ -2,6 +2,7 @@
 
 mod by_row;
 mod cell;
+mod checkpoint;
 mod files;
 mod json;
 mod load;
@@ -14,6 +15,7 @@ mod tsv;
 mod whole;
 
 pub use cell::{Cell, Row};
+pub use checkpoint::{CheckpointError, CheckpointFolder, of_files};
 pub use files::{FileSource, FileSourceError, Format};
 pub use load::{LoadError, Survey, VisitSample, samples, survey};
 pub use rows::{FORMATS, RowsError, Visit, each};

@@ -31,6 +31,15 @@ pub enum WholeError {
     Io(#[from] io::Error),
 }
 
+impl From<WholeError> for io::Error {
+    fn from(error: WholeError) -> Self {
+        match error {
+            WholeError::Io(error) => error,
+            other => Self::other(format!("it {other}")),
+        }
+    }
+}
+
 /// Reads a file of at most so many bytes.
 ///
 /// # Errors

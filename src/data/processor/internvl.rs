@@ -29,6 +29,7 @@ pub struct InternVl {
     /// Whether the checkpoint has the layout of the original code.
     pub original: bool,
     thumbnail: bool,
+    least: u32,
     /// Columns and rows of each grid, in the order in which they are tried.
     grids: Vec<(u32, u32)>,
     resample: Resample,
@@ -57,6 +58,7 @@ impl InternVl {
         Ok(Self {
             tile: tile as u32,
             most,
+            least,
             tokens: files.shared_count("image_seq_length")?.unwrap_or(256) as usize,
             original: false,
             thumbnail: true,
@@ -88,6 +90,7 @@ impl InternVl {
         Ok(Self {
             tile: tile as u32,
             most,
+            least,
             tokens: (side * side * ratio * ratio) as usize,
             original: true,
             thumbnail: config.flag("use_thumbnail")?.unwrap_or(true),
@@ -95,6 +98,22 @@ impl InternVl {
             resample: Resample::Bicubic,
             normalization: Normalization::new(1.0 / 255.0, MEAN, DEVIATION),
         })
+    }
+
+    /// Cuts into at most so many tiles.
+    pub(super) fn at_most(&mut self, most: u32) {
+        if most >= self.most {
+            return;
+        }
+        (self.most, self.least) = (most, self.least.min(most));
+        // A single grid is that of a checkpoint which does not cut.
+        if self.grids.len() > 1 {
+            let all = match self.original {
+                true => set_order(&insertions(self.least, most)),
+                false => pairs(self.least, most),
+            };
+            self.grids = by_tiles(all);
+        }
     }
 
     /// Columns and rows for a picture.

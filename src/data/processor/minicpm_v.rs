@@ -19,7 +19,7 @@ pub struct MiniCpmV {
     pub patch: u32,
     /// Tokens for each tile.
     pub tokens: usize,
-    normalization: Normalization,
+    pub(super) normalization: Normalization,
 }
 
 impl MiniCpmV {

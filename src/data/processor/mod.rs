@@ -22,6 +22,7 @@ pub use smolvlm::SmolVlm;
 
 use super::{
     picture::{Resample, resize},
+    pixels::Numbers,
     settings::{Settings, SettingsError},
 };
 use crate::base::Hint;
@@ -179,6 +180,34 @@ impl Processor {
         })
     }
 
+    /// The same with pictures of at most so many pixels, as far as the family's own steps allow; at
+    /// least one tile is left.
+    #[must_use]
+    pub fn within(mut self, pixels: u64) -> Self {
+        let tiles = |side: u32| (pixels / u64::from(side).pow(2)).max(1) as u32;
+        match &mut self {
+            Self::SmolVlm(it) => {
+                let along = f64::from(tiles(it.tile)).sqrt() as u32;
+                it.longest_edge = it.longest_edge.min(along * it.tile);
+                it.splitting &= along > 1;
+            }
+            Self::QwenVl(it) => it.at_most(pixels),
+            Self::InternVl(it) => it.at_most(tiles(it.tile)),
+            Self::MiniCpmV(it) => it.most = it.most.min(tiles(it.resolution)),
+            Self::Phi3V(it) => it.most = it.most.min(tiles(phi3_v::SIDE)),
+        }
+        self
+    }
+
+    /// What is seen of a picture, image by image.
+    pub fn images(&self, processed: &Processed) -> Vec<Numbers> {
+        match self {
+            Self::QwenVl(processor) => processed.images(&processor.normalization),
+            Self::MiniCpmV(processor) => processed.images(&processor.normalization),
+            Self::SmolVlm(_) | Self::InternVl(_) | Self::Phi3V(_) => processed.stacked_images(),
+        }
+    }
+
     /// A picture as the model takes it.
     ///
     /// # Errors
@@ -194,6 +223,24 @@ impl Processor {
             Self::MiniCpmV(processor) => processor.process(image),
             Self::Phi3V(processor) => processor.process(image),
         }
+    }
+}
+
+impl Processed {
+    /// Its tiles, each as an image of its own.
+    fn images(&self, normalization: &Normalization) -> Vec<Numbers> {
+        self.tiles.iter().map(|tile| normalization.channels_last(tile)).collect()
+    }
+
+    /// Numbers of shape `[tiles, 3, height, width]`, each tile as an image of its own.
+    fn stacked_images(&self) -> Vec<Numbers> {
+        let &[_, channels, height, width] = &self.shape[..] else { return Vec::new() };
+        let plane = height * width;
+        let tile = |tile: &[f32]| {
+            let values = (0..plane).flat_map(|at| (0..channels).map(move |it| it * plane + at));
+            Numbers { height, width, values: values.map(|at| tile[at]).collect() }
+        };
+        self.pixels.chunks_exact(channels * plane).map(tile).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bytes to numbers: scaled, less a mean, over a deviation, each step rounded as NumPy rounds it.
 
+use crate::data::pixels::Numbers;
 use crate::data::settings::{Settings, SettingsError};
 use image::RgbImage;
 
@@ -48,6 +49,16 @@ impl Normalization {
     /// The number of a byte.
     pub fn of(&self, byte: u8, channel: usize) -> f32 {
         self.table[usize::from(byte)][channel]
+    }
+
+    /// A picture as `[height, width, 3]`.
+    pub fn channels_last(&self, image: &RgbImage) -> Numbers {
+        let (width, height) = image.dimensions();
+        let values = image.pixels().flat_map(|pixel| {
+            let [red, green, blue] = pixel.0;
+            [self.of(red, 0), self.of(green, 1), self.of(blue, 2)]
+        });
+        Numbers { height: height as usize, width: width as usize, values: values.collect() }
     }
 
     /// Appends a picture as `[3, height, width]`.

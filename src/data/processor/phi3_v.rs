@@ -12,7 +12,7 @@ use image::{Rgb, RgbImage, imageops};
 const MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 const DEVIATION: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 /// The side of a crop.
-const SIDE: u32 = 336;
+pub(super) const SIDE: u32 = 336;
 
 /// The processor.
 #[derive(Clone, Debug, PartialEq)]

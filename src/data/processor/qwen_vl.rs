@@ -25,7 +25,7 @@ pub struct QwenVl {
     /// How often each patch is repeated in time.
     pub temporal: usize,
     resample: Resample,
-    normalization: Normalization,
+    pub(super) normalization: Normalization,
 }
 
 impl QwenVl {
@@ -60,6 +60,13 @@ impl QwenVl {
             resample: resample(&image, Resample::Bicubic)?,
             normalization: Normalization::from_settings(&image, (MEAN, DEVIATION))?,
         })
+    }
+
+    /// Takes pictures of at most so many pixels, and at least one token.
+    pub(super) fn at_most(&mut self, pixels: u64) {
+        let token = ((self.patch * self.merge) as u64).pow(2);
+        self.max_pixels = self.max_pixels.min(pixels.max(token));
+        self.min_pixels = self.min_pixels.min(self.max_pixels);
     }
 
     /// The size that a picture gets: the nearest multiples of a token's side within the bounds.

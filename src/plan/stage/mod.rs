@@ -211,7 +211,13 @@ impl Stage {
     /// an imported model lies does not: its digest does. Nor does the name of a script, or where data lie.
     pub fn identity(&self) -> Value {
         match self {
-            Self::Import(options) => serde_json::json!({ "digest": options.digest }),
+            Self::Import(_) => {
+                let mut options = self.options();
+                if let Some(options) = options.as_object_mut() {
+                    options.remove("model");
+                }
+                options
+            }
             Self::Hooks(options) => serde_json::json!({ "digest": options.digest }),
             _ => {
                 let mut options = self.options();

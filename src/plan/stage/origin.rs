@@ -53,6 +53,7 @@ impl Stage {
         let warms_up = branch == Branch::Ground;
         Some(match (self, option) {
             (Self::Import(_), "digest") => computed(&["policy.model"]),
+            (Self::Import(_), "image_pixels") => value("policy.image_pixels"),
             (Self::Prepare(_), "source") => value("data.source"),
             (Self::Prepare(_), "seed") => value("data.seed"),
             (Self::Prepare(_), "prompts") => value("data.prompts"),

@@ -1,4 +1,9 @@
-//! Checkpoints that are shipped inside the program, and what is known of their training.
+//! Checkpoints: those that are shipped inside the program with what is known of their training, and
+//! the small files that any checkpoint has beside its weights.
+
+mod companions;
+
+pub use companions::Companions;
 
 use crate::base::Digest;
 
@@ -21,6 +26,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// What it has beside its weights.
+    pub fn companions(&self) -> Companions {
+        let files = [("config.json", self.config.as_bytes()), ("tokenizer.json", self.tokenizer)];
+        Companions::of(files.map(|(name, bytes)| (name, bytes.to_vec())))
+    }
+
     /// Digest of all of it.
     pub fn digest(&self) -> Digest {
         let parts = [self.weights, self.config.as_bytes(), self.tokenizer];
@@ -31,9 +42,9 @@ impl Checkpoint {
 
 /// The base model of the embedded task, made by `recipes/base.toml`.
 static MINI_VLM: Checkpoint = Checkpoint {
-    weights: include_bytes!("mini_vlm/model.safetensors"),
-    config: include_str!("mini_vlm/config.json"),
-    tokenizer: super::mini_vista::TOKENIZER_JSON,
+    weights: include_bytes!("../mini_vlm/model.safetensors"),
+    config: include_str!("../mini_vlm/config.json"),
+    tokenizer: crate::data::mini_vista::TOKENIZER_JSON,
 };
 
 /// The checkpoint that a recipe calls `builtin:…`.
