@@ -172,15 +172,20 @@ pub(crate) fn open_bundle(path: &Path) -> Result<fs::File, Fault> {
 #[cfg(feature = "torch")]
 const LARGEST_PICTURE: u64 = 256 << 20;
 
-/// Reads a picture that a command names.
+/// Reads a picture that a command names, if it can be decoded.
 #[cfg(feature = "torch")]
 pub(crate) fn read_picture(path: &Path) -> Result<Vec<u8>, Trouble> {
-    read_whole(path, LARGEST_PICTURE).map_err(|error| {
-        Trouble::wrong(
-            format!("`{}` {error}", path.display()),
-            "name a picture, such as a PNG file",
-        )
-    })
+    use crate::base::Hint as _;
+    use crate::data::picture::{PictureLimits, decode};
+    let name = path.display();
+    let bytes = read_whole(path, LARGEST_PICTURE).map_err(|error| {
+        Trouble::wrong(format!("`{name}` {error}"), "name a picture, such as a PNG file")
+    })?;
+    let wrong = decode(&bytes, &PictureLimits::default()).err().map(|error| {
+        let hint = error.hint().unwrap_or_default();
+        Trouble::wrong(format!("`{name}`: {error}"), hint)
+    });
+    wrong.map_or(Ok(bytes), Err)
 }
 
 /// One fault as trouble.

@@ -65,7 +65,7 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
     Ok(Exit::Done)
 }
 
-/// What is wrong with a picture, with the name of it, or of those that it may be.
+/// What is wrong with a picture for the model, with the name of it, or of those that it may be.
 fn of_pictures(reason: &str, pictures: &[PathBuf]) -> String {
     let Some(rest) = reason.strip_prefix("a picture ") else { return reason.to_owned() };
     let names: Vec<String> = pictures.iter().map(|path| format!("`{}`", path.display())).collect();

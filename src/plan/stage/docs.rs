@@ -83,6 +83,8 @@ const METRICS: File = ("metrics.json", "what it measured, for reports");
 const WEIGHTS: File = ("model.safetensors", "weights, as transformers reads them");
 const CONFIG: File = ("config.json", "the architecture");
 const TOKENIZER: File = ("tokenizer.json", "the words");
+const COMPANIONS: File =
+    ("*.json, *.jinja, *.txt, *.model", "whatever else a checkpoint has, byte for byte");
 const STEPS: File =
     ("trainer.json", "optimizer steps of the policy, of all iterations, of the stage");
 const OPTIMIZER: File = ("optimizer.safetensors", "state of the optimizer, to go on from");
@@ -92,9 +94,9 @@ const SCORES: File = ("scores.parquet", "the score of each response, and of each
 /// Files that a stage of the kind may write beside its metrics.
 fn writes(kind: &str) -> &'static [File] {
     match kind {
-        "import" => &[WEIGHTS, CONFIG, TOKENIZER],
+        "import" => &[WEIGHTS, CONFIG, TOKENIZER, COMPANIONS],
         "hooks" => &[("script.rhai", "the script")],
-        "pretrain" => &[WEIGHTS, CONFIG, TOKENIZER, STEPS],
+        "pretrain" => &[WEIGHTS, CONFIG, TOKENIZER, COMPANIONS, STEPS],
         "prepare" => &[
             ("train.parquet", "training prompts with their pictures"),
             ("validation.parquet", "validation prompts"),
@@ -115,6 +117,7 @@ fn writes(kind: &str) -> &'static [File] {
             WEIGHTS,
             CONFIG,
             TOKENIZER,
+            COMPANIONS,
             ("reward_head.safetensors", "the scalar head"),
             ("reward.json", "whether it scores outcomes or steps"),
         ],
@@ -124,7 +127,7 @@ fn writes(kind: &str) -> &'static [File] {
             ("choices.parquet", "what became of each response, and why"),
             ("pseudo-answers.parquet", "answers of unlabelled prompts, where there are any"),
         ],
-        "train" => &[WEIGHTS, CONFIG, TOKENIZER, STEPS, OPTIMIZER],
+        "train" => &[WEIGHTS, CONFIG, TOKENIZER, COMPANIONS, STEPS, OPTIMIZER],
         "monitor" => &[
             ROLLOUTS,
             ("tallies.parquet", "for each prompt and draw how many are right, and what scores do"),
