@@ -3,7 +3,7 @@ SHELL := /bin/bash -eu -o pipefail
 BUILD = libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch cargo build --release --locked
 MSTAR = LIBTORCH=$$(.ci/libtorch) cargo run --release --locked --quiet --
 
-.PHONY: quickstart test bench experiments base clean
+.PHONY: quickstart test bench experiments base smol clean
 
 quickstart: ## build in release, evolve the embedded model, print where the report is
 	@$(BUILD)
@@ -14,6 +14,8 @@ test: ## run every test, setting up what it needs
 	export LIBTORCH=$$libtorch MSTAR_PARITY_DIR=$$PWD/.deps/parity MSTAR_TEST_PYTHON=$$python \
 	  MSTAR_TEST_BROWSER=$$browser OMP_NUM_THREADS=1; \
 	$$python tests/parity/goldens.py .deps/parity; \
+	export MSTAR_SMOL_DIR=$$PWD/.deps/smol; \
+	test -e .deps/smol/easy-vqa/train.jsonl || $$python recipes/smol/make.py .deps/smol; \
 	cargo test --locked --no-default-features --lib; \
 	cargo test --locked
 
@@ -30,6 +32,9 @@ experiments: ## run all experiments into one store, write experiments/README.md 
 base: ## train the shipped base checkpoint again (recipes/base.toml)
 	@$(BUILD)
 	@OMP_NUM_THREADS=1 $(MSTAR) run recipes/base.toml
+
+smol: ## make what recipes/smol.toml starts from: a checkpoint and questions, from two wheels
+	@python=$$(.ci/python); $$python recipes/smol/make.py
 
 clean: ## remove what was built; fetched libraries and the store stay
 	cargo clean

@@ -14,6 +14,7 @@ mod prompts;
 mod rationalise;
 mod reward;
 mod stop;
+mod warmup;
 
 use super::{
     Branch, Evaluate, Explore, Graph, Import, Lesson, Monitor, Port, Prepare, Pretrain, Role,
@@ -26,6 +27,7 @@ use crate::recipe::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use stop::Watch;
+use warmup::Lessons;
 
 /// A recipe with its name in an experiment.
 #[derive(Clone, Debug)]
@@ -262,41 +264,6 @@ impl Lowering<'_> {
         self.add(stage, "prepare demonstrations".into(), (Branch::Ground, 0), &[])
     }
 
-    fn warmup(&mut self, prompts: Key, base: Policy) -> (Policy, Option<Key>) {
-        let recipe = &self.member.recipe;
-        let warmup = &recipe.warmup;
-        if !warmup.enabled {
-            return (base, None);
-        }
-        let at = (Branch::Ground, 0);
-        let labelled = self.labelled();
-        let explore = Explore {
-            count: if warmup.prompts == 0 { labelled } else { warmup.prompts.min(labelled) },
-            samples: warmup.samples,
-            temperature: warmup.temperature,
-            hint: warmup.hint,
-            ..self.exploration(0)
-        };
-        let inputs = [(Port::Policy, base.key), (Port::Prompts, prompts)];
-        let rollouts = self.add(Stage::Explore(explore), "warm-up explore".into(), at, &inputs);
-        let select = Select {
-            rule: crate::recipe::Select::All,
-            distinct: recipe.reward.distinct,
-            keep_per_prompt: warmup.keep_per_prompt,
-            pseudo_answer: None,
-            keep: warmup.keep,
-            seed: self.seed("select", 0),
-            hooks: None,
-        };
-        let inputs = [(Port::Rollouts, rollouts), (Port::Prompts, prompts)];
-        let selected = self.add(Stage::Select(select), "warm-up select".into(), at, &inputs);
-        let train = Train { epochs: warmup.epochs, steps: 0, steps_cap: 0, ..self.training(0) };
-        let inputs =
-            [(Port::Policy, base.key), (Port::Selected, selected), (Port::Prompts, prompts)];
-        let key = self.add(Stage::Train(train), "warm-up train".into(), at, &inputs);
-        (Policy { key, trained: true }, Some(selected))
-    }
-
     /// The policy after each iteration, from the one that it starts from, and what said whether the
     /// iteration was still to be made.
     fn evolve(
@@ -384,24 +351,28 @@ impl Lowering<'_> {
         &mut self,
         prompts: Key,
         start: Policy,
-        warmup_data: Option<Key>,
+        warmup_data: Option<Lessons>,
         trained: &[(Policy, Watch)],
     ) {
-        let (set, data) = match (self.member.recipe.control.data, warmup_data) {
-            (ControlData::Warmup, Some(selected)) => {
-                (TrainingSet::Selected, vec![(Port::Selected, selected), (Port::Prompts, prompts)])
-            }
-            _ => (TrainingSet::Demonstrations, vec![(Port::Prompts, self.demonstrations())]),
+        let data = match (self.member.recipe.control.data, warmup_data) {
+            (ControlData::Warmup, Some(lessons)) => lessons,
+            _ => Lessons {
+                set: TrainingSet::Demonstrations,
+                labelled: 0,
+                inputs: vec![(Port::Prompts, self.demonstrations())],
+            },
         };
         let mut before = start;
         for (iteration, (policy, watch)) in (1..).zip(&trained[1..]) {
             self.watch = *watch;
             let mut inputs = self.carry_over(start, before);
-            inputs.extend(&data);
+            inputs.extend(&data.inputs);
             inputs.push((Port::StepsOf, policy.key));
             inputs.extend(self.after(before, false));
             let seed = self.seed("control", iteration);
-            let train = Train { set, seed, steps: 0, steps_cap: 0, ..self.training(iteration) };
+            let Lessons { set, labelled, .. } = data;
+            let training = self.training(iteration);
+            let train = Train { set, labelled, seed, steps: 0, steps_cap: 0, ..training };
             let at = (Branch::Control, iteration);
             let key = self.add(Stage::Train(train), format!("control {iteration}"), at, &inputs);
             before = Policy { key, trained: true };

@@ -228,7 +228,10 @@ pub struct PretrainingPhase {
 pub struct Warmup {
     /// Without a warm-up the base model is the policy that the first iteration starts from.
     pub enabled: bool,
-    /// Labelled prompts to sample; 0 for all.
+    /// Learn from what the data set gives, in place of sampled responses: for a base model that
+    /// cannot yet answer in the form that is asked for, or cannot see.
+    pub supervision: Option<Supervision>,
+    /// Labelled prompts to sample, or to learn from; 0 for all.
     #[schemars(range(max = 1000000000))]
     pub prompts: u64,
     /// Responses drawn for each.
@@ -906,6 +909,7 @@ impl Default for Warmup {
     fn default() -> Self {
         Self {
             enabled: true,
+            supervision: None,
             prompts: 0,
             samples: 16,
             temperature: 1.0,

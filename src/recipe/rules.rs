@@ -241,7 +241,9 @@ fn greedy_draws_are_single(check: &mut Checker<'_>) {
             recipe.temperature.candidates.from.min(recipe.temperature.value)
         }
     };
-    let warms_up = recipe.warmup.enabled && recipe.training.method != Method::Sft;
+    let warms_up = recipe.warmup.enabled
+        && recipe.warmup.supervision.is_none()
+        && recipe.training.method != Method::Sft;
     let where_fixed: &[&str] = match recipe.temperature.mode {
         TemperatureMode::Fixed => &["temperature.value", "exploration.samples"],
         TemperatureMode::Schedule => &["temperature.points", "exploration.samples"],

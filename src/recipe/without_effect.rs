@@ -209,6 +209,19 @@ const INERT: &[Inert] = &[
     },
     Inert {
         keys: &[
+            "warmup.samples",
+            "warmup.temperature",
+            "warmup.hint",
+            "warmup.keep",
+            "warmup.keep_per_prompt",
+        ],
+        decider: "warmup.supervision",
+        when: |recipe| recipe.warmup.enabled && recipe.warmup.supervision.is_some(),
+        hint: "leave it out: what the data set gives is learned as it is, and nothing is drawn",
+    },
+    Inert {
+        keys: &[
+            "warmup.supervision",
             "warmup.prompts",
             "warmup.samples",
             "warmup.temperature",

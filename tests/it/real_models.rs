@@ -221,3 +221,40 @@ fn a_folder_that_is_no_checkpoint_is_told_with_its_place() {
     assert!(run.contains("llava"), "{run}");
     assert_told("model_folders_refused", &told);
 }
+
+/// What `recipes/smol/make.py` made.
+fn smol() -> PathBuf {
+    let folder = std::env::var_os("MSTAR_SMOL_DIR").expect(
+        "MSTAR_SMOL_DIR must name the folder that `python recipes/smol/make.py DIR` filled",
+    );
+    PathBuf::from(folder)
+}
+
+#[test]
+fn a_real_language_model_takes_a_few_steps() {
+    let sandbox = Sandbox::new();
+    let recipe = include_str!("../../recipes/smol.toml");
+    sandbox.write("smol.toml", recipe.replace("smol/", &format!("{}/", smol().display())));
+    let small = [
+        "data.prompts=12",
+        "data.validation=0",
+        "data.test=4",
+        "warmup.prompts=8",
+        "warmup.epochs=1",
+        "training.iterations=1",
+        "training.batch_size=4",
+        "training.allow_empty=true",
+        "exploration.samples=2",
+        "evaluation.pass_samples=2",
+        "control.equal_steps=false",
+    ];
+    let set: Vec<&str> = small.iter().flat_map(|it| ["--set", it]).collect();
+    let run = sandbox.mstar(&[&["run", "smol.toml", "--workers", "1"][..], &set].concat());
+    let said = run.exits(0).told();
+    assert!(said.contains("136788288 parameters"), "{said}");
+    // From the first step on the loss falls, for the language model knows how text goes on.
+    let metrics = fs::read(sandbox.artifact_of("warm-up train").join("metrics.json")).unwrap();
+    let metrics: Value = serde_json::from_slice(&metrics).unwrap();
+    let loss = |step: usize| metrics["losses"][step][1].as_f64().unwrap();
+    assert!(loss(1) < loss(0), "{metrics}");
+}

@@ -202,7 +202,17 @@ impl Stage {
                         ]
                     }
                 }
-                TrainingSet::Given(_) => POLICY_AND_PROMPTS,
+                TrainingSet::Given(_) => {
+                    const {
+                        &[
+                            required(Port::Policy),
+                            required(Port::Prompts),
+                            optional(Port::Optimizer),
+                            optional(Port::StepsOf),
+                            optional(Port::After),
+                        ]
+                    }
+                }
             },
         }
     }

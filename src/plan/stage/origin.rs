@@ -257,7 +257,11 @@ fn of_reward(option: &str) -> Option<Origin> {
 
 fn of_training(branch: Branch, option: &str, beside: Beside) -> Option<Origin> {
     Some(match (branch, option) {
-        (Branch::Control, "set") => computed(&["control.data"]),
+        (Branch::Control, "set" | "set.given") => computed(&["control.data"]),
+        (Branch::Ground, "set" | "set.given") => value("warmup.supervision"),
+        (Branch::Ground | Branch::Control, "labelled") if !beside.labelled => {
+            value("warmup.prompts")
+        }
         (_, "set") => computed(&["training.method"]),
         (_, "set.given") => value("training.supervision"),
         (_, "labelled") => labelled(beside),

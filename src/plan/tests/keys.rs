@@ -45,6 +45,8 @@ pub(super) fn bases() -> Vec<Recipe> {
     scheduled.warmup.prompts = 0;
     let mut supervised = with_method(Method::Sft);
     supervised.training.supervision = Supervision::Solution;
+    let mut taught = with_control(quickstart());
+    taught.warmup.supervision = Some(Supervision::Answer);
     let mut unbuilt = quickstart();
     unbuilt.policy.lora = Some(crate::recipe::Lora::default());
     unbuilt.hooks.script = Some("keep.rhai".into());
@@ -55,7 +57,7 @@ pub(super) fn bases() -> Vec<Recipe> {
     files.data.prompts = 0;
     files.prompts.pseudo_answer = Some(PseudoAnswer::Oracle);
     let plain = [rewarded(), balanced(), knobs(), mixed(), late, unbuilt, files];
-    [vec![full, scheduled, supervised], plain.into()].concat()
+    [vec![full, scheduled, supervised, taught], plain.into()].concat()
 }
 
 /// With a process reward model.
