@@ -3,7 +3,7 @@
 
 use crate::base::{Fault, Faults, Hint, Place};
 use crate::data::Sample;
-use crate::data::loaders::{self, Columns, FileSource, Survey, survey};
+use crate::data::loaders::{self, Columns, FileSource, FileSourceError, Survey, survey};
 use crate::plan::{FilesFacts, Member};
 use crate::recipe::{Data, DataColumns, OnBadSample, Origin};
 use image::RgbImage;
@@ -33,7 +33,7 @@ pub(crate) fn read(
                 faults.push(fault);
             }
         };
-        let mut source = match FileSource::parse(&data.source) {
+        let source = match located(data, origin.as_ref(), file) {
             None => continue,
             Some(Ok(source)) => source,
             Some(Err(error)) => {
@@ -41,10 +41,8 @@ pub(crate) fn read(
                 continue;
             }
         };
-        source.path = beside(origin.as_ref(), file).join(&source.path);
         let format = source.format.to_string();
         let path = source.path.display().to_string();
-        data.source = format!("{format}:{path}");
         let columns = columns(&data.columns);
         let survey = match surveys.entry((data.source.clone(), format!("{columns:?}"))) {
             Entry::Occupied(known) => known.into_mut(),
@@ -66,6 +64,33 @@ pub(crate) fn read(
         found.insert(data.source.clone(), FilesFacts { format, path, digest, samples });
     }
     if faults.is_empty() { Ok(found) } else { Err(Faults(faults)) }
+}
+
+/// Gives the source of each member the path at which its files lie, without a look at them.
+pub(crate) fn locate(
+    members: &mut [Member],
+    file: &Path,
+    origin: &dyn Fn(&str, &str) -> Option<Origin>,
+) {
+    for member in members {
+        let origin = origin(&member.name, "data.source");
+        // What is no format is told when somebody reads it.
+        drop(located(&mut member.recipe.data, origin.as_ref(), file));
+    }
+}
+
+fn located(
+    data: &mut Data,
+    origin: Option<&Origin>,
+    file: &Path,
+) -> Option<Result<FileSource, FileSourceError>> {
+    let mut source = match FileSource::parse(&data.source)? {
+        Ok(source) => source,
+        Err(error) => return Some(Err(error)),
+    };
+    source.path = beside(origin, file).join(&source.path);
+    data.source = format!("{}:{}", source.format, source.path.display());
+    Some(Ok(source))
 }
 
 /// A sample of the files that a recipe names, by its number in them from 0, without its picture.

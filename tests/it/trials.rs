@@ -150,6 +150,16 @@ fn a_sample_of_files_is_named_by_its_number() {
         told += &format!("# {sample}\n{}", sandbox.mstar(&["test", "study/a.toml"]).told());
     }
     assert_told("trials_of_files", &told);
+    // Who has not got the data can still try what asks for none of it.
+    std::fs::remove_file(sandbox.path("study/data/rows.jsonl")).unwrap();
+    let said = sandbox.mstar(&["test", "study/a.toml"]).exits(2).stderr;
+    assert!(said.contains("is no sample of"), "{said}");
+    sandbox.write("study/a.toml", test("data:0"));
+    let said = sandbox.mstar(&["test", "study/a.toml"]).exits(2).stderr;
+    assert!(said.contains("`study/data/rows.jsonl` does not exist"), "{said}");
+    let written = test("data:0").replace("sample = \"data:0\"", "question = \"?\"\ngold = \"4\"");
+    sandbox.write("study/a.toml", written);
+    sandbox.mstar(&["test", "study/a.toml"]).exits(0);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn try_recipe(file: &Path, arguments: &Test) -> Result<Tested, Trouble> {
         let message = format!("`{}` is an experiment and holds no tests", file.display());
         return Err(Trouble::wrong(message, "test the recipe that it names as its `base`"));
     }
-    let asked = Asked::read(file, &over)?;
+    let asked = Asked::read_for_tests(file, &over)?;
     let trials = Trials::read(&asked, file)?;
     let recipe = &asked.resolved.recipe;
     let is_meant = |name: &str| arguments.filter.as_ref().is_none_or(|it| name.contains(it));
