@@ -107,8 +107,8 @@ pub const FAULT_CODES: &[FaultCode] = &[
     ),
     code(
         "contradictory-test",
-        "A test says the same thing in two ways.",
-        "Keep one of the two keys.",
+        "A test says the same thing in two ways, or expects what cannot be.",
+        "Keep one of the two, or mend what is expected.",
     ),
     code(
         "control-of-nothing",
@@ -285,6 +285,7 @@ pub const FAULT_CODES: &[FaultCode] = &[
     code("repeated-candidate", "A search has one temperature twice.", "Make the step larger."),
     code("repeated-part", "A part of the model is named twice.", "Name each once."),
     code("repeated-temperature", "A temperature is measured twice.", "Name each once."),
+    code("repeated-test", "Two tests of a recipe have one name.", "Give each its own."),
     code(
         "same-members",
         "Two members of an experiment would do exactly the same.",
@@ -359,6 +360,11 @@ pub const FAULT_CODES: &[FaultCode] = &[
         "too-few",
         "A list holds fewer values than its key needs.",
         "Write as many as the message asks for.",
+    ),
+    code(
+        "too-few-samples",
+        "Files of data have fewer samples than are asked for, or leave none to train on.",
+        "Lower `data.prompts`, `data.validation` or `data.test`, or give more rows.",
     ),
     code(
         "too-many-candidates",

@@ -8,6 +8,7 @@ mod codes;
 mod digest;
 mod fault;
 mod nearest;
+mod printable;
 mod seed;
 mod units;
 
@@ -15,5 +16,6 @@ pub use codes::{FAULT_CODES, FaultCode};
 pub use digest::{Digest, DigestWriter, Key, digest_of_json};
 pub use fault::{Failure, Fault, Faults, Hint, Place, Source};
 pub use nearest::did_you_mean;
+pub use printable::printable;
 pub use seed::Seed;
 pub use units::{Bytes, Duration, Rate, counted, plural};

@@ -15,7 +15,7 @@ pub fn did_you_mean<'n>(
             let shortened = written.len() >= 3 && plain(name).starts_with(&written);
             (if shortened { 1 } else { distance }, name)
         })
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 5)
+        .filter(|(distance, name)| !name.is_empty() && *distance <= 1 + name.len() / 5)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -39,5 +39,6 @@ mod tests {
         ] {
             assert_eq!(did_you_mean(written, names), meant, "{written}");
         }
+        assert_eq!(did_you_mean("a", [""]), None, "what has no name is not meant");
     }
 }

@@ -38,7 +38,13 @@ pub fn read(
     let mut source = BufReader::new(source);
     let start = source.fill_buf().map_err(|error| torn(&error))?;
     if !is_compressed(start) {
-        let reason = if start.is_empty() { "it is empty" } else { "it is not compressed by zstd" };
+        let reason = match start {
+            [] => "it is empty",
+            start if MAGIC.starts_with(start) => {
+                return Err(Error::Torn { reason: "it ends at its beginning".to_owned() });
+            }
+            _ => "it is not compressed by zstd",
+        };
         return Err(Error::NotABundle { reason: reason.to_owned() });
     }
     let mut decoder =
@@ -163,6 +169,9 @@ fn torn(error: &io::Error) -> Error {
 }
 
 fn not_a_tar(error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return torn(error);
+    }
     Error::NotABundle { reason: error.to_string() }
 }
 

@@ -82,7 +82,7 @@ pub(crate) enum Command {
     Gc(Gc),
     /// Print the JSON Schema of recipes or of experiments.
     Schema(Schema),
-    /// Explain a key of the recipe language, a fault, or a function of a script.
+    /// Explain a key of the recipe language, a kind of stage, an event, a fault, or a function.
     Explain(Explain),
     /// Try a script of hooks by hand.
     Hook(Hook),

@@ -52,6 +52,15 @@ pub(crate) struct Asked {
 impl Asked {
     /// Reads a file with everything that is laid over it.
     pub(crate) fn read(path: &Path, over: &Over) -> Result<Self, Trouble> {
+        Self::read_as(path, over, true)
+    }
+
+    /// The same for its tests, which need neither data nor a checkpoint.
+    pub(crate) fn read_for_tests(path: &Path, over: &Over) -> Result<Self, Trouble> {
+        Self::read_as(path, over, false)
+    }
+
+    fn read_as(path: &Path, over: &Over, with_data: bool) -> Result<Self, Trouble> {
         let file = files::read_recipe(path)?;
         let mut asked = if is_experiment(&file) {
             Self::experiment(path, file, over)?
@@ -84,8 +93,13 @@ impl Asked {
         let mut members = std::mem::take(&mut asked.members);
         let origin = |member: &str, key: &str| asked.origin_of(member, key);
         let scripts = scripts::read(&mut members, path, &origin)?;
-        let files = data_files::read(&mut members, path, &origin)?;
-        let models = model_files::read(&mut members, path, &origin)?;
+        let (mut files, mut models) = (BTreeMap::new(), BTreeMap::new());
+        if with_data {
+            files = data_files::read(&mut members, path, &origin)?;
+            models = model_files::read(&mut members, path, &origin)?;
+        } else {
+            data_files::locate(&mut members, path, &origin);
+        }
         (asked.members, asked.scripts) = (members, scripts);
         (asked.files, asked.models) = (files, models);
         asked.choose(&over.only)?;

@@ -3,10 +3,13 @@
 
 use super::fetching::{data_in_cache, is_named};
 use crate::base::{Fault, Faults, Hint, Place};
-use crate::data::loaders::{Columns, FileSource, Survey, survey};
+use crate::data::Sample;
+use crate::data::loaders::{self, Columns, FileSource, FileSourceError, Survey, survey};
 use crate::plan::{FilesFacts, Member};
-use crate::recipe::{DataColumns, OnBadSample, Origin};
+use crate::recipe::{Data, DataColumns, OnBadSample, Origin};
+use image::RgbImage;
 use std::collections::{BTreeMap, btree_map::Entry};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Surveys the data files of all members. In each, the source gets the path at which its files lie.
@@ -31,10 +34,7 @@ pub(crate) fn read(
                 faults.push(fault);
             }
         };
-        if let Some(in_cache) = data_in_cache(&data.source) {
-            data.source = in_cache;
-        }
-        let mut source = match FileSource::parse(&data.source) {
+        let source = match located(data, origin.as_ref(), file) {
             None => continue,
             Some(Ok(source)) => source,
             Some(Err(error)) => {
@@ -42,10 +42,8 @@ pub(crate) fn read(
                 continue;
             }
         };
-        source.path = beside(origin.as_ref(), file).join(&source.path);
         let format = source.format.to_string();
         let path = source.path.display().to_string();
-        data.source = format!("{format}:{path}");
         let columns = columns(&data.columns);
         let survey = match surveys.entry((data.source.clone(), format!("{columns:?}"))) {
             Entry::Occupied(known) => known.into_mut(),
@@ -67,6 +65,72 @@ pub(crate) fn read(
         found.insert(data.source.clone(), FilesFacts { format, path, digest, samples });
     }
     if faults.is_empty() { Ok(found) } else { Err(Faults(faults)) }
+}
+
+/// Gives the source of each member the path at which its files lie, without a look at them.
+pub(crate) fn locate(
+    members: &mut [Member],
+    file: &Path,
+    origin: &dyn Fn(&str, &str) -> Option<Origin>,
+) {
+    for member in members {
+        let origin = origin(&member.name, "data.source");
+        // What is no format is told when somebody reads it.
+        drop(located(&mut member.recipe.data, origin.as_ref(), file));
+    }
+}
+
+fn located(
+    data: &mut Data,
+    origin: Option<&Origin>,
+    file: &Path,
+) -> Option<Result<FileSource, FileSourceError>> {
+    if let Some(in_cache) = data_in_cache(&data.source) {
+        data.source = in_cache;
+    }
+    let mut source = match FileSource::parse(&data.source)? {
+        Ok(source) => source,
+        Err(error) => return Some(Err(error)),
+    };
+    source.path = beside(origin, file).join(&source.path);
+    data.source = format!("{}:{}", source.format, source.path.display());
+    Some(Ok(source))
+}
+
+/// A sample of the files that a recipe names, by its number in them from 0, without its picture.
+///
+/// # Errors
+/// What is wrong, and the way out where there is one.
+pub(crate) fn sample(data: &Data, number: u64) -> Result<Sample, (String, Option<String>)> {
+    let said = |error: &dyn Hint| (error.to_string(), error.hint());
+    let source = FileSource::parse(&data.source);
+    let source = source.ok_or_else(|| (format!("`{}` names no files", data.source), None))?;
+    let source = source.map_err(|error| said(&error))?;
+    let (mut found, mut count) = (None, 0);
+    let read = loaders::samples(&source, &columns(&data.columns), &mut |at, row| {
+        count = at + 1;
+        if at < number {
+            return ControlFlow::Continue(());
+        }
+        found = Some(row);
+        ControlFlow::Break(())
+    });
+    read.map_err(|error| said(&error))?;
+    let none = || {
+        let path = source.path.display();
+        let hint = format!("they are numbered from 0 to {}", count.saturating_sub(1));
+        (format!("there is no sample {number} among the {count} of `{path}`"), Some(hint))
+    };
+    let row = found.ok_or_else(none)?.map_err(|bad| said(&bad))?;
+    Ok(Sample {
+        id: number,
+        category: row.category,
+        question: row.question,
+        prompt: None,
+        answer: Some(row.answer),
+        // No function of a script is shown the picture.
+        image: RgbImage::new(1, 1),
+    })
 }
 
 /// The folder that the paths of a value are taken from: that of the file which names it.

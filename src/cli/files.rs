@@ -2,6 +2,7 @@
 
 use super::exit::Trouble;
 use crate::base::{Fault, Faults, Place, Source};
+use crate::data::loaders::{WholeError, read_whole};
 use crate::hooks::LARGEST_SCRIPT_BYTES;
 use std::fs;
 use std::path::Path;
@@ -36,24 +37,15 @@ fn read_text(path: &Path) -> Result<Source, (String, String)> {
 
 /// Reads text of at most so many bytes; `way_out` is the hint when there is no such file.
 fn read_within(path: &Path, most: u64, way_out: &str) -> Result<Source, (String, String)> {
-    let said = |message: &str, hint: &str| (message.to_owned(), hint.to_owned());
-    let kind = fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => said("does not exist", way_out),
-        _ => (format!("cannot be read: {error}"), "check its permissions".to_owned()),
-    })?;
-    if kind.is_dir() {
-        return Err(said("is a folder", "name the file inside it"));
-    }
-    if kind.len() > most {
-        let size = crate::base::Bytes(kind.len());
-        let limit = crate::base::Bytes(most);
-        return Err((
-            format!("is {size} large, and such a file is read up to {limit}"),
-            "is it the right file?".to_owned(),
-        ));
-    }
-    let bytes = fs::read(path).map_err(|error| {
-        (format!("cannot be read: {error}"), "check its permissions".to_owned())
+    let bytes = read_whole(path, most).map_err(|error| {
+        let hint = match &error {
+            WholeError::Missing => way_out,
+            WholeError::Folder => "name the file inside it",
+            WholeError::Irregular => "save what it gives as a file, and name that",
+            WholeError::TooLarge { .. } => "is it the right file?",
+            WholeError::Io(_) => "check its permissions",
+        };
+        (error.to_string(), hint.to_owned())
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
@@ -176,13 +168,24 @@ pub(crate) fn open_bundle(path: &Path) -> Result<fs::File, Fault> {
     }
 }
 
-/// Reads any file that a command names.
+/// Largest picture that a command reads.
 #[cfg(feature = "torch")]
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Trouble> {
-    fs::read(path).map_err(|error| {
-        let message = format!("`{}` cannot be read: {error}", path.display());
-        Trouble::wrong(message, "check the path and its permissions")
-    })
+const LARGEST_PICTURE: u64 = 256 << 20;
+
+/// Reads a picture that a command names, if it can be decoded.
+#[cfg(feature = "torch")]
+pub(crate) fn read_picture(path: &Path) -> Result<Vec<u8>, Trouble> {
+    use crate::base::Hint as _;
+    use crate::data::picture::{PictureLimits, decode};
+    let name = path.display();
+    let bytes = read_whole(path, LARGEST_PICTURE).map_err(|error| {
+        Trouble::wrong(format!("`{name}` {error}"), "name a picture, such as a PNG file")
+    })?;
+    let wrong = decode(&bytes, &PictureLimits::default()).err().map(|error| {
+        let hint = error.hint().unwrap_or_default();
+        Trouble::wrong(format!("`{name}`: {error}"), hint)
+    });
+    wrong.map_or(Ok(bytes), Err)
 }
 
 /// One fault as trouble.

@@ -4,7 +4,7 @@
 use super::data_files::beside;
 use super::fetching::model_in_cache;
 use crate::base::{Digest, Fault, Faults, Hint};
-use crate::data::loaders::CheckpointFolder;
+use crate::data::loaders::{CheckpointError, CheckpointFolder};
 use crate::hub::Repo;
 use crate::plan::Member;
 use crate::recipe::Origin;
@@ -50,11 +50,19 @@ pub(crate) fn read(
         }
         policy.model = path.display().to_string();
         if !found.contains_key(&policy.model) {
-            match CheckpointFolder::open(&path).and_then(|folder| folder.digest()) {
+            match digest(&path) {
                 Ok(digest) => drop(found.insert(policy.model.clone(), digest)),
                 Err(error) => tell(named_by.as_ref(), &error),
             }
         }
     }
     if faults.is_empty() { Ok(found) } else { Err(Faults(faults)) }
+}
+
+/// The digest of a checkpoint in a folder.
+///
+/// # Errors
+/// When there is no such folder, or it is no checkpoint.
+pub(crate) fn digest(path: &Path) -> Result<Digest, CheckpointError> {
+    CheckpointFolder::open(path).and_then(|folder| folder.digest())
 }

@@ -86,9 +86,6 @@ pub(crate) struct PlannedGraph {
     /// The files of the data that the members name, by source.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, FilesFacts>,
-    /// The digests of the models that lie in folders, by path.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) models: BTreeMap<String, Digest>,
 }
 
 impl PlannedGraph {
@@ -109,7 +106,6 @@ impl PlannedGraph {
                 .map(|(path, text)| (path.to_owned(), text.to_owned()))
                 .collect(),
             files: asked.files().clone(),
-            models: asked.models().clone(),
         }
     }
 }

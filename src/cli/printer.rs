@@ -1,7 +1,8 @@
-//! The one place that prints: data to stdout, talk to stderr.
+//! The one place that prints: data to stdout, talk to stderr. Whatever text comes here may hold what
+//! strangers wrote, in data files or bundles; no terminal obeys any of it.
 #![expect(clippy::print_stderr, reason = "this is the printer")]
 
-use crate::base::Fault;
+use crate::base::{Fault, printable};
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// How much is said, and to whom.
@@ -18,11 +19,22 @@ impl Printer {
 
     /// Prints data. A reader that went away (`mstar … | head`) is no failure.
     pub(crate) fn data(self, text: &str) -> io::Result<()> {
-        let newline = if text.ends_with('\n') { "" } else { "\n" };
-        self.bytes(format!("{text}{newline}").as_bytes())
+        self.drawn("", text)
     }
 
-    /// Prints data that may be no text.
+    /// Prints a piece of data, which goes on.
+    #[cfg(feature = "torch")]
+    pub(crate) fn piece(self, text: &str) -> io::Result<()> {
+        self.bytes(printable(text).as_bytes())
+    }
+
+    /// Prints data below what this program itself drew in colours or with the cursor.
+    pub(crate) fn drawn(self, drawing: &str, text: &str) -> io::Result<()> {
+        let newline = if text.ends_with('\n') { "" } else { "\n" };
+        self.bytes(format!("{drawing}{}{newline}", printable(text)).as_bytes())
+    }
+
+    /// Prints data that is no text, or a file's text to the byte.
     pub(crate) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -38,7 +50,7 @@ impl Printer {
 
     /// Prints over the last lines, so many, which this printed before.
     pub(crate) fn redraw(self, text: &str, lines: usize) -> io::Result<()> {
-        self.bytes(format!("\x1b[{lines}A\x1b[J{text}").as_bytes())
+        self.drawn(&format!("\x1b[{lines}A\x1b[J"), text)
     }
 
     /// As many lines as can be printed over in the terminal that data goes to.
@@ -51,7 +63,7 @@ impl Printer {
     /// Says something that a user may want to know.
     pub(crate) fn talk(self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            eprintln!("{}", printable(text));
         }
     }
 
@@ -64,7 +76,7 @@ impl Printer {
 
     /// Says what went wrong.
     pub(crate) fn complain(self, text: &str) {
-        eprintln!("{text}");
+        eprintln!("{}", printable(text));
     }
 
     /// Whether data goes before somebody's eyes.
@@ -90,7 +102,7 @@ impl Printer {
     /// Asks for a line; `None` when there are no more.
     pub(crate) fn ask(self, question: &str) -> io::Result<Option<String>> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(question.as_bytes())?;
+        stdout.write_all(printable(question).as_bytes())?;
         stdout.flush()?;
         let mut line = String::new();
         let length = io::stdin().read_line(&mut line)?;

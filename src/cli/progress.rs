@@ -1,7 +1,7 @@
 //! Progress: a reader of events that redraws bars on a terminal and prints plain lines elsewhere.
 
 use super::printer::Printer;
-use crate::base::{Duration, Key, Rate};
+use crate::base::{Duration, Key, Rate, printable};
 use crate::event::{Event, Outcome, Record, StageSummary, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde_json::{Map, Value};
@@ -136,7 +136,7 @@ impl Progress {
         let bar = match &self.bars {
             Some(bars) => {
                 let bar = ProgressBar::new(0).with_style(style_of("  {prefix:<20} {msg}"));
-                bar.set_prefix(self.name(key));
+                bar.set_prefix(printable(&self.name(key)).into_owned());
                 bars.insert_before(&self.overall, bar)
             }
             None => ProgressBar::hidden(),
@@ -168,7 +168,7 @@ impl Progress {
         }
         parts.extend(watched.iter().map(|(what, value)| format!("{what} {}", number(value))));
         let text = parts.join(", ");
-        running.bar.set_message(text.clone());
+        running.bar.set_message(printable(&text).into_owned());
         let plain = self.bars.is_none() && now.saturating_sub(running.told_ms) >= PLAIN_EVERY_MS;
         if plain {
             running.told_ms = now;

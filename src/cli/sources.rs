@@ -4,6 +4,7 @@ use crate::base::{Fault, Faults, Hint, Place, did_you_mean};
 use crate::data::checkpoint;
 use crate::data::source::{SOURCES, Size, Source};
 use crate::plan::{Facts, Member, SourceFacts};
+use crate::recipe::Data;
 use std::collections::BTreeMap;
 
 /// Question and separator of the embedded task, in tokens; pictures come on top.
@@ -36,6 +37,27 @@ pub(super) fn lengths() -> BTreeMap<String, SourceFacts> {
     known.collect()
 }
 
+/// The code of names that nothing has.
+const UNKNOWN: &str = "unknown-source";
+
+/// What so many samples are too few for, and the way out.
+fn too_few(data: &Data, samples: u64) -> Option<(String, &'static str)> {
+    let Data { prompts, validation, test, .. } = *data;
+    let parts = format!("{validation} for `data.validation` and {test} for `data.test`");
+    if samples < prompts + validation + test {
+        let asked = match prompts {
+            0 => parts,
+            prompts => format!("{prompts} for `data.prompts`, {parts}"),
+        };
+        let hint = "lower `data.prompts`, `data.validation` or `data.test`";
+        return Some((format!("has {samples} samples, and {asked} are asked for"), hint));
+    }
+    (samples == validation + test).then(|| {
+        let said = format!("has {samples} samples, and {parts} leave none to train on");
+        (said, "lower `data.validation` or `data.test`")
+    })
+}
+
 /// Refuses names of data that there is not. `place` says where a member's key is written.
 pub(super) fn check(
     members: &[Member],
@@ -44,30 +66,25 @@ pub(super) fn check(
 ) -> Result<(), Faults> {
     let mut faults: Vec<Fault> = Vec::new();
     for Member { name, recipe } in members {
-        let mut tell = |key: &str, message: String, hint: Option<String>| {
+        let mut tell = |code, key: &str, message: String, hint: Option<String>| {
             if faults.iter().all(|fault| fault.message != message) {
                 let place = place(name, key);
-                faults.push(Fault { code: "unknown-source", message, hint, place });
+                faults.push(Fault { code, message, hint, place });
             }
         };
         let data = &recipe.data;
         let source = &data.source;
         if let Some(files) = facts.files.get(source) {
-            let wanted = data.prompts + data.validation + data.test;
-            if files.samples < wanted.max(data.validation + data.test + 1) {
-                let message = format!(
-                    "`{}` has {} samples, and {wanted} are asked for",
-                    files.path, files.samples
-                );
-                let hint = "lower `data.prompts`, `data.validation` or `data.test`".to_owned();
-                tell("data.source", message, Some(hint));
+            if let Some((what, hint)) = too_few(data, files.samples) {
+                let (message, hint) = (format!("`{}` {what}", files.path), hint.to_owned());
+                tell("too-few-samples", "data.source", message, Some(hint));
             }
         } else if let Err(error) = Source::named(source) {
-            tell("data.source", error.to_string(), error.hint());
+            tell(UNKNOWN, "data.source", error.to_string(), error.hint());
         } else if recipe.data.prompts == 0 && !facts.prompts.contains_key(source) {
             let message = format!("the data source `{source}` has no training prompts");
             let hint = "it is a benchmark: name it in `data.benchmarks`".to_owned();
-            tell("data.source", message, Some(hint));
+            tell(UNKNOWN, "data.source", message, Some(hint));
         }
         for benchmark in &recipe.data.benchmarks {
             if facts.benchmarks.contains_key(benchmark) {
@@ -79,7 +96,7 @@ pub(super) fn check(
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are `{}`", known.join("`, `")),
             };
-            tell("data.benchmarks", message, Some(hint));
+            tell(UNKNOWN, "data.benchmarks", message, Some(hint));
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }

@@ -1,12 +1,13 @@
 //! The tests of a recipe, with the files that they name.
 
 use super::asked::Asked;
+use super::data_files;
 use super::exit::Trouble;
 use super::files;
 use crate::base::{Fault, Faults};
 use crate::hooks::Script;
 use crate::judging::Hooks;
-use crate::recipe::{self, Recipe, WrittenTrial};
+use crate::recipe::{self, Data, Recipe, WrittenTrial};
 use crate::trial::{self, Case, Files};
 use std::path::Path;
 
@@ -28,9 +29,10 @@ impl Trials {
         recipe::check_trials(&asked.resolved)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let recipe = &asked.resolved.recipe;
+        let data = asked.members().first().map(|member| &member.recipe.data);
         let (mut cases, mut faults) = (Vec::new(), Vec::new());
         for written in asked.resolved.trials() {
-            match case(written, recipe, folder) {
+            match case(written, (recipe, data), folder) {
                 Ok(case) => cases.push(case),
                 Err(fault) => faults.push(fault),
             }
@@ -46,11 +48,24 @@ impl Trials {
     }
 }
 
-fn case(written: &WrittenTrial, recipe: &Recipe, folder: &Path) -> Result<Case, Fault> {
+fn case(
+    written: &WrittenTrial,
+    (recipe, data): (&Recipe, Option<&Data>),
+    folder: &Path,
+) -> Result<Case, Fault> {
     let read = |key: &str, path: &str| files::read_beside(path, folder, written.place(key));
-    let named = written.trial.sample.as_deref().filter(|it| !it.starts_with("builtin:"));
+    let sample = written.trial.sample.as_deref();
+    let named = sample.filter(|it| recipe::is_file(it));
+    let of_files = match (sample.and_then(recipe::sample_of_files), data) {
+        (Some(number), Some(data)) => Some(data_files::sample(data, number).map_err(|told| {
+            let hint = told.1.unwrap_or_else(|| "name another, or write `question`".to_owned());
+            written.fault("unknown-sample", "sample", told.0, &hint)
+        })?),
+        _ => None,
+    };
     let response = written.trial.response_file.as_deref();
     let files = Files {
+        of_files,
         sample: named.map(|path| read("sample", path)).transpose()?,
         response: response.map(|path| read("response_file", path)).transpose()?,
     };

@@ -13,8 +13,12 @@ const MOST_HEADERS: usize = 64;
 pub(super) enum Page {
     /// The page itself.
     Main,
+    /// What would be said of it, without the page.
+    MainHead,
     /// The stream of what changes.
     Events,
+    /// The same without the stream.
+    EventsHead,
 }
 
 /// Why a request is not served: the status and a sentence.
@@ -66,9 +70,11 @@ impl Guard {
         if !all("origin").iter().all(from_here) {
             return Err(ORIGIN);
         }
-        if request.method != Some("GET") {
-            return Err(METHOD);
-        }
+        let is_head = match request.method {
+            Some("GET") => false,
+            Some("HEAD") => true,
+            _ => return Err(METHOD),
+        };
         let target = request.path.unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let token = query.split('&').find_map(|pair| pair.strip_prefix("token="));
@@ -77,6 +83,8 @@ impl Guard {
             return Err(TOKEN);
         }
         match path {
+            "/" if is_head => Ok(Page::MainHead),
+            "/events" if is_head => Ok(Page::EventsHead),
             "/" => Ok(Page::Main),
             "/events" => Ok(Page::Events),
             _ => Err(NOT_FOUND),
@@ -114,6 +122,8 @@ mod tests {
             assert_eq!(ask(&format!("GET {token}"), host), Err(TOKEN), "{token}");
         }
         assert_eq!(ask("POST /?token=secret", host), Err(METHOD));
+        assert_eq!(ask("HEAD /?token=secret", host), Ok(Page::MainHead));
+        assert_eq!(ask("HEAD /?token=wrong", host), Err(TOKEN));
         assert_eq!(ask("GET /../etc/passwd?token=secret", host), Err(NOT_FOUND));
         assert_eq!(ask("nonsense", host), Err(MALFORMED));
         assert_eq!(guard.admit(b"GET / HTTP/1.1\r\nHost"), Err(MALFORMED));

@@ -192,7 +192,12 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let head = read_head(&mut stream)?;
     let admitted = head.and_then(|head| shared.guard.admit(&head));
     match admitted {
+        Ok(Page::MainHead) => {
+            let head = head_of(200, "text/html; charset=utf-8", page()?.len());
+            stream.write_all(head.as_bytes())
+        }
         Ok(Page::Main) => answer(&mut stream, 200, "text/html; charset=utf-8", &page()?),
+        Ok(Page::EventsHead) => stream.write_all(head_of_events().as_bytes()),
         Ok(Page::Events) => {
             shared.streams.fetch_add(1, Ordering::AcqRel);
             let _counted = Counted(&shared.streams);
@@ -240,6 +245,11 @@ const HEADERS: &str = "Cache-Control: no-store\r\n\
     X-Frame-Options: DENY\r\n";
 
 fn answer(stream: &mut TcpStream, status: u16, content: &str, body: &str) -> io::Result<()> {
+    stream.write_all(head_of(status, content, body.len()).as_bytes())?;
+    stream.write_all(body.as_bytes())
+}
+
+fn head_of(status: u16, content: &str, length: usize) -> String {
     let reason = match status {
         200 => "OK",
         400 => "Bad Request",
@@ -248,14 +258,11 @@ fn answer(stream: &mut TcpStream, status: u16, content: &str, body: &str) -> io:
         405 => "Method Not Allowed",
         _ => "Request Header Fields Too Large",
     };
-    let allow = if status == 405 { "Allow: GET\r\n" } else { "" };
-    let length = body.len();
-    let head = format!(
+    let allow = if status == 405 { "Allow: GET, HEAD\r\n" } else { "" };
+    format!(
         "HTTP/1.1 {status} {reason}\r\n{HEADERS}{allow}Content-Type: {content}\r\n\
          Content-Length: {length}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())
+    )
 }
 
 /// The page, whose script has a word of its own that nothing shown in it can know.
@@ -266,10 +273,13 @@ fn page() -> io::Result<String> {
         .replace("{{nonce}}", &token()?))
 }
 
+fn head_of_events() -> String {
+    format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Type: text/event-stream\r\n\r\n")
+}
+
 /// Tells what changes until the browser goes away or the server stops.
 fn events(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
-    let head = format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Type: text/event-stream\r\n\r\n");
-    stream.write_all(head.as_bytes())?;
+    stream.write_all(head_of_events().as_bytes())?;
     let (mut version, mut results, mut silent) = (None, 0, 0);
     loop {
         let stops = shared.stops.load(Ordering::Acquire);

@@ -22,7 +22,8 @@ pub use reason::{Change, Why};
 pub use stage::{
     Agreement, Balance, Calls, Drawn, Evaluate, Explore, Hide, Hooks, Import, Knobs, Label, Lesson,
     Loading, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Score, Scored, Select, Setting,
-    Slice, Split, Stage, StopRule, Train, TrainReward, TrainingSet, Unlabelled,
+    Slice, Split, Stage, StageDoc, StopRule, Train, TrainReward, TrainingSet, Unlabelled,
+    stage_docs,
 };
 pub use state::{EarlierStage, Known, Recipes, Standing, State, standings};
 

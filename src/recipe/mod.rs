@@ -30,7 +30,7 @@ pub use keys::*;
 pub use layers::{Layers, Origin, Stack, resolve};
 pub use mixing::first_mixed;
 pub use resolved::Resolved;
-pub use rules::{builtin_sample, check_trials};
+pub use rules::{builtin_sample, check_trials, is_file, sample_of_files};
 pub use schema::{KeyDoc, explain, nearest_key, schema};
 pub use tree::{Entry, LARGEST_FILE_BYTES, Node, Tree, parse};
 pub use trial::{Expectation, Trial, TrialCandidate, WrittenTrial};

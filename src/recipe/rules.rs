@@ -5,7 +5,7 @@ mod dynamics;
 mod prompts;
 mod trials;
 
-pub use trials::{builtin_sample, check_trials};
+pub use trials::{builtin_sample, check_trials, is_file, sample_of_files};
 
 use crate::{
     base::{Fault, did_you_mean},

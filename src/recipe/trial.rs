@@ -21,8 +21,9 @@ pub struct Trial {
     /// What the test is called.
     pub name: String,
     /// A sample: `builtin:mini-vista/train/17`, number 17 of the recipe's training prompts, counted
-    /// from 0 (`validation` and `test` likewise), or a JSON file beside the recipe with `question`,
-    /// `category` and `answer`.
+    /// from 0 (`validation` and `test` likewise); `data:17`, number 17 of the recipe's files of data,
+    /// counted from 0 before anything is drawn or left out; or a JSON file beside the recipe with
+    /// `question`, `category` and `answer`.
     pub sample: Option<String>,
     /// The question, in place of `sample`.
     pub question: Option<String>,

@@ -17,6 +17,8 @@ use serde::Deserialize;
 pub struct Files {
     /// That of `sample`, where it is no built-in one.
     pub sample: Option<Source>,
+    /// `sample` itself, where it is one of the recipe's files of data.
+    pub of_files: Option<Sample>,
     /// That of `response_file`.
     pub response: Option<Source>,
 }
@@ -70,6 +72,9 @@ fn sample(written: &WrittenTrial, recipe: &Recipe, files: &Files) -> Result<Samp
         // No function of a script is shown the picture.
         image: RgbImage::new(1, 1),
     };
+    if let Some(sample) = &files.of_files {
+        return Ok(sample.clone());
+    }
     if let Some(file) = &files.sample {
         let read: SampleFile = serde_json::from_str(&file.text).map_err(|error| {
             let hint = "write `{ \"question\": \"…\", \"category\": \"…\", \"answer\": \"…\" }`";

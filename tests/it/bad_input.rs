@@ -29,6 +29,66 @@ fn recipes_that_cannot_be_read_are_told() {
 }
 
 #[test]
+fn what_has_no_end_or_is_too_large_is_not_read() {
+    let sandbox = Sandbox::new();
+    let pipe = |name: &str| {
+        let made = std::process::Command::new("mkfifo").arg(sandbox.path(name)).status();
+        assert!(made.unwrap().success());
+    };
+    ["pipe.toml", "pipe.jsonl", "pipe.rhai", "pipe.mstar", "pipe.txt"].into_iter().for_each(pipe);
+    std::os::unix::fs::symlink("/dev/zero", sandbox.path("endless.toml")).unwrap();
+    fs::File::create(sandbox.path("large.rhai")).unwrap().set_len(3 << 30).unwrap();
+    let head = "format = 1\nname = \"a\"\n";
+    sandbox.write("script.toml", format!("{head}hooks.script = \"pipe.rhai\"\n"));
+    let response = "[[test]]\nresponse_file = \"pipe.txt\"\nexpect = { answer = \"7\" }\n";
+    sandbox.write("tested.toml", format!("{head}{response}"));
+    sandbox.write("above.toml", format!("{head}extends = \"pipe.toml\"\n"));
+    sandbox.write("rows.toml", format!("{head}data.source = \"jsonl:pipe.jsonl\"\n"));
+    sandbox.write(
+        "rows.jsonl",
+        "{\"index\": 1, \"question\": \"?\", \"answer\": \"A\", \"A\": \"1\", \"B\": \"2\"}\n",
+    );
+    sandbox.write("hook.rhai", "fn reward(response) { 1.0 }\n");
+    let mut told = String::new();
+    for arguments in [
+        &["check", "/dev/zero"][..],
+        &["check", "endless.toml"],
+        &["check", "pipe.toml"],
+        &["check", "above.toml"],
+        &["check", "script.toml"],
+        &["check", "rows.toml"],
+        &["test", "tested.toml"],
+        &["hook", "large.rhai"],
+        &["hook", "hook.rhai", "--on", "pipe.jsonl"],
+        &["data", "check", "jsonl:/dev/zero"],
+        &["eval", "--benchmark", "mmstar", "--data", "pipe.jsonl", "--responses", "pipe.jsonl"],
+        &["eval", "--benchmark", "mmstar", "--data", "rows.jsonl", "--responses", "pipe.jsonl"],
+        &["eval", "--benchmark", "mmstar", "--data", "rows.jsonl", "--responses", "nope.jsonl"],
+        &["eval", "--benchmark", "mmstar", "--data", "rows.jsonl", "--responses", "nope"],
+        &["verify", "pipe.mstar"],
+        &["diff", "pipe.toml", "tiny.toml"],
+    ] {
+        told += &format!("# {}\n{}", arguments.join(" "), sandbox.mstar(arguments).told());
+    }
+    assert_told("endless", &told);
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn a_picture_that_is_none_is_named() {
+    let sandbox = Sandbox::new();
+    image::RgbImage::new(3, 5).save(sandbox.path("small.png")).unwrap();
+    sandbox.write("prose.png", "no picture");
+    fs::File::create(sandbox.path("large.png")).unwrap().set_len(3 << 30).unwrap();
+    let mut told = String::new();
+    for picture in ["small.png", "prose.png", "large.png", "/dev/zero", "none.png"] {
+        let call = ["sample", "builtin:mini-vlm", "bar red ?", "--image", picture];
+        told += &format!("# {picture}\n{}", sandbox.mstar(&call).told());
+    }
+    assert_told("pictures_refused", &told);
+}
+
+#[test]
 fn stores_that_are_none_are_told() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "no store");

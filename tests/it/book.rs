@@ -4,6 +4,8 @@
 use indexmap::IndexMap;
 use mstar::{
     base::{FAULT_CODES, Fault, FaultCode, Faults, Place, Source},
+    event::event_docs,
+    plan::stage_docs,
     recipe::{Experiment, Layers, Recipe, Stack, check_trials, explain, is_experiment, resolve},
 };
 use serde::de::IgnoredAny;
@@ -177,6 +179,80 @@ fn the_reference_of_faults_is_the_table_of_codes() {
     }
     let remake = "make it again with `MSTAR_UPDATE_BOOK=1 cargo test --test it book`";
     assert!(text(FAULTS) == wanted, "{FAULTS} is not the table of codes: {remake}");
+}
+
+const STAGES: &str = "book/src/reference/stages.md";
+
+const STAGES_HEAD: &str = "\
+<!-- Made by `MSTAR_UPDATE_BOOK=1 cargo test --test it book` from src/plan/stage. -->
+
+# Stages
+
+The kinds of stages that a [plan](../plan.md) is made of. A stage reads the artifacts of others by its ports, and
+writes files into one of its own; [files and formats](../files.md) says what tables hold. Beside the ports that
+are listed, what calls functions of the recipe's script reads it by `hooks`, and whatever may be skipped after an early
+stop reads `stop`. Options are what a recipe resolved to: they decide the key. `mstar explain KIND` says the
+same on the command line.
+";
+
+const EVENTS: &str = "book/src/reference/events.md";
+
+const EVENTS_HEAD: &str = "\
+<!-- Made by `MSTAR_UPDATE_BOOK=1 cargo test --test it book` from src/event/vocabulary.rs. -->
+
+# Events
+
+What the [log](../files.md) of a run, `events.jsonl`, may say: an object a line, with `event`, `time_ms`, which is
+milliseconds since 1970, and the fields below. Readers pass over events and fields that they do not know.
+`mstar explain EVENT` says the same on the command line.
+";
+
+/// Rows of a table, or nothing where there are none.
+fn rows<'r>(head: &str, rows: impl Iterator<Item = (&'r str, &'r str)>) -> String {
+    let rows: String = rows.map(|(name, meaning)| format!("| `{name}` | {meaning} |\n")).collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!("\n| {head} | |\n|---|---|\n{rows}"),
+    }
+}
+
+#[test]
+fn the_references_of_stages_and_events_are_their_types() {
+    let mut wanted = STAGES_HEAD.to_owned();
+    for doc in stage_docs() {
+        let reads = doc.reads.iter().map(|(port, meaning)| (*port, meaning.as_str()));
+        let options = doc.options.iter().map(|(name, meaning)| (name.as_str(), meaning.as_str()));
+        wanted += &format!("\n## `{}`\n\n{}\n", doc.kind, doc.does);
+        wanted += &rows("reads by", reads);
+        wanted += &rows("writes", doc.writes.iter().copied());
+        wanted += &rows("option", options);
+    }
+    is_or_becomes(STAGES, &wanted);
+    let mut wanted = EVENTS_HEAD.to_owned();
+    for doc in event_docs() {
+        let fields = doc.fields.iter().map(|(name, meaning)| (name.as_str(), meaning.as_str()));
+        wanted += &format!("\n## `{}`\n\n{}\n", doc.name, doc.means);
+        wanted += &rows("field", fields);
+    }
+    is_or_becomes(EVENTS, &wanted);
+    let every = stage_docs()
+        .into_iter()
+        .flat_map(|doc| doc.options)
+        .chain(event_docs().into_iter().flat_map(|doc| doc.fields));
+    for (name, meaning) in every {
+        assert!(!meaning.is_empty(), "`{name}` is not documented");
+    }
+}
+
+/// Compares a page that is made with what it should be, or makes it when it is asked to.
+#[expect(clippy::disallowed_methods, reason = "writes the reference when it is asked to")]
+fn is_or_becomes(page: &str, wanted: &str) {
+    if env::var_os("MSTAR_UPDATE_BOOK").is_some() {
+        fs::write(root().join(page), wanted).unwrap();
+        return;
+    }
+    let remake = "make it again with `MSTAR_UPDATE_BOOK=1 cargo test --test it book`";
+    assert!(text(page) == wanted, "{page} is not what the program says: {remake}");
 }
 
 /// Recipes in the book are told as if they lay beside those of `recipes/`.

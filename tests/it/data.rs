@@ -73,6 +73,10 @@ fn what_is_wrong_with_data_is_told_before_anything_runs() {
     told +=
         &plan(&[&skip[..], &["--set", "data.columns.answer=\"gold\""]].concat()).exits(2).told();
     told += &plan(&["--set", "data.source=\"jsnl:data/rows.jsonl\""]).exits(2).told();
+    told += &plan(&["--set", "data.source=\"parquet:data/rows.jsonl\""]).exits(2).told();
+    told += &plan(&[&skip[..], &["--set", "data.test=31"]].concat()).exits(2).told();
+    sandbox.write("data/torn.jsonl", "{\"q\": \"bar\n");
+    told += &plan(&["--set", "data.source=\"jsonl:data/torn.jsonl\""]).exits(2).told();
     crate::sandbox::assert_told("data_files_refused", &told);
 }
 
@@ -106,6 +110,28 @@ fn data_files_are_checked_by_hand() {
     assert!(sandbox.mstar(&call).exits(2).stderr.contains("`gold` names no column"));
     sandbox.mstar(&["data", "check", "jsonl:data/rows.jsonl", "--columns", "image=image"]).exits(0);
     assert!(sandbox.path("preview.png").is_file());
+}
+
+#[test]
+fn answers_that_are_no_choice_are_told_by_a_check() {
+    let sandbox = Sandbox::new();
+    let image = rows(&sandbox, 1)[0]["image"].clone();
+    let row = |answer: &str| {
+        let choices = ["red", "blue"];
+        json!({ "question": "bar ?", "answer": answer, "choices": choices, "image": image })
+    };
+    let answers = ["B", "(a)", "blue", "C", "green", "b."];
+    write(&sandbox, &answers.map(row));
+    let call = ["data", "check", "jsonl:data/rows.jsonl"];
+    let said = sandbox.mstar(&call).exits(0).stdout;
+    let told = |row: usize, answer: &str| {
+        format!("  row {row} of `data/rows.jsonl`: the answer `{answer}` is none of its choices\n")
+    };
+    assert!(said.contains(&format!("0 bad rows\n{}{}", told(4, "C"), told(5, "green"))), "{said}");
+    assert_eq!(said.matches("none of its choices").count(), 2);
+    let said = sandbox.mstar(&[&call[..], &["--format", "json"]].concat()).exits(0).json();
+    let rows = said["sources"][0]["no_choice"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|it| it["row"].clone()).collect::<Vec<_>>(), [4, 5]);
 }
 
 #[cfg(feature = "torch")]
@@ -170,4 +196,109 @@ fn what_is_shared_does_not_depend_on_where_somebody_stood() {
     sandbox.mstar(&["lock", absolute.to_str().unwrap(), "--check"]).exits(0);
     let lock = std::fs::read_to_string(sandbox.path("study/files.lock")).unwrap();
     assert!(lock.contains("jsonl:rows.jsonl") && !lock.contains("study/data"), "{lock}");
+}
+
+/// Whether a terminal would do anything but write it.
+fn steers(text: &str) -> bool {
+    text.chars().any(|it| it.is_control() && it != '\n' && it != '\t' || it == '\u{202e}')
+}
+
+#[test]
+fn no_terminal_obeys_what_a_row_says() {
+    let sandbox = Sandbox::new();
+    let mut some = rows(&sandbox, 40);
+    some[3]["image"] = json!("images/\u{1b}[2J\u{9b}31m\u{202e}.png");
+    write(&sandbox, &some);
+    sandbox.write("files.toml", RECIPE);
+    for arguments in [
+        &["data", "check", "jsonl:data/rows.jsonl", "--columns", "question=q"][..],
+        &["data", "preview", "jsonl:data/rows.jsonl", "--columns", "question=q"],
+        &["check", "files.toml"],
+        &["check", "no\u{1b}[31m.toml"],
+    ] {
+        let said = sandbox.mstar(arguments).told();
+        assert!(said.contains("\\u001b["), "{said}");
+        assert!(!steers(&said), "{said:?}");
+    }
+    let call = ["data", "check", "jsonl:data/rows.jsonl", "--columns", "question=q", "--format"];
+    let said = sandbox.mstar(&[&call[..], &["json"]].concat()).exits(0);
+    assert!(!steers(&said.stdout), "{said:?}");
+    let fault = said.json()["sources"][0]["bad"][0]["fault"].clone();
+    assert!(fault.as_str().unwrap().contains("\u{1b}[2J\u{9b}31m\u{202e}"), "{fault}");
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn no_terminal_obeys_the_categories_of_a_run() {
+    let sandbox = Sandbox::new();
+    let mut some = rows(&sandbox, 40);
+    for row in &mut some {
+        row["category"] = json!("\u{1b}]0;title\u{7}\u{202e}red");
+    }
+    write(&sandbox, &some);
+    sandbox.write("files.toml", RECIPE);
+    let said = sandbox.mstar(&["run", "files.toml", "--workers", "1"]).exits(0).told();
+    assert!(!steers(&said), "{said:?}");
+    for arguments in [
+        &["show"][..],
+        &["show", "--member", "files"],
+        &["diff", "files-1", "files-1"],
+        &["rollouts"],
+        &["report"],
+        &["report", "--format", "markdown"],
+        &["watch", "--once"],
+    ] {
+        let said = sandbox.mstar(arguments).exits(0).told();
+        assert!(!steers(&said), "{arguments:?}: {said:?}");
+    }
+    let said = sandbox.mstar(&["rollouts"]).exits(0).stdout;
+    assert!(said.contains("\\u001b]0;title\\u0007\\u202ered"), "{said}");
+}
+
+/// Every member of a bundle, one after the other.
+#[cfg(feature = "torch")]
+fn all_text(sandbox: &Sandbox, bundle: &str) -> String {
+    use mstar::bundle::{Limits, contents};
+    let file = std::fs::File::open(sandbox.path(bundle)).unwrap();
+    let contents = contents(file, &Limits::default()).unwrap();
+    contents.files().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect()
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn a_bundle_over_own_data_is_reproduced_where_the_data_are() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("study")).unwrap();
+    write(&sandbox, &rows(&sandbox, 48));
+    std::fs::rename(sandbox.path("data"), sandbox.path("study/data")).unwrap();
+    let rows = sandbox.path("study/data/rows.jsonl");
+    let absolute = format!("jsonl:{}", rows.display());
+    sandbox.write("study/files.toml", RECIPE.replace("jsonl:data/rows.jsonl", &absolute));
+    let recipe = sandbox.path("study/files.toml");
+    sandbox.mstar(&["run", recipe.to_str().unwrap(), "--workers", "1"]).exits(0);
+    sandbox.mstar(&["bundle"]).exits(0);
+    let folder = sandbox.path("").display().to_string();
+    let text = all_text(&sandbox, "files-1.mstar");
+    assert!(!text.contains(folder.trim_end_matches('/')), "the author's folder is in the bundle");
+    let said = sandbox.mstar(&["verify", "files-1.mstar"]).exits(0).stdout;
+    assert!(said.contains("`data/rows.jsonl` has to be there"), "{said}");
+    // Elsewhere, where nothing of it lies.
+    std::fs::rename(sandbox.path("study"), sandbox.path("attic")).unwrap();
+    let again = ["reproduce", "files-1.mstar", "--folder", "again", "--workers", "1"];
+    let with = |place: &str| sandbox.mstar(&[&again[..], &["--data", place]].concat());
+    let mut told = sandbox.mstar(&again).exits(2).told();
+    told += &with("rows.jsonl=attic/data/rows.jsonl").exits(2).told();
+    let right = std::fs::read_to_string(sandbox.path("attic/data/rows.jsonl")).unwrap();
+    sandbox.write("attic/data/other.jsonl", right.replacen("\"q\"", "\"Q\"", 1));
+    told += &with("data/rows.jsonl=attic/data/other.jsonl").exits(2).told();
+    sandbox.write("attic/data/fewer.jsonl", right.lines().skip(1).collect::<Vec<_>>().join("\n"));
+    told += &with("data/rows.jsonl=attic/data/fewer.jsonl").exits(2).told();
+    crate::sandbox::assert_told("reproduce_without_data", &told);
+    assert!(!sandbox.path("again").exists());
+    let said = with("data/rows.jsonl=attic/data/rows.jsonl").exits(0).stdout;
+    assert!(said.contains("equal: all "), "{said}");
+    // Beside the bundle nothing needs to be said.
+    std::fs::rename(sandbox.path("attic/data"), sandbox.path("data")).unwrap();
+    let again = ["reproduce", "files-1.mstar", "--folder", "third", "--workers", "1", "--quiet"];
+    sandbox.mstar(&again).exits(0);
 }

@@ -17,7 +17,7 @@ fn a_first_recipe_is_good_and_nothing_is_overwritten() {
     sandbox.mstar(&["plan", "first-recipe.toml"]).exits(0);
     let before = fs::read_to_string(sandbox.path("first-recipe.toml")).unwrap();
     let mut told = format!("# init\n{}", made.told());
-    for name in ["first-recipe", "tiny", "No Such Name", "../elsewhere"] {
+    for name in ["first-recipe", "tiny", "No Such Name", "no/such/folder"] {
         told += &format!("# init {name}\n{}", sandbox.mstar(&["init", name]).told());
     }
     assert_told("init", &told);
@@ -25,6 +25,11 @@ fn a_first_recipe_is_good_and_nothing_is_overwritten() {
     sandbox.mstar(&["init", "second.toml"]).exits(0);
     let second = fs::read_to_string(sandbox.path("second.toml")).unwrap();
     assert_eq!(second, before.replace("first-recipe", "second"));
+    fs::create_dir(sandbox.path("studies")).unwrap();
+    let made = sandbox.mstar(&["init", "studies/../studies/third"]).exits(0).stdout;
+    assert_eq!(made, "studies/../studies/third.toml\n");
+    let third = fs::read_to_string(sandbox.path("studies/third.toml")).unwrap();
+    assert_eq!(third, before.replace("first-recipe", "third"));
 }
 
 #[cfg(feature = "torch")]
@@ -127,7 +132,10 @@ fn the_doctor_tells_what_is_there_and_keeps_secrets() {
 #[test]
 fn faults_keys_and_functions_are_explained() {
     let mut told = String::new();
-    for word in ["no-effect", "reward", "keep", "test.expect", "no-efect", "nothing like it"] {
+    let words = ["no-effect", "reward", "keep", "test.expect", "score", "stage-failed"];
+    for word in
+        words.into_iter().chain(["no-efect", "trian-reward", "stage-done", "nothing like it"])
+    {
         told += &format!("# {word}\n{}", mstar_at_home(&["explain", word]).told());
     }
     assert_told("explained", &told);
@@ -159,6 +167,34 @@ fn codes_given(text: &str) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// What is told of the files of each kind of stage is what a run left.
+#[cfg(feature = "torch")]
+#[test]
+fn stages_write_what_is_explained() {
+    use mstar::plan::stage_docs;
+    let sandbox = Sandbox::finished();
+    let docs = stage_docs();
+    let mut kinds = BTreeSet::new();
+    for fan in crate::sandbox::entries(&sandbox.store().join("artifact-v1")) {
+        for artifact in crate::sandbox::entries(&fan) {
+            let manifest = fs::read_to_string(artifact.join("manifest.json")).unwrap();
+            let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+            let kind = manifest["provenance"]["kind"].as_str().unwrap();
+            let doc = docs.iter().find(|doc| doc.kind == kind).unwrap();
+            for name in manifest["files"].as_object().unwrap().keys() {
+                let is_companion = mstar::data::checkpoint::Companions::NAMES.contains(&&**name);
+                let is_told = doc
+                    .writes
+                    .iter()
+                    .any(|(told, _)| told == name || told.starts_with("*.json") && is_companion);
+                assert!(is_told, "`{kind}` writes `{name}`");
+            }
+            kinds.insert(kind.to_owned());
+        }
+    }
+    assert!(kinds.len() >= 6, "{kinds:?}");
 }
 
 #[test]

@@ -190,7 +190,14 @@ fn the_page_answers_only_who_has_its_address() {
     let post =
         format!("POST {main} HTTP/1.1\r\nHost: {}\r\nContent-Length: 3\r\n\r\na=b", page.host());
     let (code, answer) = page.ask(&post);
-    assert!(code == 405 && answer.contains("Allow: GET"), "{answer}");
+    assert!(code == 405 && answer.contains("Allow: GET, HEAD"), "{answer}");
+    for (path, content) in [("/", "text/html"), ("/events", "text/event-stream")] {
+        let query = format!("{path}?token={}", page.token());
+        let head = format!("HEAD {query} HTTP/1.1\r\nHost: {}\r\n\r\n", page.host());
+        let (code, answer) = page.ask(&head);
+        assert!(code == 200 && answer.contains(&format!("Content-Type: {content}")), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "a head has no body: {answer}");
+    }
     assert_eq!(status(&main, &format!("A: {}\r\n", "b".repeat(9000))), 431);
     assert_eq!(page.ask("nonsense\r\n\r\n").0, 400);
     assert_eq!(page.ask("\u{0}\u{1}\r\n\r\n").0, 400);

@@ -50,7 +50,8 @@ fn questions_are_answered_as_transformers_answers_them() {
             assert_eq!(said["text"], json!(golden.text), "{name}");
             // Piece by piece it is the same text.
             let streamed = sandbox.mstar(&call).exits(0).stdout;
-            assert_eq!(streamed.strip_suffix('\n'), Some(&*golden.text), "{name}");
+            let text = mstar::base::printable(&golden.text);
+            assert_eq!(streamed.strip_suffix('\n'), Some(&*text), "{name}");
         }
     }
 }
@@ -131,6 +132,22 @@ fn a_checkpoint_evolves() {
             .mstar(&["sample", "real-1", "How many?", "--image", &image, "--max-new-tokens", "4"])
             .exits(0);
     }
+}
+
+#[test]
+fn a_run_of_a_checkpoint_is_handed_over() {
+    let sandbox = sandbox_with("smolvlm");
+    let recipe = sandbox.path("real.toml").display().to_string();
+    sandbox.mstar(&["run", &recipe, "--workers", "1"]).exits(0);
+    sandbox.mstar(&["bundle"]).exits(0);
+    let said = sandbox.mstar(&["verify", "real-1.mstar"]).exits(0).stdout;
+    assert!(said.contains("`tiny` has to be there"), "{said}");
+    fs::rename(sandbox.path("tiny"), sandbox.path("other")).unwrap();
+    let again = ["reproduce", "real-1.mstar", "--folder", "again", "--workers", "1"];
+    let said = sandbox.mstar(&again).exits(2).stderr;
+    assert!(said.contains("`--data tiny=PATH`") && !sandbox.path("again").exists(), "{said}");
+    let said = sandbox.mstar(&[&again[..], &["--data", "tiny=other"]].concat()).exits(0).stdout;
+    assert!(said.contains("equal: all "), "{said}");
 }
 
 #[test]

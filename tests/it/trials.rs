@@ -128,6 +128,41 @@ fn what_cannot_be_tried_is_told() {
 }
 
 #[test]
+fn a_sample_of_files_is_named_by_its_number() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("data")).unwrap();
+    sandbox.write("data/a.png", b"no picture, and nobody looks");
+    let row = |answer: &str| json!({ "q": "how many ?", "answer": answer, "image": "a.png" });
+    let rows = ["3", "4"].map(|answer| row(answer).to_string()).join("\n");
+    sandbox.write("data/rows.jsonl", format!("{rows}\n{{\"q\": 1\n"));
+    let test = |sample: &str| {
+        format!(
+            "format = 1\nname = \"a\"\n[data]\nsource = \"jsonl:data/rows.jsonl\"\n\
+             columns.question = \"q\"\non_bad_sample = \"skip\"\n\n[[test]]\n\
+             sample = \"{sample}\"\nresponse = \"answer 4\"\nexpect = {{ correct = true }}\n"
+        )
+    };
+    std::fs::create_dir(sandbox.path("study")).unwrap();
+    std::fs::rename(sandbox.path("data"), sandbox.path("study/data")).unwrap();
+    let mut told = String::new();
+    for sample in ["data:1", "data:0", "data:2", "data:3", "data:x", "builtin:mini-vista/train/0"] {
+        sandbox.write("study/a.toml", test(sample));
+        told += &format!("# {sample}\n{}", sandbox.mstar(&["test", "study/a.toml"]).told());
+    }
+    assert_told("trials_of_files", &told);
+    // Who has not got the data can still try what asks for none of it.
+    std::fs::remove_file(sandbox.path("study/data/rows.jsonl")).unwrap();
+    let said = sandbox.mstar(&["test", "study/a.toml"]).exits(2).stderr;
+    assert!(said.contains("is no sample of"), "{said}");
+    sandbox.write("study/a.toml", test("data:0"));
+    let said = sandbox.mstar(&["test", "study/a.toml"]).exits(2).stderr;
+    assert!(said.contains("`study/data/rows.jsonl` does not exist"), "{said}");
+    let written = test("data:0").replace("sample = \"data:0\"", "question = \"?\"\ngold = \"4\"");
+    sandbox.write("study/a.toml", written);
+    sandbox.mstar(&["test", "study/a.toml"]).exits(0);
+}
+
+#[test]
 fn chance_is_not_expected() {
     let sandbox = Sandbox::new();
     let test = "[reward]\nselect = { random = 1 }\n\n[[test]]\nquestion = \"a\"\ngold = \"7\"\n\

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 /// Arguments of `init`.
 #[derive(Args, Debug)]
 pub(crate) struct Init {
-    /// What the recipe is called (default: `first-recipe`). Nothing is overwritten.
+    /// What the recipe is called, perhaps after a folder (default: `first-recipe`). Nothing is
+    /// overwritten.
     pub(crate) name: Option<String>,
 }
 
@@ -48,7 +49,8 @@ pub(crate) enum SchemaOf {
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// Such as `training.method`, `no-effect` or `keep`; without one, all keys.
+    /// Such as `training.method`, `explore`, `stage-finished`, `no-effect` or `keep`; without one, all
+    /// keys.
     pub(crate) key: Option<String>,
 }
 

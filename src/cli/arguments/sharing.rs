@@ -79,6 +79,10 @@ pub(crate) struct Reproduce {
     /// of the run).
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
+    /// Where data or a checkpoint that the bundle names lies here (default: beside the bundle); once
+    /// for each.
+    #[arg(long, value_name = "NAME=PATH")]
+    pub(crate) data: Vec<String>,
     /// Where to compute: `auto`, `cpu`, `cuda` or `cuda:N`.
     #[arg(long, default_value = "auto")]
     pub(crate) device: String,

@@ -5,11 +5,13 @@ use crate::cli::arguments::{CheckData, Data, Preview, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
 use crate::data::contamination::{Fingerprint, Overlap, overlaps};
-use crate::data::loaders::{self, BadSample, Columns, FileSource};
+use crate::data::loaders::{self, BadSample, Columns, FileSource, Unread};
 use crate::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use crate::data::{Sample, preview::contact_sheet, source::Source};
 use serde_json::json;
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Tiles in a row of the sheet.
 const COLUMNS: u32 = 5;
@@ -114,6 +116,15 @@ struct Found<'a> {
     source: &'a str,
     prints: Vec<Fingerprint>,
     bad: Vec<BadSample>,
+    /// Rows with choices whose answer is none of them, with the answer.
+    no_choice: Vec<NoChoice>,
+}
+
+/// A row with choices whose answer is none of them: no response to it can be right by its letter.
+struct NoChoice {
+    file: Arc<Path>,
+    row: u64,
+    answer: String,
 }
 
 fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
@@ -125,11 +136,16 @@ fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
             Trouble::wrong(message, "write `FORMAT:PATH`, such as `jsonl:train.jsonl`")
         })?;
         let source = source.map_err(|error| wrong(&error))?;
-        let mut of_it = Found { source: name, prints: Vec::new(), bad: Vec::new() };
+        let mut of_it =
+            Found { source: name, prints: Vec::new(), bad: Vec::new(), no_choice: Vec::new() };
         let read = loaders::samples(&source, &columns, &mut |id, row| {
             match row.and_then(|row| Ok((row.decode()?, row))) {
                 Ok((image, row)) => {
                     of_it.prints.push(Fingerprint::of_parts(id, &row.question, &image));
+                    if row.is_no_choice {
+                        let Unread { file, row, answer, .. } = row;
+                        of_it.no_choice.push(NoChoice { file, row, answer });
+                    }
                 }
                 Err(bad) => of_it.bad.push(bad),
             }
@@ -163,6 +179,15 @@ fn to_text(found: &[Found<'_>], counts: &[usize], shared: &[Overlap]) -> String 
             counted(it.bad.len(), "bad row")
         ));
         lines.extend(it.bad.iter().take(TOLD).map(|bad| format!("  {bad}")));
+        lines.extend(it.no_choice.iter().take(TOLD).map(|NoChoice { file, row, answer }| {
+            let file = file.display();
+            format!("  row {row} of `{file}`: the answer `{answer}` is none of its choices")
+        }));
+        for (all, what) in [(it.bad.len(), "bad rows"), (it.no_choice.len(), "such answers")] {
+            if all > TOLD {
+                lines.push(format!("  {} more {what}", all - TOLD));
+            }
+        }
     }
     lines.extend(shared.iter().map(Overlap::to_string));
     lines.join("\n")
@@ -171,9 +196,16 @@ fn to_text(found: &[Found<'_>], counts: &[usize], shared: &[Overlap]) -> String 
 fn to_json(found: &[Found<'_>], counts: &[usize], shared: &[Overlap]) -> String {
     let sources = found.iter().zip(counts).map(|(it, count)| {
         let bad = it.bad.iter().map(|bad| {
-            json!({ "file": bad.file, "row": bad.row, "field": bad.field, "fault": bad.fault })
+            let field = Some(&bad.field).filter(|field| !field.is_empty());
+            json!({ "file": bad.file, "row": bad.row, "field": field, "fault": bad.fault })
         });
-        json!({ "source": it.source, "samples": count, "bad": bad.collect::<Vec<_>>() })
+        let no_choice = it.no_choice.iter().map(|NoChoice { file, row, answer }| {
+            json!({ "file": file.display().to_string(), "row": row, "answer": answer })
+        });
+        json!({
+            "source": it.source, "samples": count, "bad": bad.collect::<Vec<_>>(),
+            "no_choice": no_choice.collect::<Vec<_>>(),
+        })
     });
     let shared = shared
         .iter()

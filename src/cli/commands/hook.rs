@@ -24,7 +24,12 @@ pub(crate) fn hook(arguments: &Hook, printer: Printer) -> Result<Exit, Trouble> 
         let message = format!("`{}` is no JSON: {error}", on.display());
         Trouble::wrong(message, "write what the function is given as JSON")
     })?;
-    let given = script.call(moment, &values(moment, value)?).map_err(wrong)?;
+    let values = values(moment, value).map_err(|message| {
+        let names = moment.parameters().join("` and `");
+        let hint = format!("write an object with `{names}`");
+        Trouble::wrong(format!("`{}`: {message}", on.display()), hint)
+    })?;
+    let given = script.call(moment, &values).map_err(wrong)?;
     printer.data(&given.to_string())?;
     Ok(Exit::Done)
 }
@@ -50,14 +55,12 @@ fn chosen(script: &Script, name: Option<&str>) -> Result<Moment, Trouble> {
 }
 
 /// The arguments of a function: one value, or for several an object with their names.
-fn values(moment: Moment, value: Value) -> Result<Vec<Value>, Trouble> {
+fn values(moment: Moment, value: Value) -> Result<Vec<Value>, String> {
     let parameters = moment.parameters();
     if parameters.len() == 1 {
         return Ok(vec![value]);
     }
     let each = parameters.iter().map(|name| value.get(*name).cloned());
-    each.collect::<Option<Vec<Value>>>().ok_or_else(|| {
-        let message = format!("`{moment}` is given {} values", parameters.len());
-        Trouble::wrong(message, format!("write an object with `{}`", parameters.join("` and `")))
-    })
+    let missing = || format!("`{moment}` is given {} values", parameters.len());
+    each.collect::<Option<Vec<Value>>>().ok_or_else(missing)
 }

@@ -24,13 +24,12 @@ struct Wishes {
 }
 
 pub(crate) fn init(arguments: &Init, printer: Printer) -> Result<Exit, Trouble> {
-    let name = arguments.name.as_deref().unwrap_or("first-recipe");
-    let name = name.strip_suffix(".toml").unwrap_or(name).to_owned();
+    let (folder, name) = place(arguments.name.as_deref().unwrap_or("first-recipe"));
     let mut wishes = Wishes { name, method: METHODS[0].to_owned(), iterations: "4".to_owned() };
     if printer.asks() {
         ask(arguments.name.is_none(), &mut wishes, printer)?;
     }
-    let path = PathBuf::from(format!("{}.toml", wishes.name));
+    let path = folder.join(format!("{}.toml", wishes.name));
     let text = TEMPLATE
         .replace("NAME", &wishes.name)
         .replace("METHOD", &wishes.method)
@@ -52,6 +51,15 @@ pub(crate) fn init(arguments: &Init, printer: Printer) -> Result<Exit, Trouble> 
         printer.talk(&format!("  {command:<36} {what}"));
     }
     Ok(Exit::Done)
+}
+
+/// The folder that a recipe goes to, and what it is called.
+fn place(path: &str) -> (PathBuf, String) {
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| match folder {
+        "" => ("/", name),
+        folder => (folder, name),
+    });
+    (PathBuf::from(folder), name.strip_suffix(".toml").unwrap_or(name).to_owned())
 }
 
 /// Asks for what may be otherwise; an empty line leaves it as it is.

@@ -61,7 +61,10 @@ pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Resu
         Some(path) if !to_stdout => {
             crate::store::write_beside(path, &bytes).map_err(of_store)?;
         }
-        _ => printer.bytes(&bytes)?,
+        _ => match arguments.format {
+            ReportFormat::Parquet => printer.bytes(&bytes)?,
+            _ => printer.data(&String::from_utf8_lossy(&bytes))?,
+        },
     }
     Ok(Exit::Done)
 }

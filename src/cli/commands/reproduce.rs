@@ -24,11 +24,12 @@ pub(crate) fn reproduce(
 ) -> Result<Exit, Trouble> {
     let mut opened = Opened::read(&arguments.bundle)?;
     let checked = opened.check()?;
+    opened.planned = relocated(&opened.planned, printer)?;
     // Refused before a long run, not after it.
+    let planned = opened.placed(&arguments.data)?;
     let (resources, _) = machine(&arguments.device, arguments.workers)?;
     worker_program()?;
     printer.talk(&verify::in_words(&opened, &checked));
-    opened.planned = relocated(&opened.planned, printer)?;
     let folder = arguments.folder.clone();
     let folder =
         folder.unwrap_or_else(|| PathBuf::from(crate::bundle::safe_name(&opened.manifest.run)));
@@ -51,7 +52,7 @@ pub(crate) fn reproduce(
         shown: arguments::Shown::default(),
         track: Vec::new(),
     };
-    let job = Job::again(&opened, &folder);
+    let job = Job::again(&opened, planned, &folder);
     let (exit, id) = carry_out(&run, job, &store_path, printer)?;
     if exit != Exit::Done {
         return Ok(exit);

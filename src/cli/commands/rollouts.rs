@@ -5,7 +5,7 @@ use crate::cli::arguments::{Rollouts, SampleSplit, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::{self, of_store};
 use crate::cli::printer::Printer;
-use crate::cli::rollouts::{Prompt, Walk, Wanted, screen, to_json, walk};
+use crate::cli::rollouts::{Prompt, Screen, Walk, Wanted, screen, to_json, walk};
 use crate::data::preview::png;
 use std::path::{Path, PathBuf};
 
@@ -41,10 +41,10 @@ pub(crate) fn rollouts(
     match printer.asks() && walk.prompts.len() > 1 {
         true => leaf_through(&walk, printer)?,
         false => {
-            let show = |at| screen(&walk, at, printer.shows_pictures());
-            let screens: Vec<String> = (0..walk.prompts.len()).map(show).collect();
-            if !screens.is_empty() {
-                printer.data(&screens.join("\n"))?;
+            for at in 0..walk.prompts.len() {
+                let Screen { drawing, text } = screen(&walk, at, printer.shows_pictures());
+                let between = if at > 0 { "\n" } else { "" };
+                printer.drawn(&format!("{between}{drawing}"), &text)?;
             }
         }
     }
@@ -75,7 +75,8 @@ fn leaf_through(walk: &Walk, printer: Printer) -> Result<(), Trouble> {
     let clear = if draws { "\x1b[2J\x1b[H" } else { "" };
     let mut at = 0;
     while at < walk.prompts.len() {
-        printer.data(&format!("{clear}{}", screen(walk, at, draws)))?;
+        let Screen { drawing, text } = screen(walk, at, draws);
+        printer.drawn(&format!("{clear}{drawing}"), &text)?;
         let Some(key) = printer.ask(KEYS)? else { break };
         at = match key.as_str() {
             "q" => break,

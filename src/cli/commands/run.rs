@@ -188,9 +188,8 @@ impl Job {
         Ok(Self { planned, record, is_of_file: true, is_repeated: false, threads: None })
     }
 
-    /// What a bundle holds, which was unpacked to a folder.
-    pub(super) fn again(bundle: &Opened, folder: &Path) -> Self {
-        let mut planned = bundle.planned.clone();
+    /// What a bundle holds, which was unpacked to a folder, with its data where they lie here.
+    pub(super) fn again(bundle: &Opened, mut planned: PlannedGraph, folder: &Path) -> Self {
         planned.file = folder.join(sharing::RECIPE).display().to_string();
         let (text, resolved) = (bundle.recipe.clone(), bundle.resolved.clone());
         let record = Recorded::New { text, resolved };

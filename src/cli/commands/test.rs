@@ -55,7 +55,7 @@ fn try_recipe(file: &Path, arguments: &Test) -> Result<Tested, Trouble> {
         let message = format!("`{}` is an experiment and holds no tests", file.display());
         return Err(Trouble::wrong(message, "test the recipe that it names as its `base`"));
     }
-    let asked = Asked::read(file, &over)?;
+    let asked = Asked::read_for_tests(file, &over)?;
     let trials = Trials::read(&asked, file)?;
     let recipe = &asked.resolved.recipe;
     let is_meant = |name: &str| arguments.filter.as_ref().is_none_or(|it| name.contains(it));
@@ -88,9 +88,9 @@ fn in_words(tested: &Tested) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A stranger's words on one line, harmless to the terminal.
+/// A stranger's words on one line.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.lines().collect::<Vec<_>>().join(" ")
 }
 
 fn in_json(tested: &[Tested], passed: usize, failed: usize) -> Value {

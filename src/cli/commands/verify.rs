@@ -17,6 +17,7 @@ pub(crate) fn verify(arguments: &Verify, printer: Printer) -> Result<Exit, Troub
                 "format": 1, "name": opened.manifest.name, "run": opened.manifest.run,
                 "files": files, "bytes": bytes, "stages": stages,
                 "members": opened.planned.members.len(), "metrics": metrics,
+                "needs": opened.planned.needed(),
             })
             .to_string()
         }
@@ -32,9 +33,15 @@ pub(super) fn in_words(opened: &Opened, checked: &Checked) -> String {
         1 => String::new(),
         many => format!(" of {many} members"),
     };
+    let data: String = opened
+        .planned
+        .needed()
+        .into_iter()
+        .map(|name| format!("\n  to run it again, `{name}` has to be there"))
+        .collect();
     format!(
         "{}: {} of `{}`\n  {}, {}: every digest agrees\n  {}{members} {} from the recipe\n  {} can be \
-         read",
+         read{data}",
         opened.path.display(),
         opened.manifest.run,
         opened.manifest.name,

@@ -7,7 +7,7 @@ use crate::cli::printer::Printer;
 use crate::cli::{files, planning};
 use crate::hub::{self, Repo};
 use crate::stages::{Question, TorchPerformer, ask, cuda_devices};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn worker(arguments: &Worker, store: &Path) -> Result<Exit, Trouble> {
     let threads = arguments.threads;
@@ -23,7 +23,7 @@ pub(crate) fn count_cuda_devices(printer: Printer) -> Result<Exit, Trouble> {
 }
 
 pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
-    let images = arguments.image.iter().map(|path| files::read_bytes(path));
+    let images = arguments.image.iter().map(|path| files::read_picture(path));
     let checkpoint = match arguments.model.strip_prefix("builtin:") {
         Some(_) => None,
         None if Path::new(&arguments.model).is_dir() => Some(arguments.model.clone().into()),
@@ -50,11 +50,11 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
     let mut printed = Ok(());
     let mut hear = |piece: &str| {
         if is_text && printed.is_ok() {
-            printed = printer.bytes(piece.as_bytes());
+            printed = printer.piece(piece);
         }
     };
     let answer = ask(&question, &mut hear).map_err(|failure| Trouble::Said {
-        message: failure.reason,
+        message: of_pictures(&failure.reason, &arguments.image),
         hint: failure.hint,
         exit: Exit::Wrong,
     })?;
@@ -71,4 +71,14 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
     };
     printer.data(&end)?;
     Ok(Exit::Done)
+}
+
+/// What is wrong with a picture for the model, with the name of it, or of those that it may be.
+fn of_pictures(reason: &str, pictures: &[PathBuf]) -> String {
+    let Some(rest) = reason.strip_prefix("a picture ") else { return reason.to_owned() };
+    let names: Vec<String> = pictures.iter().map(|path| format!("`{}`", path.display())).collect();
+    match names.as_slice() {
+        [only] => format!("{only} {rest}"),
+        several => format!("one of {} {rest}", several.join(", ")),
+    }
 }

@@ -4,7 +4,7 @@ mod picture;
 mod text;
 
 pub(crate) use picture::half_blocks;
-pub(crate) use text::{in_words, screen, to_json};
+pub(crate) use text::{Screen, in_words, screen, to_json};
 
 use super::exit::Trouble;
 use super::planning::{self, PlannedGraph, of_store};

@@ -1,13 +1,22 @@
 //! A prompt on a screen, and a walk as JSON.
 
 use super::{Prompt, Response, Step, Walk, half_blocks, is_cut};
+use crate::base::printable;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// A prompt with its responses; its picture too where the terminal can show it.
-pub(crate) fn screen(walk: &Walk, at: usize, with_picture: bool) -> String {
+/// A prompt with its responses.
+pub(crate) struct Screen {
+    /// What stands above the text and holds colours, where the terminal can show its picture.
+    pub(crate) drawing: String,
+    /// Everything else, as it was given.
+    pub(crate) text: String,
+}
+
+/// The screen of a prompt; its picture too where the terminal can show it.
+pub(crate) fn screen(walk: &Walk, at: usize, with_picture: bool) -> Screen {
     let Prompt { sample, responses } = &walk.prompts[at];
-    let mut lines = vec![format!(
+    let head = format!(
         "prompt {} · {} · {} · {} · {} of {}",
         sample.id,
         sample.category,
@@ -15,19 +24,24 @@ pub(crate) fn screen(walk: &Walk, at: usize, with_picture: bool) -> String {
         walk.stage,
         at + 1,
         walk.prompts.len()
-    )];
+    );
     let (width, height) = sample.image.dimensions();
-    if with_picture {
-        lines.extend(half_blocks(&sample.image));
-    } else {
-        lines.push(format!("picture   {width} x {height} pixels, not shown"));
-    }
-    lines.push(format!("question  {}", plain(&sample.question)));
-    lines.push(format!("gold      {}", plain(sample.answer.as_deref().unwrap_or("hidden"))));
+    let (drawing, mut lines) = match with_picture {
+        true => {
+            let picture = half_blocks(&sample.image).join("\n");
+            (format!("{}\n{picture}\n", printable(&head)), Vec::new())
+        }
+        false => {
+            let picture = format!("picture   {width} x {height} pixels, not shown");
+            (String::new(), vec![head, picture])
+        }
+    };
+    lines.push(format!("question  {}", one_line(&sample.question)));
+    lines.push(format!("gold      {}", one_line(sample.answer.as_deref().unwrap_or("hidden"))));
     for response in responses {
         lines.extend(response_lines(response));
     }
-    lines.join("\n") + "\n"
+    Screen { drawing, text: lines.join("\n") + "\n" }
 }
 
 fn response_lines(response: &Response) -> Vec<String> {
@@ -42,7 +56,7 @@ fn response_lines(response: &Response) -> Vec<String> {
         head.push_str(" with a wrong step");
     }
     match &rollout.extracted {
-        Some(answer) => write!(head, ", answers {}", plain(answer)),
+        Some(answer) => write!(head, ", answers {}", one_line(answer)),
         None => write!(head, ", answers nothing"),
     }
     .expect("text takes everything");
@@ -55,7 +69,7 @@ fn response_lines(response: &Response) -> Vec<String> {
     }
     let mut lines = vec![head];
     lines.extend(response.steps.iter().map(step_line));
-    lines.push(format!("         {}", plain(&response.end)));
+    lines.push(format!("         {}", one_line(&response.end)));
     lines
 }
 
@@ -66,7 +80,7 @@ fn step_line(step: &Step) -> String {
         None => "     ",
     };
     let score = step.score.map_or(String::new(), |score| format!("  {score:.3}"));
-    format!("  {verdict}  {}{score}", plain(&step.text))
+    format!("  {verdict}  {}{score}", one_line(&step.text))
 }
 
 /// Why something was or was not kept, as people say it.
@@ -81,13 +95,13 @@ pub(crate) fn in_words(choice: &str) -> String {
         "hook" => "not kept: the hook `keep` left it".to_owned(),
         "over-prompt-cap" => "not kept: over the cap of its prompt".to_owned(),
         "over-cap" => "not kept: over the cap in all".to_owned(),
-        other => format!("not kept: {}", plain(other)),
+        other => format!("not kept: {}", one_line(other)),
     }
 }
 
-/// A text that cannot move the cursor.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// A text on one line.
+fn one_line(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join(" ")
 }
 
 /// The walk for programs; `file` names the picture of a prompt, where one was written.

@@ -4,6 +4,7 @@ mod agreement;
 mod locking;
 mod opened;
 mod packing;
+mod places;
 mod relocating;
 mod replan;
 

@@ -164,7 +164,8 @@ impl Opened {
                         without_folder(ran) == without_folder(said)
                     }
                     ("policy.model", Value::String(ran), Value::String(said)) => {
-                        without_cache(ran) == without_cache(said)
+                        let name = |model: &str| Path::new(model).file_name().map(ToOwned::to_owned);
+                        without_cache(ran) == without_cache(said) || name(ran) == name(said)
                     }
                     (_, ran, said) => ran == said || said.is_null() && ran.is_object(),
                 };
@@ -211,6 +212,14 @@ impl Opened {
         }
         let metrics = self.study.members.iter().flat_map(recorded::metrics);
         Ok(metrics.filter(|metric| metric.name != NEVER_COMPARED).count())
+    }
+
+    /// What is to be run again, with its data where they lie here; every file of them is checked.
+    ///
+    /// # Errors
+    /// Everything that is not there, or is not what was bundled.
+    pub(crate) fn placed(&self, said: &[String]) -> Result<PlannedGraph, Trouble> {
+        self.planned.placed(said, &self.path)
     }
 
     /// Unpacks it into a folder that is not there yet: whole, or nothing at all.

@@ -41,10 +41,12 @@ pub(crate) fn members(
     with_weights: bool,
 ) -> Result<Vec<Member>, Trouble> {
     refuse_unfinished(run, study)?;
-    planned.replan().map_err(|reason| {
+    let refuse = |reason: String| {
         let message = format!("`{}` cannot be bundled: {reason}", run.id());
         Trouble::wrong(message, "run the file again: what is stored is not computed again")
-    })?;
+    };
+    planned.replan().map_err(refuse)?;
+    let shared = planned.shared().map_err(refuse)?;
     let here = Here { versions: &study.versions, device: device_of(study) };
     let text = |name: &str, text: String| Member {
         path: name.to_owned(),
@@ -54,18 +56,18 @@ pub(crate) fn members(
     let whole_lines = events.rfind('\n').map_or(0, |end| end + 1);
     let left = serde_json::to_string_pretty(&left(store, planned)?).expect("it is plain data");
     let mut members = vec![
-        text(EVENTS, events[..whole_lines].to_owned()),
-        text(GRAPH, run.graph().map_err(of_store)?),
-        text(LOCK, lock_of(planned, &here)?.to_toml()),
-        text(RECIPE, run.recipe().map_err(of_store)?),
-        text(RESOLVED, run.resolved().map_err(of_store)?),
+        text(EVENTS, planned.without_folders(&events[..whole_lines])),
+        text(GRAPH, serde_json::to_string(&shared).expect("it is plain data")),
+        text(LOCK, lock_of(&shared, &here)?.to_toml()),
+        text(RECIPE, planned.without_folders(&run.recipe().map_err(of_store)?)),
+        text(RESOLVED, planned.without_folders(&run.resolved().map_err(of_store)?)),
         text(ARTIFACTS, left),
         text(REPORT, tables.json),
         text(TABLE, tables.markdown),
     ];
-    let paths = script_paths(planned);
+    let paths = script_paths(&shared);
     members.extend(
-        planned.scripts.iter().map(|(path, script)| text(&in_recipe(&paths[path]), script.clone())),
+        shared.scripts.iter().map(|(path, script)| text(&in_recipe(&paths[path]), script.clone())),
     );
     if with_weights {
         add_weights(store, planned, &mut members)?;
@@ -168,7 +170,7 @@ pub(crate) fn script_paths(planned: &PlannedGraph) -> BTreeMap<String, String> {
 }
 
 /// The name, or the first like it that nothing has, in capitals or not.
-fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
+pub(super) fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
     let numbered = (2..).map(|number| format!("{name}.{number}"));
     let mut names = std::iter::once(name.to_owned()).chain(numbered);
     let free = names.find(|name| taken.insert(name.to_ascii_lowercase()));

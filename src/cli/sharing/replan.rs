@@ -1,5 +1,6 @@
 //! Planning a run again from what its record froze, to see that one follows from the other.
 
+use crate::base::Digest;
 use crate::cli::planning::{self, PlannedGraph};
 use crate::hooks::Script;
 use crate::plan::{self, Facts, Graph, Known, Member, ScriptFacts, standings};
@@ -15,6 +16,13 @@ impl PlannedGraph {
     /// # Errors
     /// Why it cannot be planned, or what is different.
     pub(super) fn replan(&self) -> Result<Graph, String> {
+        let graph = self.lowered(self.models())?;
+        self.compare(&graph)?;
+        Ok(graph)
+    }
+
+    /// The graph that its recipes and scripts lead to now, with checkpoints of these digests.
+    pub(super) fn lowered(&self, models: BTreeMap<String, Digest>) -> Result<Graph, String> {
         self.graph.check().map_err(|mismatch| format!("the graph is none: {mismatch}"))?;
         if self.recipes.len() != self.members.len() || self.members.is_empty() {
             return Err("an older mstar recorded it, without the recipes of its members".to_owned());
@@ -34,10 +42,8 @@ impl PlannedGraph {
             scripts.insert(path.clone(), facts);
         }
         let mut facts = Facts { scripts, files: self.files.clone(), ..planning::facts() };
-        facts.models.extend(self.models.clone());
-        let graph = plan::lower(&members, &facts);
-        self.compare(&graph)?;
-        Ok(graph)
+        facts.models.extend(models);
+        Ok(plan::lower(&members, &facts))
     }
 
     /// A recipe of a few bytes may ask for any number of iterations, and each is a stage at least;

@@ -1,13 +1,15 @@
 //! Checkpoints that are folders: which of their files belong to the model, and the digest of them.
 
+use super::whole::{WholeError, open_regular, read_whole};
 use crate::base::{Digest, DigestWriter, Hint};
 use crate::data::checkpoint::Companions;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Bytes of the largest file beside the weights.
+const LARGEST_COMPANION: u64 = 256 << 20;
 /// Weights in one file.
 const SINGLE: &str = "model.safetensors";
 /// Which of several files has which tensor.
@@ -127,10 +129,10 @@ impl CheckpointFolder {
     pub fn companions(&self) -> Result<Companions, CheckpointError> {
         Companions::read(|name| {
             let path = self.path.join(name);
-            match std::fs::read(&path) {
+            match read_whole(&path, LARGEST_COMPANION) {
                 Ok(bytes) => Ok(Some(bytes)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(source) => Err(CheckpointError::Unreadable { path, source }),
+                Err(WholeError::Missing) => Ok(None),
+                Err(error) => Err(CheckpointError::Unreadable { path, source: error.into() }),
             }
         })
     }
@@ -146,7 +148,8 @@ impl CheckpointFolder {
         }
         for name in &self.weights {
             let path = self.path.join(name);
-            let digest = File::open(&path).and_then(Digest::of_reader);
+            let opened = open_regular(&path).map_err(io::Error::from);
+            let digest = opened.and_then(Digest::of_reader);
             let digest = digest.map_err(|source| CheckpointError::Unreadable { path, source })?;
             all.insert(name.clone(), digest);
         }
@@ -167,8 +170,9 @@ pub fn of_files(files: &BTreeMap<String, Digest>) -> Digest {
 fn indexed(folder: &Path) -> Result<Vec<String>, CheckpointError> {
     let path = folder.join(INDEX);
     let wrong = |reason: String| CheckpointError::Index { path: path.clone(), reason };
-    let bytes = std::fs::read(&path)
-        .map_err(|source| CheckpointError::Unreadable { path: path.clone(), source })?;
+    let bytes = read_whole(&path, LARGEST_COMPANION).map_err(|error| {
+        CheckpointError::Unreadable { path: path.clone(), source: error.into() }
+    })?;
     let index: Index = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     let mut names: BTreeSet<String> = index.weight_map.into_values().collect();
     if let Some(odd) = names.iter().find(|name| Path::new(name).components().count() != 1) {

@@ -65,6 +65,18 @@ pub enum FileSourceError {
         /// The name that was asked for.
         name: String,
     },
+    /// The file is one of another format.
+    #[error("`{path}` ends with `.{end}`, and `{format}` reads `.{reads}`")]
+    OtherFormat {
+        /// The path.
+        path: PathBuf,
+        /// How its name ends.
+        end: String,
+        /// The format that was asked for.
+        format: Format,
+        /// How the names of its files end.
+        reads: String,
+    },
     /// There is nothing at the path, or nothing to read.
     #[error("`{path}` {fault}")]
     Nothing {
@@ -82,6 +94,10 @@ impl Hint for FileSourceError {
             Self::UnknownFormat { name } => match did_you_mean(name, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are `{}`", names().collect::<Vec<_>>().join("`, `")),
+            },
+            Self::OtherFormat { path, end, .. } => match end.as_str() {
+                "json" | "jsonl" | "ndjson" => format!("write `jsonl:{}`", path.display()),
+                end => format!("write `{end}:{}`", path.display()),
             },
             Self::Nothing { .. } => {
                 "the path is taken from the folder of the file that names it".to_owned()
@@ -133,7 +149,10 @@ impl FileSource {
             _ => nothing(format!("cannot be read: {error}")),
         })?;
         if about.is_file() {
-            return Ok(vec![self.path.clone()]);
+            return self.only();
+        }
+        if !about.is_dir() {
+            return Err(nothing("is no regular file".to_owned()));
         }
         let mut files = Vec::new();
         for folder in [self.path.clone(), self.path.join("data")] {
@@ -151,6 +170,19 @@ impl FileSource {
 
     fn is_pattern(&self) -> bool {
         self.path.file_name().is_some_and(|name| name.to_string_lossy().contains('*'))
+    }
+
+    /// The path itself, which is a file. What ends like no format is told when its rows are read.
+    fn only(&self) -> Result<Vec<PathBuf>, FileSourceError> {
+        let end = self.path.extension().map(|end| end.to_string_lossy().to_lowercase());
+        let is_other = |end: &String| !self.ends().contains(&&**end) && FORMATS.contains(&&**end);
+        match end.filter(is_other) {
+            None => Ok(vec![self.path.clone()]),
+            Some(end) => {
+                let (path, reads) = (self.path.clone(), self.ends().join("`, `."));
+                Err(FileSourceError::OtherFormat { path, end, format: self.format, reads })
+            }
+        }
     }
 
     /// Ends of the names of files that have rows.

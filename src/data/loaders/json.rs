@@ -1,30 +1,27 @@
 //! Rows out of JSON: an object a line, an array of objects, or one object of objects by id.
 
-use super::rows::{RowsError, Visit, row_of, unreadable};
+use super::by_row::{LONGEST_ROW, RowEnds, by_row};
+use super::rows::{RowsError, Visit, open, row_of, unreadable};
 use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Bytes of the longest line: an image of many megapixels in base64 fits.
-const LONGEST_LINE: u64 = 256 << 20;
-
 /// An object a line; empty lines are passed over.
 pub(super) fn lines(file: &Path, visit: &mut Visit<'_>) -> Result<(), RowsError> {
-    let mut reader = BufReader::new(File::open(file).map_err(|error| unreadable(file, &error))?);
+    let mut reader = BufReader::new(open(file)?);
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line);
+        let read = reader.by_ref().take(LONGEST_ROW).read_until(b'\n', &mut line);
         let read = read.map_err(|error| unreadable(file, &error))?;
         if read == 0 {
             break;
         }
-        if read as u64 == LONGEST_LINE && line.last() != Some(&b'\n') {
-            let reason = format!("line {number} is longer than {LONGEST_LINE} bytes");
+        if read as u64 == LONGEST_ROW && line.last() != Some(&b'\n') {
+            let reason = format!("line {number} is longer than {LONGEST_ROW} bytes");
             return Err(malformed(file, reason));
         }
         let start: &[u8] = if number == 1 { b"\xef\xbb\xbf" } else { b"" };
@@ -49,10 +46,10 @@ pub(super) fn lines(file: &Path, visit: &mut Visit<'_>) -> Result<(), RowsError>
 /// An array of objects, or an object whose values are objects; a name becomes the column `id` where
 /// there is none.
 pub(super) fn whole(file: &Path, visit: &mut Visit<'_>) -> Result<(), RowsError> {
-    let reader = BufReader::new(File::open(file).map_err(|error| unreadable(file, &error))?);
-    let mut deserializer = serde_json::Deserializer::from_reader(reader);
+    let (reader, row_ends) = by_row(open(file)?);
+    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(reader));
     let mut ended = false;
-    let rows = Rows { file, visit, ended: &mut ended };
+    let rows = Rows { file, visit, row_ends, ended: &mut ended };
     let read = (&mut deserializer).deserialize_any(rows).and_then(|()| deserializer.end());
     match read {
         Err(error) if !ended => Err(malformed(file, error.to_string())),
@@ -68,12 +65,14 @@ fn malformed(file: &Path, reason: String) -> RowsError {
 struct Rows<'a, 'v> {
     file: &'a Path,
     visit: &'a mut Visit<'v>,
+    row_ends: RowEnds,
     /// Whether `visit` has seen enough, which ends the reading with an error that is none.
     ended: &'a mut bool,
 }
 
 impl Rows<'_, '_> {
     fn hand_on<E: serde::de::Error>(&mut self, number: u64, value: Value) -> Result<(), E> {
+        self.row_ends.tell();
         if (self.visit)(number, row_of(self.file, number, value)) == ControlFlow::Break(()) {
             *self.ended = true;
             return Err(E::custom("enough was read"));

@@ -64,9 +64,11 @@ pub fn samples(
             let sample = match read {
                 Ok(read) => place.sample(read),
                 Err(RowsError::Row { reason, .. }) => {
-                    Err(place.bad("row", format!("cannot be read: {reason}"), "mend the row"))
+                    Err(place.bad("", format!("cannot be read: {reason}"), "mend the row"))
                 }
-                Err(error) => Err(place.bad("row", error.to_string(), "mend the file")),
+                Err(error) => {
+                    Err(place.bad("", format!("cannot be read: {error}"), "mend the file"))
+                }
             };
             let flow = visit(number, sample);
             number += 1;
@@ -95,12 +97,8 @@ fn left_out(format: Format) -> &'static [&'static str] {
 pub fn survey(source: &FileSource, columns: &Columns) -> Result<Survey, LoadError> {
     let mut writer = DigestWriter::default();
     for file in source.files()? {
-        let unreadable = |error: std::io::Error| RowsError::Unreadable {
-            file: file.clone(),
-            reason: error.to_string(),
-        };
-        let opened = std::fs::File::open(&file).map_err(unreadable)?;
-        let digest = Digest::of_reader(opened).map_err(unreadable)?;
+        let digest = Digest::of_reader(rows::open(&file)?);
+        let digest = digest.map_err(|error| rows::unreadable(&file, &error))?;
         writer.update(digest.to_string().as_bytes());
     }
     let (mut samples_found, mut bad, mut first_bad) = (0, 0, None);

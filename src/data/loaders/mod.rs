@@ -1,5 +1,6 @@
 //! Loaders: files that people have to rows, and rows to samples.
 
+mod by_row;
 mod cell;
 mod checkpoint;
 mod files;
@@ -11,6 +12,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 mod tsv;
+mod whole;
 
 pub use cell::{Cell, Row};
 pub use checkpoint::{CheckpointError, CheckpointFolder, of_files};
@@ -18,3 +20,4 @@ pub use files::{FileSource, FileSourceError, Format};
 pub use load::{LoadError, Survey, VisitSample, samples, survey};
 pub use rows::{FORMATS, RowsError, Visit, each};
 pub use sample::{BadSample, Columns, Picture, Unread};
+pub use whole::{WholeError, read_whole};

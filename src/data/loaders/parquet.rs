@@ -3,7 +3,7 @@
 
 use super::{
     cell::{Cell, Row},
-    rows::{RowsError, Visit, unreadable},
+    rows::{RowsError, Visit, open},
 };
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, FixedSizeListArray, Float32Array,
@@ -23,7 +23,7 @@ const AT_A_TIME: usize = 16;
 
 /// Reads the rows. A column of a type that no data set has its questions in is left out.
 pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
-    let opened = File::open(file).map_err(|error| unreadable(file, &error))?;
+    let opened = open(file)?;
     // The reader asserts some of what a footer claims, so damaged bytes can make it panic. Of the
     // reader nothing is used afterwards.
     let batches = guarded(file, || batches(opened, without))?;

@@ -3,9 +3,10 @@
 
 use super::{
     cell::{Cell, Row},
-    json, parquet, tsv,
+    json, parquet, tsv, whole,
 };
 use crate::base::Hint;
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +17,11 @@ pub const FORMATS: [&str; 5] = ["json", "jsonl", "ndjson", "tsv", "parquet"];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowsError {
     /// The file cannot be opened or read.
-    #[error("`{file}` cannot be read: {reason}")]
+    #[error("`{file}` {reason}")]
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// What is wrong with it.
         reason: String,
     },
     /// The name does not tell the format.
@@ -54,7 +55,7 @@ pub enum RowsError {
 impl Hint for RowsError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unreadable { .. } => "check the path and its permissions".to_owned(),
+            Self::Unreadable { .. } => "check the path, and what lies there".to_owned(),
             Self::UnknownFormat { .. } => {
                 format!("name a file that ends with `.{}`", FORMATS.join("`, `."))
             }
@@ -79,13 +80,20 @@ pub fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), 
         Some("json") => json::whole(file, visit),
         Some("tsv") => tsv::each(file, without, visit),
         Some("parquet") => parquet::each(file, without, visit),
-        _ => Err(RowsError::UnknownFormat { file: file.to_owned() }),
+        // What is not there has no format either.
+        _ => open(file).and(Err(RowsError::UnknownFormat { file: file.to_owned() })),
     }
+}
+
+/// Opens a file of rows. What is no file could be read without end.
+pub(super) fn open(file: &Path) -> Result<File, RowsError> {
+    whole::open_regular(file)
+        .map_err(|error| RowsError::Unreadable { file: file.to_owned(), reason: error.to_string() })
 }
 
 /// What the system says when a file cannot be read.
 pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> RowsError {
-    RowsError::Unreadable { file: file.to_owned(), reason: error.to_string() }
+    RowsError::Unreadable { file: file.to_owned(), reason: format!("cannot be read: {error}") }
 }
 
 /// A row out of JSON.

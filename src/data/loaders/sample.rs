@@ -4,6 +4,7 @@
 use super::{
     cell::{Cell, Row},
     files::Format,
+    whole::read_whole,
 };
 use crate::base::Hint;
 use crate::data::picture::{self, PictureLimits};
@@ -43,6 +44,8 @@ pub struct Unread {
     pub category: String,
     /// The image.
     pub image: Picture,
+    /// Whether there are choices and the answer is none of them.
+    pub is_no_choice: bool,
     /// The file that holds the row.
     pub file: Arc<Path>,
     /// The row in it, from 1.
@@ -60,18 +63,22 @@ pub enum Picture {
 
 /// A row that is no sample, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("row {row} of `{file}`: `{field}` {fault}")]
+#[error("row {row} of `{}`{}{fault}", file.display(), in_field(field))]
 pub struct BadSample {
     /// The file.
     pub file: PathBuf,
     /// The row, from 1.
     pub row: u64,
-    /// The column.
+    /// The column; empty for the whole row.
     pub field: String,
     /// What is wrong with it.
     pub fault: String,
     /// The way out.
     pub hint: String,
+}
+
+fn in_field(field: &str) -> String {
+    if field.is_empty() { " ".to_owned() } else { format!(": `{field}` ") }
 }
 
 impl Hint for BadSample {
@@ -105,6 +112,7 @@ impl Place<'_> {
         question = question.replace("<image>", "").trim().to_owned();
         let answer = self.text(&row, &self.columns.answer, &["answer", "label"])?;
         let answer = self.answer(answer, &choices);
+        let is_no_choice = !choices.is_empty() && !is_letter_of(&answer, choices.len());
         if !choices.is_empty() && self.format != Format::MathVista {
             let lines = ('A'..='Z').zip(&choices).map(|(letter, it)| format!("\n({letter}) {it}"));
             question = format!("{question}\nChoices:{}", lines.collect::<String>());
@@ -112,7 +120,7 @@ impl Place<'_> {
         let category = self.category(&row);
         let image = self.image(&row)?;
         let (file, row) = (Arc::clone(self.file), self.row);
-        Ok(Unread { question, answer, category, image, file, row })
+        Ok(Unread { question, answer, category, image, is_no_choice, file, row })
     }
 
     /// The column that is meant: the one the recipe names, or else the first usual one that is there.
@@ -290,6 +298,13 @@ impl Place<'_> {
     }
 }
 
+/// Whether an answer is the letter of one of so many choices: `B`, `(b)` or `B.`.
+fn is_letter_of(answer: &str, choices: usize) -> bool {
+    let bare = answer.trim().trim_start_matches('(').trim_end_matches(['.', ')']);
+    let mut letters = ('A'..='Z').take(choices);
+    letters.any(|letter| bare.eq_ignore_ascii_case(letter.encode_utf8(&mut [0; 4])))
+}
+
 /// Bytes in base64, with or without the head of a data URL; `None` for what is a path. Only texts
 /// whose bytes begin as an image do are taken for one.
 fn encoded(text: &str) -> Option<Vec<u8>> {
@@ -331,16 +346,8 @@ impl Picture {
         match self {
             Self::Bytes(bytes) => decode(bytes),
             Self::File(path) => {
-                let unreadable =
-                    |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
-                let size = std::fs::metadata(path).map_err(unreadable)?.len();
-                if size > LARGEST_FILE {
-                    return Err(format!(
-                        "`{}` has {size} bytes: no image is that large",
-                        path.display()
-                    ));
-                }
-                let bytes = std::fs::read(path).map_err(unreadable)?;
+                let bytes = read_whole(path, LARGEST_FILE)
+                    .map_err(|error| format!("`{}` {error}", path.display()))?;
                 decode(&bytes).map_err(|reason| format!("`{}`: {reason}", path.display()))
             }
         }

@@ -174,7 +174,7 @@ fn bad_rows_are_told_with_file_row_and_column() {
         "`question` should be text, and is a list",
         "row 9 of `DIR/rows.jsonl`: `image` cannot be decoded",
         "an object is expected, and it is a list",
-        "row 11 of `DIR/rows.jsonl`: `row` cannot be read: it is no JSON",
+        "row 11 of `DIR/rows.jsonl` cannot be read: it is no JSON",
     ]
     .iter()
     .enumerate()

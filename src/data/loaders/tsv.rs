@@ -2,8 +2,9 @@
 //! or lines in double quotes. An `image` may name, by its `index`, the row that holds the image.
 
 use super::{
+    by_row::{ByRow, RowEnds, by_row},
     cell::{Cell, Row},
-    rows::{RowsError, Visit, unreadable},
+    rows::{self, RowsError, Visit},
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +18,7 @@ const INDEX: &str = "index";
 
 /// Reads the rows; those of which only some fields are there cannot be read.
 pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
-    let mut reader = open(file)?;
+    let (mut reader, row_ends) = open(file)?;
     let header = reader.headers().map_err(|error| malformed(file, &error))?.clone();
     let places = match without.contains(&IMAGE) {
         true => None,
@@ -26,6 +27,7 @@ pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Resu
     let mut record = csv::StringRecord::new();
     for number in 1.. {
         let read = reader.read_record(&mut record);
+        row_ends.tell();
         let row = match read {
             Ok(false) => break,
             Ok(true) => row_of(&header, &record, without),
@@ -47,10 +49,11 @@ pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Resu
     Ok(())
 }
 
-fn open(file: &Path) -> Result<csv::Reader<File>, RowsError> {
-    let opened = File::open(file).map_err(|error| unreadable(file, &error))?;
+fn open(file: &Path) -> Result<(csv::Reader<ByRow<File>>, RowEnds), RowsError> {
+    let (opened, row_ends) = by_row(rows::open(file)?);
     // Rows of another length are told one by one.
-    Ok(csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).from_reader(opened))
+    let reader = csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).from_reader(opened);
+    Ok((reader, row_ends))
 }
 
 fn malformed(file: &Path, error: &csv::Error) -> RowsError {
@@ -87,10 +90,12 @@ impl Places {
         let (Some(image), Some(index)) = (column(IMAGE), column(INDEX)) else {
             return Ok(Self(places));
         };
-        let mut reader = open(file)?;
+        let (mut reader, row_ends) = open(file)?;
         let mut record = csv::StringRecord::new();
         loop {
-            match reader.read_record(&mut record) {
+            let read = reader.read_record(&mut record);
+            row_ends.tell();
+            match read {
                 Ok(false) => break,
                 Ok(true) => {}
                 Err(error) if error.is_io_error() => return Err(malformed(file, &error)),
@@ -113,7 +118,7 @@ impl Places {
         let nowhere =
             || format!("its image is that of the row with index `{reference}`, which has none");
         let place = self.0.get(reference).ok_or_else(nowhere)?;
-        let mut reader = open(file).map_err(|error| error.to_string())?;
+        let (mut reader, _) = open(file).map_err(|error| error.to_string())?;
         let header = reader.headers().map_err(|error| error.to_string())?.clone();
         reader.seek(place.clone()).map_err(|error| error.to_string())?;
         let mut record = csv::StringRecord::new();

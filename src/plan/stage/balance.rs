@@ -3,13 +3,14 @@
 
 use super::{Calls, Drawn};
 use crate::recipe::Maximise;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// Options of `balance`. The port `search` brings a `monitor` with one measurement for each candidate
 /// temperature.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Balance {
     /// What is maximised.
     pub maximise: Maximise,
@@ -24,7 +25,7 @@ pub struct Balance {
 }
 
 /// Candidates of several knobs: every draw of the search with each of these counts and thresholds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Knobs {
     /// How the search drew, in its order.
     pub draws: Vec<Drawn>,
@@ -37,7 +38,7 @@ pub struct Knobs {
 }
 
 /// What explorations and selections go by when more than a temperature is balanced.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Setting {
     /// How tokens are drawn.
     pub drawn: Drawn,

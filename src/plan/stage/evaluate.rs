@@ -2,12 +2,15 @@
 
 use super::Calls;
 use crate::recipe::Dtype;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 2;
 
 /// Held-out prompts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
     /// Choices are made on these.
@@ -17,7 +20,7 @@ pub enum Split {
 }
 
 /// Options of `evaluate`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evaluate {
     /// The prompts.
     pub split: Split,

@@ -3,6 +3,7 @@
 
 use super::{Calls, Drawn};
 use crate::recipe::Dtype;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 2;
@@ -12,7 +13,7 @@ pub(super) const BEHAVIOUR: u32 = 2;
 const SHARD_PROMPTS: u64 = 512;
 
 /// Options of `explore`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explore {
     /// Index of the slice's first prompt among the labelled ones.
     pub from: u64,
@@ -50,7 +51,7 @@ pub struct Explore {
 }
 
 /// A slice of the unlabelled prompts, which come after the labelled ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unlabelled {
     /// Index of the slice's first prompt among the unlabelled ones.
     pub from: u64,

@@ -1,12 +1,13 @@
 //! `hide`: puts the answers of unlabelled prompts where only the oracle and reports find them.
 
 use super::Loading;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// Options of `hide`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hide {
     /// The loader; for files their format.
     pub source: String,

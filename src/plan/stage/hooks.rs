@@ -2,12 +2,13 @@
 
 use crate::base::Digest;
 use crate::recipe::Moment;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// Options of `hooks`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hooks {
     /// Digest of the text.
     pub digest: Digest,
@@ -16,7 +17,7 @@ pub struct Hooks {
 }
 
 /// What a stage calls of a script.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Calls {
     /// What people call the script; for messages alone.
     pub script: String,

@@ -5,12 +5,13 @@
 
 use super::Calls;
 use crate::recipe::{Dtype, Steps};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// Options of `label`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Label {
     /// Rollouts that are labelled, drawn at random; 0 for all.
     pub rollouts: u64,

@@ -2,10 +2,11 @@
 
 use crate::base::Digest;
 use crate::recipe::{DataColumns, OnBadSample};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Files of samples. Where they lie is in no key: their digest is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loading {
     /// The file or folder.
     pub path: String,

@@ -5,6 +5,7 @@
 
 mod agreement;
 mod balance;
+mod docs;
 mod evaluate;
 mod explore;
 mod hide;
@@ -25,6 +26,7 @@ mod train_reward;
 
 pub use agreement::Agreement;
 pub use balance::{Balance, Knobs, Setting};
+pub use docs::{StageDoc, stage_docs};
 pub use evaluate::{Evaluate, Split};
 pub use explore::{Explore, Unlabelled};
 pub use hide::Hide;
@@ -43,12 +45,15 @@ pub use stop::StopRule;
 pub use train::{Train, TrainingSet};
 pub use train_reward::{Scored, TrainReward};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
 /// What a stage reads from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Port {
     /// Prompts, answers and splits, of `prepare`.
@@ -120,7 +125,7 @@ impl fmt::Display for Port {
 }
 
 /// What a stage does, with every option resolved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Puts a checkpoint into the store.

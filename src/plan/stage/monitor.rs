@@ -2,6 +2,7 @@
 
 use super::{Calls, Score};
 use crate::recipe::Dtype;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 2;
@@ -17,7 +18,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// How tokens are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Drawn {
     /// Temperature; 0 is greedy.
     pub temperature: f64,
@@ -30,7 +31,7 @@ pub struct Drawn {
 }
 
 /// A slice of the labelled prompts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Slice {
     /// Index of its first prompt.
     pub from: u64,
@@ -41,7 +42,7 @@ pub struct Slice {
 }
 
 /// Options of `monitor`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Monitor {
     /// Samples for each prompt: K.
     pub samples: u32,

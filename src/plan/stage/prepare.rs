@@ -1,12 +1,13 @@
 //! `prepare`: makes prompts, answers and splits.
 
 use super::Loading;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// Options of `prepare`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Prepare {
     /// The loader; for files their format.
     pub source: String,

@@ -1,12 +1,13 @@
 //! `pretrain`: one phase of training a base model from random weights, for the embedded task.
 
 use crate::recipe::{Dtype, PretrainingPhase};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// What a phase teaches.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lesson {
     /// What a patch shows. Starts from random weights.
@@ -28,7 +29,7 @@ pub enum Lesson {
 }
 
 /// Options of `pretrain`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pretrain {
     /// The architecture, as the recipe names it.
     pub model: String,

@@ -2,12 +2,13 @@
 
 use super::Calls;
 use crate::recipe::{Aggregate, Dtype, Steps};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 2;
 
 /// Options of `score`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Score {
     /// How a response is cut into steps.
     pub steps: Steps,

@@ -2,12 +2,13 @@
 
 use super::Calls;
 use crate::recipe::{self, PseudoAnswer};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 2;
 
 /// Options of `select`. The answer filter always comes first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Select {
     /// Which of the correct responses to a prompt are kept.
     pub rule: recipe::Select,

@@ -3,12 +3,13 @@
 
 use super::Calls;
 use crate::recipe::EarlyStop;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// Options of `stop`. By the port `stop` comes what the one before it knew.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StopRule {
     /// The iteration whose policy was measured; 0 for the one that the evolution starts from, which
     /// begins the history and is never stopped at.

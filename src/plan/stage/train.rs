@@ -2,12 +2,13 @@
 
 use super::Calls;
 use crate::recipe::{Dtype, Lora, Optimizer, Part, Rates, Schedule, Supervision};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// What is trained on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrainingSet {
     /// The responses of a `select` stage.
@@ -20,7 +21,7 @@ pub enum TrainingSet {
 
 /// Options of `train`. Weights come in by the port `policy`; optimizer state, step counter and
 /// schedule position by the port `optimizer`, where a method inherits them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Train {
     /// What is trained on.
     pub set: TrainingSet,

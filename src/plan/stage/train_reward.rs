@@ -2,12 +2,13 @@
 
 use super::Calls;
 use crate::recipe::{Dtype, Part, RewardTargets, Steps};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) const BEHAVIOUR: u32 = 1;
 
 /// Where the scalar head is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scored {
     /// At the end of the response.
@@ -17,7 +18,7 @@ pub enum Scored {
 }
 
 /// Options of `train-reward`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainReward {
     /// Where the head is read.
     pub scored: Scored,

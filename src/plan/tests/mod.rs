@@ -1,6 +1,7 @@
 //! What planning promises, tested from outside the files of the room.
 
 mod balance;
+mod docs;
 mod keys;
 mod methods;
 mod mixed;

@@ -113,6 +113,9 @@ impl Reader<'_> {
         if let Some(near) = did_you_mean(name, known) {
             return format!("did you mean `{near}`?");
         }
+        if name == "test" {
+            return "tests stand in the recipe that the experiment names as its `base`".to_owned();
+        }
         if key_at(name).is_some() {
             return format!(
                 "for every member, write it under `[set]`; to vary it, under `[axis]`: `{name} = […]`"

@@ -136,10 +136,14 @@ pub(super) fn row_fault(
     if rows.contains(name) {
         return None;
     }
-    let near = did_you_mean(name, rows.iter().map(String::as_str));
-    let shown = || rows.iter().take(8).map(|row| format!("`{row}`"));
+    let named = || rows.iter().filter(|row| !row.is_empty());
+    let near = did_you_mean(name, named().map(String::as_str));
+    let shown = || named().take(8).map(|row| format!("`{row}`"));
     let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
+        None if named().next().is_none() => {
+            "there is a single row, over all axes, and it has no name".to_owned()
+        }
         None if rows.len() > 8 => {
             let shown: Vec<_> = shown().collect();
             format!("rows are {} and {} more", shown.join(", "), rows.len() - 8)

@@ -8,6 +8,10 @@ use crate::{
     base::{Fault, Faults},
     recipe::{Expectation, Method, Resolved, RewardModel, Select, WrittenTrial, check::quoted},
 };
+use std::collections::BTreeSet;
+
+/// What the name of a sample of files begins with.
+const OF_FILES: &str = "data:";
 
 /// Checks the tests of a recipe.
 ///
@@ -25,6 +29,14 @@ pub fn check_trials(resolved: &Resolved) -> Result<(), Faults> {
             }
         }
     }
+    let mut names = BTreeSet::new();
+    for written in resolved.trials() {
+        if !names.insert(&written.trial.name) {
+            let message = "another test has this name".to_owned();
+            let hint = "give each a name of its own";
+            faults.push(written.fault("repeated-test", "name", message, hint));
+        }
+    }
     if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
 }
 
@@ -39,6 +51,7 @@ const RULES: &[fn(&WrittenTrial, &Resolved) -> Option<Fault>] = &[
     rewards_are_computed,
     ranks_have_scores,
     kept_candidates_exist,
+    so_many_can_be_kept,
 ];
 
 fn something_is_expected(written: &WrittenTrial, _: &Resolved) -> Option<Fault> {
@@ -58,6 +71,37 @@ fn nothing_is_said_twice(written: &WrittenTrial, _: &Resolved) -> Option<Fault> 
 }
 
 fn samples_are_known(written: &WrittenTrial, resolved: &Resolved) -> Option<Fault> {
+    rows_are_of_files(written, resolved).or_else(|| builtin_samples_are_known(written, resolved))
+}
+
+fn rows_are_of_files(written: &WrittenTrial, resolved: &Resolved) -> Option<Fault> {
+    let sample = written.trial.sample.as_deref().filter(|it| it.starts_with(OF_FILES))?;
+    let fault =
+        |message, hint: &str| Some(written.fault("unknown-sample", "sample", message, hint));
+    let source = &resolved.recipe.data.source;
+    if sample_of_files(sample).is_none() {
+        let message = format!("there is no sample `{}`", quoted(sample));
+        return fault(message, "write `sample = \"data:0\"`, with a number from 0");
+    }
+    let has_files = source.split_once(':').is_some_and(|(format, _)| format != "builtin");
+    let message = format!("`{}` is a sample of files, and the recipe has none", quoted(sample));
+    let hint = match source == EMBEDDED_SOURCE {
+        true => "write `sample = \"builtin:mini-vista/train/0\"`",
+        false => WRITE_OUT,
+    };
+    if has_files { None } else { fault(message, hint) }
+}
+
+/// The number of a sample of the recipe's files, such as `data:17`.
+pub fn sample_of_files(name: &str) -> Option<u64> {
+    let number = name.strip_prefix(OF_FILES)?;
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse().ok().filter(|_| is_plain)
+}
+
+const WRITE_OUT: &str = "write the sample out: `question = \"…\"` and `gold = \"…\"`";
+
+fn builtin_samples_are_known(written: &WrittenTrial, resolved: &Resolved) -> Option<Fault> {
     let sample = written.trial.sample.as_deref().filter(|it| it.starts_with("builtin:"))?;
     let hint = "write `sample = \"builtin:mini-vista/train/0\"`, with `train`, `validation` or `test` \
         and a number from 0";
@@ -69,7 +113,10 @@ fn samples_are_known(written: &WrittenTrial, resolved: &Resolved) -> Option<Faul
     (source != EMBEDDED_SOURCE).then(|| {
         let message =
             format!("`{}` is no sample of `{}`, the recipe's data", quoted(sample), quoted(source));
-        let hint = "write the sample out: `question = \"…\"` and `gold = \"…\"`";
+        let hint = match source.split_once(':') {
+            Some(_) => "write `sample = \"data:0\"` for the first sample of its files",
+            None => WRITE_OUT,
+        };
         written.fault("unknown-sample", "sample", message, hint)
     })
 }
@@ -83,9 +130,14 @@ pub fn builtin_sample(name: &str) -> Option<(&str, u64)> {
     Some((split, number.parse().ok()?)).filter(|_| is_known && is_plain)
 }
 
+/// Whether a sample is named by a file that holds it.
+pub fn is_file(sample: &str) -> bool {
+    !sample.starts_with("builtin:") && !sample.starts_with(OF_FILES)
+}
+
 fn files_are_inside(written: &WrittenTrial, _: &Resolved) -> Option<Fault> {
     let trial = &written.trial;
-    let sample = trial.sample.as_ref().filter(|it| !it.starts_with("builtin:"));
+    let sample = trial.sample.as_ref().filter(|it| is_file(it));
     let files = [("sample", sample), ("response_file", trial.response_file.as_ref())];
     let (key, path) = files
         .into_iter()
@@ -205,4 +257,29 @@ fn kept_candidates_exist(written: &WrittenTrial, _: &Resolved) -> Option<Fault> 
     let message = format!("there is no candidate {}", kept[place]);
     let hint = format!("they are numbered from 0 to {}", count - 1);
     Some(written.fault("unknown-candidate", &format!("expect.kept.{place}"), message, &hint))
+}
+
+fn so_many_can_be_kept(written: &WrittenTrial, _: &Resolved) -> Option<Fault> {
+    let impossible = |key: &str, message: String, hint: &str| {
+        Some(written.fault("contradictory-test", key, message, hint))
+    };
+    let (kept, count) = (written.trial.expect.kept.as_deref(), written.trial.expect.kept_count);
+    let kept_twice =
+        kept.and_then(|kept| (1..kept.len()).find(|&at| kept[..at].contains(&kept[at])));
+    if let (Some(at), Some(kept)) = (kept_twice, kept) {
+        let message = format!("candidate {} is expected to be kept twice", kept[at]);
+        return impossible(&format!("expect.kept.{at}"), message, "name it once");
+    }
+    let (count, candidates) = (count? as usize, written.trial.candidate.len());
+    if count > candidates {
+        let message = format!("{count} are expected to be kept, and there are {candidates}");
+        return impossible(
+            "expect.kept_count",
+            message,
+            "lower `kept_count`, or give more candidates",
+        );
+    }
+    let named = kept?.len();
+    let message = format!("`kept` names {named}, and `kept_count` says {count}");
+    (named != count).then(|| impossible("expect.kept_count", message, "keep one of them"))?
 }
