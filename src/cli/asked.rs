@@ -218,11 +218,6 @@ impl Asked {
         &self.files
     }
 
-    /// The digests of the models that lie in folders, by path.
-    pub(crate) fn models(&self) -> &BTreeMap<String, Digest> {
-        &self.models
-    }
-
     /// The text of the file, as it was given.
     pub(crate) fn text(&self) -> &str {
         &self.file.text

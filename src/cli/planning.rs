@@ -5,7 +5,7 @@ use super::exit::{Exit, Trouble};
 use super::files;
 use super::frozen::FrozenRecipes;
 use super::sources;
-use crate::base::{Digest, Hint, Key};
+use crate::base::{Hint, Key};
 use crate::data::checkpoint;
 use crate::event::{Event, Outcome, Record};
 use crate::plan::{

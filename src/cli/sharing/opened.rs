@@ -164,7 +164,8 @@ impl Opened {
                         without_folder(ran) == without_folder(said)
                     }
                     ("policy.model", Value::String(ran), Value::String(said)) => {
-                        let name = |model: &str| Path::new(model).file_name().map(ToOwned::to_owned);
+                        let name =
+                            |model: &str| Path::new(model).file_name().map(ToOwned::to_owned);
                         without_cache(ran) == without_cache(said) || name(ran) == name(said)
                     }
                     (_, ran, said) => ran == said || said.is_null() && ran.is_object(),
