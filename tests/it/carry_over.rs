@@ -2,6 +2,7 @@
 //! the evolution with the first iteration, so that the second one's training leaves what it began
 //! with: weights, optimizer moments, schedule position, step counter.
 
+use crate::interruption::{has_left, kill, wait_until};
 use crate::sandbox::Sandbox;
 use mstar::base::Digest;
 use mstar::data::table::{self, Rollout};
@@ -163,4 +164,21 @@ fn layers_computed_twice_and_rates_of_parts_train_as_they_say() {
     let _loss = loss(&["--set", frozen, "--set", "training.optimizer.weight_decay=0.0"]);
     let weights = |stage: &str| digest(&sandbox, stage, "model.safetensors");
     assert_eq!(weights("train 1"), weights("import"), "a rate of 0 for each part moves nothing");
+}
+
+#[test]
+fn a_killed_stage_goes_on_to_the_adapters_that_it_would_have_had() {
+    let run = ["run", "tiny.toml", "--set", "run.checkpoint_every_secs=0", "--set", LORA, "--set"];
+    let run = [&run[..], &["training.iterations=1", "--set", "control.equal_steps=false"]].concat();
+    let undisturbed = Sandbox::new();
+    undisturbed.mstar(&run).exits(0);
+    let sandbox = Sandbox::new();
+    let mut child = sandbox.start(&run, None);
+    wait_until(&mut child, || has_left(&sandbox, "train 1", "checkpoint.json"));
+    assert!(kill(&mut child, true), "the run was still going on");
+    sandbox.mstar(&run).exits(0);
+    for file in ["adapter_model.safetensors", "optimizer.safetensors", "model.safetensors"] {
+        let of = |sandbox: &Sandbox| digest(sandbox, "train 1", file);
+        assert_eq!(of(&sandbox), of(&undisturbed), "{file}");
+    }
 }
