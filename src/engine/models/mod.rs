@@ -64,7 +64,7 @@ impl Hint for ModelError {
 }
 
 enum Architecture {
-    MiniVlm(MiniVlm),
+    MiniVlm(Box<MiniVlm>),
     /// A decoder and what sees for it.
     Sighted(Decoder, Box<Vision>),
 }
@@ -153,7 +153,7 @@ fn build(
         mini_vlm::KIND => {
             let config: mini_vlm::Config = serde_json::from_str(config)?;
             config.check()?;
-            (Architecture::MiniVlm(MiniVlm::new(&weights.root(), config)), weights)
+            (Architecture::MiniVlm(Box::new(MiniVlm::new(&weights.root(), config))), weights)
         }
         kind if vision::KINDS.contains(&kind) => {
             let value: serde_json::Value = serde_json::from_str(config)?;
