@@ -66,7 +66,7 @@ impl Hint for ModelError {
 enum Architecture {
     MiniVlm(Box<MiniVlm>),
     /// A decoder and what sees for it.
-    Sighted(Decoder, Box<Vision>),
+    Sighted(Box<Decoder>, Box<Vision>),
 }
 
 /// A part of a model that is trained or left alone as a whole.
@@ -158,7 +158,7 @@ fn build(
         kind if vision::KINDS.contains(&kind) => {
             let value: serde_json::Value = serde_json::from_str(config)?;
             let (decoder, vision, weights) = vision::build(kind, &Keys::new(&value), weights)?;
-            (Architecture::Sighted(decoder, Box::new(vision)), weights)
+            (Architecture::Sighted(Box::new(decoder), Box::new(vision)), weights)
         }
         other => return Err(ModelError::Architecture(other.to_owned())),
     })
