@@ -31,7 +31,7 @@ struct Asked {
     samples: usize,
     tokens: usize,
     batch: usize,
-    threads: u32,
+    threads: usize,
     precision: Precision,
     repeats: usize,
 }
@@ -44,7 +44,7 @@ fn main() {
         return;
     }
     let asked: Asked = serde_json::from_str(&text).expect("a question in JSON");
-    set_threads(asked.threads as i32);
+    set_threads(asked.threads);
     let folder = CheckpointFolder::open(&asked.checkpoint).expect("a checkpoint");
     let files = folder.companions().expect("its files");
     let dialect = Dialect::new(&files).expect("it can be asked");
