@@ -22,7 +22,7 @@ test: ## run every test, setting up what it needs
 bench: ## print the ratios of the book's performance page
 	@libtorch=$$(.ci/libtorch) && LIBTORCH=$$libtorch \
 	  cargo bench --locked --bench expanding --bench generation --bench live --bench packing \
-	  --bench planning --bench recomputing --bench report --bench scheduling
+	  --bench planning --bench recomputing --bench report --bench scheduling --bench scoring
 
 experiments: ## run all experiments into one store, write experiments/README.md and its figures
 	@$(BUILD)

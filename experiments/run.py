@@ -46,6 +46,17 @@ def minutes(seconds):
     return f"{seconds / 60:.1f} min"
 
 
+def responses(stage):
+    """Responses that a stage draws, by the plan."""
+    drawing = stage["kind"] in ("explore", "monitor", "evaluate", "label")
+    return stage["estimate"]["samples"] or 0 if drawing else 0
+
+
+def seconds(stage):
+    """Its seconds, by the plan; 0 where no run tells."""
+    return stage["estimate"]["seconds"] or 0.0
+
+
 def described(text, key):
     """The value of a key at the top of an experiment file."""
     found = re.search(rf'^{key} = "(.*)"$', text, re.MULTILINE)
@@ -94,35 +105,33 @@ class Experiments:
 
     def cost(self, plans):
         """What the members would cost apart, and what they cost in one store."""
-        rows = ["| experiment | members | stages apart | new stages | apart | new |",
-                "| --- | ---: | ---: | ---: | ---: | ---: |"]
-        known, totals = set(), [0, 0, 0, 0.0, 0.0]
+        rows = ["| experiment | members | stages apart | new | responses apart | new | time apart | new |",
+                "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+        known, totals = set(), [0] * 7
         for name, plan in plans.items():
             stages = plan["stages"]
             new = [stage for stage in stages if stage["key"] not in known]
             known |= {stage["key"] for stage in stages}
-            seconds = lambda stage: stage["estimate"]["seconds"] or 0.0
-            row = [
-                len(plan["members"]), sum(len(stage["members"]) for stage in stages), len(new),
-                sum(seconds(stage) * len(stage["members"]) for stage in stages),
-                sum(seconds(stage) for stage in new),
-            ]
+            row = [len(plan["members"])]
+            for amount in (lambda stage: 1, responses, seconds):
+                row.append(sum(amount(stage) * len(stage["members"]) for stage in stages))
+                row.append(sum(amount(stage) for stage in new))
             totals = [total + part for total, part in zip(totals, row)]
             rows.append(self.row(name, row))
         rows.append(self.row("**all**", totals))
-        share = totals[4] / totals[3] if totals[3] else 0.0
-        return "\n\n".join([
-            "## What sharing saves",
-            "\n".join(rows),
-            f"Work of one core, by the rates that the plan takes from these runs. In one store all of it "
-            f"costs {minutes(totals[4])}, {share:.0%} of the {minutes(totals[3])} that the members would "
-            "cost apart.",
-        ])
+        _, _, _, drawn_apart, drawn, apart, together = totals
+        said = f"In one store all of it draws {drawn / drawn_apart:.0%} of the responses that the members would draw apart"
+        if apart:
+            said += (f", and costs {minutes(together)}, {together / apart:.0%} of the {minutes(apart)}: work of one "
+                     "core, by the rates that the plan takes from these runs")
+        return "\n\n".join(["## What sharing saves", "\n".join(rows), said + "."])
 
     @staticmethod
     def row(name, row):
-        members, apart, new, seconds_apart, seconds = row
-        return f"| {name} | {members} | {apart} | {new} | {minutes(seconds_apart)} | {minutes(seconds)} |"
+        members, apart, new, drawn_apart, drawn, seconds_apart, seconds = row
+        times = [minutes(it) if seconds_apart else "–" for it in (seconds_apart, seconds)]
+        cells = [name, members, apart, new, f"{drawn_apart:,}", f"{drawn:,}", *times]
+        return f"| {' | '.join(map(str, cells))} |"
 
     def write(self):
         version = said([*self.mstar, "--version"]).strip()

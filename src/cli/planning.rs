@@ -21,6 +21,9 @@ use std::rc::Rc;
 
 /// Runs whose logs and graphs are looked at; older ones say little about this machine.
 const RUNS_LOOKED_AT: usize = 3;
+/// Runs among which those that did any work are looked for: one that found everything there says
+/// nothing about how fast it goes.
+const RUNS_TIMED_AMONG: usize = 30;
 
 /// The variables of the environment that are text.
 pub(crate) fn environment() -> Vec<(String, String)> {
@@ -157,7 +160,13 @@ pub(crate) fn look_back(
             known.recipes.before.extend(planned.recipes_of_stages());
             known.earlier.extend(planned.stages);
         }
-        add_measurements(run, &mut measured, &mut solved)?;
+    }
+    let mut timed = 0;
+    for run in runs.iter().rev().take(RUNS_TIMED_AMONG) {
+        timed += usize::from(add_measurements(run, &mut measured, &mut solved)?);
+        if timed == RUNS_LOOKED_AT {
+            break;
+        }
     }
     if solved.1 > 0.0 {
         measured.solve_rate = Some(solved.0 / solved.1);
@@ -168,12 +177,14 @@ pub(crate) fn look_back(
     Ok((known, measured))
 }
 
+/// Counts in what a run did; whether it did anything.
 fn add_measurements(
     run: &Run,
     measured: &mut Measured,
     solved: &mut (f64, f64),
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
     let mut kinds = BTreeMap::new();
+    let mut has_worked = false;
     let log = Record::read_log(&run.events().map_err(of_store)?);
     for record in log.unwrap_or_default() {
         match record.event {
@@ -184,6 +195,7 @@ fn add_measurements(
                 key, outcome: Outcome::Done, seconds, bytes, metrics, ..
             } => {
                 let Some(kind) = kinds.get(&key) else { continue };
+                has_worked = true;
                 let number = |name: &str| metrics.get(name).and_then(Value::as_f64);
                 let samples = ["samples", "count", "kept"].into_iter().find_map(number);
                 measured.add(kind, samples.unwrap_or(0.0) as u64, seconds, bytes);
@@ -194,7 +206,7 @@ fn add_measurements(
             _ => {}
         }
     }
-    Ok(())
+    Ok(has_worked)
 }
 
 /// An error of the store as what the program ends with.

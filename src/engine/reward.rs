@@ -1,8 +1,9 @@
 //! A reward model: an architecture with a scalar head, which reads the stream after the final norm
 //! where steps end (Lightman et al. 2023; labels after Wang et al. 2024, Math-Shepherd).
 //!
-//! One forward pass over a prompt and its responses gives the scores of all their steps; what the
-//! responses have in common is read once.
+//! One forward pass over a prompt and its responses gives the scores of all their steps. What the
+//! responses have in common is read once, the prompt and every beginning that several begin with;
+//! what comes after the last score of a response is not read.
 
 use super::{
     models::Model,
@@ -12,6 +13,7 @@ use super::{
     weights::{Init, Parameters, Precision, Weights, WeightsError},
 };
 use crate::base::Seed;
+use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 /// Standard deviation of a fresh head: scores begin near one half.
@@ -68,31 +70,30 @@ impl ReadingPack {
     /// For the first reading that the model cannot read.
     pub fn new(model: &Model, readings: &[Reading<'_>]) -> Result<Self, PackError> {
         let device = model.device();
-        let (mut streams, mut groups) = (Vec::new(), Vec::new());
+        let (mut streams, mut rows) = (Vec::new(), Vec::new());
         let (mut stream_places, mut ends) = (Vec::new(), Vec::new());
         for (index, reading) in readings.iter().enumerate() {
-            let prompt = reading.prompt.len();
             let longest = reading.responses.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
             let places = model.places(reading.prompt, reading.pixels.sizes(), longest);
+            let mut branches = Branches::of(reading.prompt, stream_places.len());
             stream_places.extend(places.tokens);
-            let mut stream = reading.prompt.to_vec();
             for response in &reading.responses {
                 let whole = [reading.prompt, response.tokens].concat();
                 check_readable(model, index, &whole, reading.pixels, 0)?;
-                let start = stream_places.len();
-                ends.extend(response.ends.iter().map(|&end| (start + end - 1) as i64));
-                let own = 0..response.tokens.len() as i64;
-                stream_places.extend(own.map(|at| [places.next + at; 3]));
-                stream.extend_from_slice(response.tokens);
+                let last = response.ends.iter().max().copied().unwrap_or(0);
+                let path = branches.grow(&response.tokens[..last], |depth| {
+                    stream_places.push([places.next + depth as i64; 3]);
+                });
+                ends.extend(response.ends.iter().map(|&end| path[end - 1] as i64));
             }
-            groups.push((prompt, reading.responses.iter().map(|it| it.tokens.len()).collect()));
-            streams.push((stream, reading.pixels));
+            rows.extend(branches.rows());
+            streams.push((branches.stream, reading.pixels));
         }
         let streams: Vec<(&[i64], &Pixels)> =
             streams.iter().map(|(stream, pixels)| (&stream[..], *pixels)).collect();
         let tokens = stream_places.len();
         let inputs = inputs_at(model, &streams, &stream_places);
-        let layout = Layout::branching(&groups, device);
+        let layout = Layout::branching(rows, tokens, device);
         let places = Tensor::from_slice(&ends).to_device(device);
         Ok(Self { inputs, layout, places, tokens })
     }
@@ -100,6 +101,58 @@ impl ReadingPack {
     /// Tokens of the stream.
     pub fn tokens(&self) -> usize {
         self.tokens
+    }
+}
+
+/// A prompt and what goes on from it as a tree, each token of which lies in the stream once.
+struct Branches {
+    /// Where the prompt begins in the stream of all readings.
+    start: usize,
+    prompt: usize,
+    stream: Vec<i64>,
+    /// The place after a place, by the token there.
+    next: BTreeMap<(usize, i64), usize>,
+    /// The places of each response, by the last of them.
+    paths: BTreeMap<usize, Vec<usize>>,
+}
+
+impl Branches {
+    fn of(prompt: &[i64], start: usize) -> Self {
+        Self {
+            start,
+            prompt: prompt.len(),
+            stream: prompt.to_vec(),
+            next: BTreeMap::new(),
+            paths: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a response, and gives the places of its tokens; `added` is told how far after the prompt
+    /// each token stands that was not there.
+    fn grow(&mut self, tokens: &[i64], mut added: impl FnMut(usize)) -> Vec<usize> {
+        let mut last = (self.start + self.prompt).saturating_sub(1);
+        let mut path = Vec::with_capacity(tokens.len());
+        for (depth, &token) in tokens.iter().enumerate() {
+            let fresh = self.start + self.stream.len();
+            last = *self.next.entry((last, token)).or_insert(fresh);
+            if last == fresh {
+                self.stream.push(token);
+                added(depth);
+            }
+            path.push(last);
+        }
+        self.paths.entry(last).or_insert_with(|| path.clone());
+        path
+    }
+
+    /// The places of each sequence that no other goes on from, the prompt's first.
+    fn rows(&self) -> impl Iterator<Item = Vec<usize>> {
+        let goes_on = |last: usize| self.next.range((last, i64::MIN)..=(last, i64::MAX)).next();
+        let prompt = self.start..self.start + self.prompt;
+        self.paths
+            .iter()
+            .filter(move |(last, _)| goes_on(**last).is_none())
+            .map(move |(_, path)| prompt.clone().chain(path.iter().copied()).collect())
     }
 }
 

@@ -36,6 +36,10 @@ pub enum Metric {
     Majority,
     /// How often the vote weighted by scores is right.
     Weighted,
+    /// How well the last reward model tells good from bad places, as an area.
+    RewardAuc,
+    /// The same among pairs of one prompt.
+    RewardAucWithin,
     /// Of the pseudo answers of the last iteration, the share that are the hidden ones.
     PseudoAgreement,
     /// Of its unlabelled prompts, the share with a pseudo answer.
@@ -50,7 +54,7 @@ pub enum Metric {
 const OF_SPLITS: [&str; 6] =
     ["accuracy", "start", "gain", "control", "over_control", "steps_right"];
 /// What belongs to no split of choice.
-const ALONE: [&str; 10] = [
+const ALONE: [&str; 12] = [
     "validation.pass",
     "validation.pass.start",
     "validation.reward_pass",
@@ -58,6 +62,8 @@ const ALONE: [&str; 10] = [
     "pseudo.coverage",
     "steps",
     "seconds",
+    "reward.auc",
+    "reward.auc_within",
     "verifier.best_of_n",
     "verifier.majority",
     "verifier.weighted",
@@ -101,6 +107,8 @@ impl Metric {
             | Self::BestOfN
             | Self::Majority
             | Self::Weighted
+            | Self::RewardAuc
+            | Self::RewardAucWithin
             | Self::PseudoAgreement
             | Self::PseudoCoverage => [0.0, 1.0],
         }
@@ -119,6 +127,8 @@ impl Metric {
             "pseudo.coverage" => return Ok(Self::PseudoCoverage),
             "steps" => return Ok(Self::Steps),
             "seconds" => return Ok(Self::Seconds),
+            "reward.auc" => return Ok(Self::RewardAuc),
+            "reward.auc_within" => return Ok(Self::RewardAucWithin),
             "verifier.best_of_n" => return Ok(Self::BestOfN),
             "verifier.majority" => return Ok(Self::Majority),
             "verifier.weighted" => return Ok(Self::Weighted),
@@ -197,6 +207,9 @@ impl Metric {
         if member.monitors.iter().any(|it| verifies(&it.value)) {
             there.extend([Self::BestOfN, Self::Majority, Self::Weighted]);
         }
+        if !member.rewards.is_empty() {
+            there.extend([Self::RewardAuc, Self::RewardAucWithin]);
+        }
         if !member.agreements.is_empty() {
             there.extend([Self::PseudoAgreement, Self::PseudoCoverage]);
         }
@@ -253,6 +266,14 @@ impl Metric {
                 };
                 let it = by_n.values().next_back()?;
                 Some(Estimate::measured(it.value, it.interval, last.count))
+            }
+            Self::RewardAuc => {
+                let places = &member.rewards.last()?.value.places;
+                Some(Estimate::measured(places.auc?, places.interval, places.count))
+            }
+            Self::RewardAucWithin => {
+                let within = member.rewards.last()?.value.places.within?;
+                Some(Estimate::measured(within.auc, within.interval, within.prompts))
             }
             Self::PseudoAgreement => member.quoted(&member.agreements)?.agreement(),
             Self::PseudoCoverage => member.quoted(&member.agreements)?.coverage(),
@@ -359,9 +380,11 @@ impl fmt::Display for Metric {
             Self::PseudoCoverage => f.write_str(ALONE[4]),
             Self::Steps => f.write_str(ALONE[5]),
             Self::Seconds => f.write_str(ALONE[6]),
-            Self::BestOfN => f.write_str(ALONE[7]),
-            Self::Majority => f.write_str(ALONE[8]),
-            Self::Weighted => f.write_str(ALONE[9]),
+            Self::RewardAuc => f.write_str(ALONE[7]),
+            Self::RewardAucWithin => f.write_str(ALONE[8]),
+            Self::BestOfN => f.write_str(ALONE[9]),
+            Self::Majority => f.write_str(ALONE[10]),
+            Self::Weighted => f.write_str(ALONE[11]),
         }
     }
 }

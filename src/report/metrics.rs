@@ -442,6 +442,21 @@ pub struct Area {
     pub interval: Option<[f64; 2]>,
     /// Of how many.
     pub count: u64,
+    /// The same among pairs of one prompt; none where no prompt has any, and where it was measured
+    /// by a version that did not look.
+    #[serde(default)]
+    pub within: Option<AreaWithin>,
+}
+
+/// The mean over prompts of the area among the pairs of each.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct AreaWithin {
+    /// The mean.
+    pub auc: f64,
+    /// 95 % interval, by a bootstrap over prompts.
+    pub interval: Option<[f64; 2]>,
+    /// Prompts that have a good and a bad one.
+    pub prompts: u64,
 }
 
 /// Scores that are alike, and what turned out.

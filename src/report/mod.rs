@@ -37,9 +37,9 @@ pub use interval::{Estimate, Method, unpaired};
 pub use json::to_json;
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
-    Area, AtTemperature, BalanceCandidate, Balanced, Bin, Category, Drawn, Estimated, Evaluated,
-    Explored, Imported, Monitored, Prepared, Prompts, Rewarded, Selected, Setting, Share, Stopped,
-    Trained, Verifiers,
+    Area, AreaWithin, AtTemperature, BalanceCandidate, Balanced, Bin, Category, Drawn, Estimated,
+    Evaluated, Explored, Imported, Monitored, Prepared, Prompts, Rewarded, Selected, Setting,
+    Share, Stopped, Trained, Verifiers,
 };
 pub use model::{
     At, Branch, Comparison, Ending, Measured, Member, Note, StageRow, State, Study, TimeOfKind,

@@ -16,7 +16,16 @@ const TOP: f64 = 30.0;
 /// How well each reward model of a member ranks, on prompts that it was not trained on; without
 /// rows where there is none.
 pub(super) fn table(member: &Member) -> Table {
-    let mut table = Table::new(&["reward model", "tells apart", "AUC", "95 % interval", "of"]);
+    let mut table = Table::new(&[
+        "reward model",
+        "tells apart",
+        "AUC",
+        "95 % interval",
+        "of",
+        "AUC within a prompt",
+        "95 % interval",
+        "prompts",
+    ]);
     for it in &member.rewards {
         let name = match it.at.iteration {
             0 => "first".to_owned(),
@@ -50,14 +59,21 @@ pub(super) fn table(member: &Member) -> Table {
 
 fn row(name: &str, what: &str, area: &Area) -> Vec<String> {
     let number = |share: f64| format!("{share:.3}");
-    let interval = area.interval.and_then(of_some_width);
-    let interval = interval.map(|[low, high]| format!("{}–{}", number(low), number(high)));
+    let none = || "–".to_owned();
+    let between = |interval: Option<[f64; 2]>| {
+        let interval = interval.and_then(of_some_width);
+        interval.map_or_else(none, |[low, high]| format!("{}–{}", number(low), number(high)))
+    };
+    let within = area.within;
     vec![
         name.to_owned(),
         what.to_owned(),
-        area.auc.map_or_else(|| "–".into(), number),
-        interval.unwrap_or_else(|| "–".into()),
+        area.auc.map_or_else(none, number),
+        between(area.interval),
         count(area.count),
+        within.map_or_else(none, |it| number(it.auc)),
+        between(within.and_then(|it| it.interval)),
+        within.map_or_else(none, |it| count(it.prompts)),
     ]
 }
 
@@ -79,10 +95,18 @@ pub(super) fn figure(member: &Member) -> Option<Figure> {
         (Some(auc), None) => format!("{auc:.3}"),
         (None, _) => "unknown: all are alike".to_owned(),
     };
+    let within = last.places.within.map_or_else(String::new, |it| {
+        format!(
+            "; among {unit} of the same prompt alone, all that a choice of so many a prompt depends \
+             on, it is {:.3} in the mean over {} prompts",
+            it.auc,
+            count(it.prompts)
+        )
+    });
     let caption = format!(
         "{} {unit} of {} prompts that were held out. Left: of good and of bad {unit}, the share \
          above each threshold; the area under the curve is {auc}, with a 95 % interval of a \
-         bootstrap over prompts. Right: {unit} by score, and how many of them turned out good; on \
+         bootstrap over prompts{within}. Right: {unit} by score, and how many of them turned out good; on \
          the diagonal scores are probabilities. The step checker behind the rows on reasoning is \
          read for this report only, never in training or selection.",
         count(last.held_out_labels),

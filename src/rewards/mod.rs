@@ -29,7 +29,7 @@ pub use interval::{Interval, wilson};
 pub use matching::{matches, matches_within, normalise};
 pub use pass::{mean, pass_at_k, rank_of_right};
 pub use patience::{Standing, standing};
-pub use ranking::{Bin, Judged, auc, auc_interval, reliability, roc};
+pub use ranking::{Bin, Judged, Within, auc, auc_interval, auc_within, reliability, roc};
 pub use select::{Candidate, Rule, SelectError, Selection, Verdict, select};
 pub use steps::{Cuts, CutsError, StepRule, step_ends, step_ends_at};
 pub use verifiers::{Sampled, Subsets, Verified, verify};

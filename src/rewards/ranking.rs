@@ -1,10 +1,11 @@
 //! How well scores rank: the area under the curve with its interval, the curve, and whether a score
 //! means what it says.
 
-use super::Interval;
+use super::{Bootstrap, Interval, mean};
 use crate::base::Seed;
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Draws of the bootstrap.
 const RESAMPLES: usize = 1000;
@@ -43,6 +44,41 @@ pub fn auc_interval(judged: &[Judged], seed: Seed) -> Option<Interval> {
     areas.sort_by(f64::total_cmp);
     let at = |share: f64| areas.get(((areas.len() as f64 - 1.0) * share).round() as usize);
     Some(Interval { low: *at(0.025)?, high: *at(0.975)? })
+}
+
+/// How well scores rank what is of one group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Within {
+    /// The mean over groups of the area of each.
+    pub auc: f64,
+    /// Its 95 % interval, by the bootstrap over these groups; none for fewer than two.
+    pub interval: Option<Interval>,
+    /// Groups with something to tell apart.
+    pub groups: usize,
+}
+
+/// The area among pairs of the same group, which is all that a choice within groups depends on: the
+/// mean over the groups that have a good and a bad one. Nothing is compared with itself, so that
+/// what counts as both makes no pair alone. `None` without such a group.
+pub fn auc_within(judged: &[Judged], seed: Seed) -> Option<Within> {
+    let mut groups: BTreeMap<usize, Vec<Judged>> = BTreeMap::new();
+    for it in by_score(judged) {
+        groups.entry(it.group).or_default().push(it);
+    }
+    let areas: Vec<f64> = groups.values().filter_map(|group| area_of_pairs(group)).collect();
+    let bootstrap = Bootstrap::new(areas.len(), seed.named("within"));
+    let interval = bootstrap.interval(&areas).filter(|_| areas.len() > 1);
+    Some(Within { auc: mean(areas.iter().copied())?, interval, groups: areas.len() })
+}
+
+/// The area, without what each one would have against itself.
+fn area_of_pairs(sorted: &[Judged]) -> Option<f64> {
+    let (good, bad) = weights(sorted, |_| 1.0);
+    let alone: f64 = sorted.iter().map(|it| it.truth * (1.0 - it.truth)).sum();
+    let pairs = good * bad - alone;
+    // Sums of shares leave a last bit where there is no pair.
+    let wins = area(sorted, |_| 1.0).filter(|_| pairs > 1e-9)? * good * bad;
+    Some(((wins - alone / 2.0) / pairs).clamp(0.0, 1.0))
 }
 
 /// By rising score.
@@ -181,6 +217,58 @@ mod tests {
         let alone =
             [(0.9, 1.0), (0.1, 0.0)].map(|(score, truth)| Judged { score, truth, group: 0 });
         assert_eq!(auc_interval(&alone, Seed(2)), None);
+    }
+
+    #[test]
+    fn only_pairs_of_a_prompt_are_compared_within() {
+        let of = |each: &[(f64, f64, usize)]| {
+            let judge = |&(score, truth, group)| Judged { score, truth, group };
+            each.iter().map(judge).collect::<Vec<Judged>>()
+        };
+        // The first prompt's pair is in order, the second's is not; good ones of the first are far
+        // above the bad one of the second.
+        let two = of(&[(0.9, 1.0, 0), (0.8, 0.0, 0), (0.1, 1.0, 1), (0.2, 0.0, 1)]);
+        let within = auc_within(&two, Seed(1)).unwrap();
+        assert_eq!((within.auc, within.groups), (0.5, 2));
+        assert_eq!(within.interval, Some(Interval { low: 0.0, high: 1.0 }));
+        // Prompts count alike, however many pairs they have: 3 of 4 in one, 0 of 1 in the other.
+        let uneven = of(&[
+            (0.8, 1.0, 4),
+            (0.6, 0.0, 4),
+            (0.4, 1.0, 4),
+            (0.2, 0.0, 4),
+            (0.1, 1.0, 7),
+            (0.2, 0.0, 7),
+            (0.99, 1.0, 8),
+        ]);
+        let within = auc_within(&uneven, Seed(1)).unwrap();
+        assert_eq!((within.auc, within.groups), (0.375, 2));
+        // A score that knows the prompt alone ranks well over all, and tells nothing within.
+        let prompts = (0..20).flat_map(|group| {
+            let easy = group % 2 == 0;
+            let truths = if easy { [1.0, 1.0, 1.0, 0.0] } else { [1.0, 0.0, 0.0, 0.0] };
+            truths.map(|truth| (if easy { 0.8 } else { 0.3 }, truth, group))
+        });
+        let blind = of(&prompts.collect::<Vec<_>>());
+        // Of 40 good and 40 bad, 30 · 30 pairs in order and 2 · 30 · 10 ties.
+        assert_eq!(auc(&blind), Some(0.75));
+        let within = auc_within(&blind, Seed(1)).unwrap();
+        assert_eq!((within.auc, within.groups), (0.5, 20));
+        assert_eq!(within.interval, Some(Interval { low: 0.5, high: 0.5 }));
+    }
+
+    #[test]
+    fn nothing_is_compared_with_itself() {
+        let of = |each: &[(f64, f64)]| -> Vec<Judged> {
+            each.iter().map(|&(score, truth)| Judged { score, truth, group: 3 }).collect()
+        };
+        assert_eq!(auc_within(&of(&[(0.7, 0.5)]), Seed(1)), None);
+        assert_eq!(auc_within(&of(&[(0.7, 1.0), (0.2, 1.0)]), Seed(1)), None);
+        assert_eq!(auc_within(&[], Seed(1)), None);
+        // Good above bad with .75 · .75, the other way round with .25 · .25.
+        let shares = auc_within(&of(&[(0.9, 0.75), (0.1, 0.25)]), Seed(1)).unwrap();
+        assert!((shares.auc - 0.9).abs() < 1e-12, "{shares:?}");
+        assert_eq!((shares.interval, shares.groups), (None, 1));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::engine::{
 use crate::event::Unit;
 use crate::plan::{Port, Scored, TrainReward};
 use crate::recipe::RewardTargets;
-use crate::rewards::{Aggregation, Judged, auc, auc_interval, reliability, roc};
+use crate::rewards::{Aggregation, Judged, auc, auc_interval, auc_within, reliability, roc};
 use crate::run::{Context, Stop};
 use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
@@ -326,9 +326,20 @@ fn measure(
     Ok(metrics)
 }
 
-/// The area under the curve with its interval, and of what.
+/// The area under the curve with its interval, and of what; beside it that of pairs of the same
+/// prompt, where there are any.
 fn area(judged: &[Judged], seed: Seed) -> Value {
     let interval = auc_interval(judged, seed).map(|it| [it.low, it.high]);
     let good: f64 = judged.iter().map(|it| it.truth).sum();
-    json!({ "auc": auc(judged), "interval": interval, "count": judged.len(), "good": good })
+    let within = auc_within(judged, seed).map(|it| {
+        let interval = it.interval.map(|it| [it.low, it.high]);
+        json!({ "auc": it.auc, "interval": interval, "prompts": it.groups })
+    });
+    json!({
+        "auc": auc(judged),
+        "interval": interval,
+        "count": judged.len(),
+        "good": good,
+        "within": within,
+    })
 }

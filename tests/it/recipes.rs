@@ -53,10 +53,15 @@ fn every_experiment_plans_and_together_they_share_most_of_their_work() {
         // One seed may choose, and only several may claim.
         let text = text.unwrap();
         let claims = text.contains("over = \"seed\"") || text.contains("[[finding]]");
+        // What `make experiments` runs into one store; the other records stand alone.
+        let is_of_the_set = text.contains("[[finding]]");
         let has_three = (0..3).all(|seed| seeds.iter().any(|it| **it == seed));
         assert!(has_three || !claims, "{experiment}");
         for stage in plan["stages"].as_array().unwrap() {
             // What a response costs does not depend on who draws it.
+            if !is_of_the_set {
+                continue;
+            }
             let Some(drawn) = stage["estimate"]["samples"].as_u64() else { continue };
             if !["explore", "monitor", "evaluate", "label"]
                 .contains(&stage["kind"].as_str().unwrap())
@@ -68,7 +73,7 @@ fn every_experiment_plans_and_together_they_share_most_of_their_work() {
         }
     }
     let shared: u64 = samples.values().sum();
-    assert!(shared * 3 < apart * 2, "{shared} responses of {apart}");
+    assert!(shared * 5 < apart * 2, "{shared} responses of {apart}");
 }
 
 #[cfg(feature = "torch")]

@@ -169,11 +169,35 @@ fn a_report_says_how_well_a_reward_model_ranks() {
     let places = &report["members"][0]["reward_models"][0]["places"];
     let measured = &metrics(sandbox, "train reward")["places"];
     assert_eq!((&places["auc"], &places["interval"]), (&measured["auc"], &measured["interval"]));
+    // The same among pairs of one prompt, of the prompts that have any, in each form.
+    let within = &places["within"];
+    assert_eq!(within, &measured["within"]);
+    let auc = within["auc"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&auc) && within["prompts"].as_u64() > Some(0), "{within}");
+    assert!(text.contains("AUC within a prompt") && text.contains(&format!("{auc:.3}")), "{text}");
     let page = fs::read_to_string(sandbox.store().join("run-v1/rewarded-1/report.html")).unwrap();
     assert!(page.contains("ROC and reliability of the reward model"));
+    assert!(page.contains("AUC within a prompt"));
     // The exploration that the model learned from is none of the evolution's.
     let explored = page.contains("responses (") && !page.contains("NaN");
     assert!(explored, "the page tells what was explored");
+}
+
+#[test]
+fn a_plan_still_knows_its_seconds_after_runs_that_had_nothing_to_do() {
+    let sandbox = sandbox();
+    let short = ["run", "rewarded.toml", "--set", "training.iterations=0"];
+    for _ in 0..4 {
+        sandbox.mstar(&short).exits(0);
+    }
+    let again = ["plan", "rewarded.toml", "--set", "seed=9", "--format", "json"];
+    let plan = sandbox.mstar(&again).exits(0).json();
+    let of = |kind: &str| {
+        let stages = plan["stages"].as_array().unwrap();
+        let stage = stages.iter().find(|stage| stage["kind"] == kind).unwrap();
+        stage["estimate"]["seconds"].as_f64()
+    };
+    assert!(of("evaluate") > Some(0.0), "{plan}");
 }
 
 #[test]

@@ -66,27 +66,11 @@ pub struct Layout {
 /// calls, every padded token some arithmetic.
 const SHORTEST_SHARE: f64 = 0.75;
 
-/// A sequence as it lies in a stream: a beginning that others may have too, then its own tokens.
-#[derive(Clone, Copy)]
-struct Row {
-    shared: (usize, usize),
-    own: (usize, usize),
-}
-
-impl Row {
-    /// Where in the stream its tokens are.
-    fn places(&self) -> Vec<usize> {
-        let range = |(start, length): (usize, usize)| start..start + length;
-        range(self.shared).chain(range(self.own)).collect()
-    }
-}
-
 impl Layout {
     /// Sequences of these lengths one after the other; rows are padded to a multiple of `multiple`.
     pub fn new(lengths: &[usize], multiple: usize, device: Device) -> Self {
-        let row = |(start, &length)| Row { shared: (start, 0), own: (start, length) };
-        let rows: Vec<Row> = starts(lengths).zip(lengths).map(row).collect();
-        let places = rows.iter().map(Row::places).collect();
+        let places = starts(lengths).zip(lengths);
+        let places = places.map(|(start, length)| (start..start + length).collect()).collect();
         Self::of_rows(places, lengths.iter().sum(), multiple, SHORTEST_SHARE, device)
     }
 
@@ -96,19 +80,11 @@ impl Layout {
         Self::of_rows(groups, total, 1, 1.0, device)
     }
 
-    /// Prompts of these lengths, each followed by responses of these lengths that go on from it: a
-    /// prompt is in the stream once, and every response sees it and no other response.
-    pub fn branching(groups: &[(usize, Vec<usize>)], device: Device) -> Self {
-        let (mut rows, mut next) = (Vec::new(), 0);
-        for (prompt, responses) in groups {
-            let shared = (next, *prompt);
-            next += prompt;
-            for &length in responses {
-                rows.push(Row { shared, own: (next, length) });
-                next += length;
-            }
-        }
-        Self::of_rows(rows.iter().map(Row::places).collect(), next, 1, SHORTEST_SHARE, device)
+    /// Sequences that may have beginnings in common, each by the places of its tokens in a stream
+    /// of `total`: what is common is in the stream once, and each token sees its own beginning and
+    /// nothing else.
+    pub fn branching(sequences: Vec<Vec<usize>>, total: usize, device: Device) -> Self {
+        Self::of_rows(sequences, total, 1, SHORTEST_SHARE, device)
     }
 
     fn of_rows(
@@ -233,24 +209,23 @@ mod tests {
     }
 
     #[test]
-    fn responses_see_their_prompt_and_not_each_other() {
+    fn branches_see_their_beginning_and_not_each_other() {
         let heads = Heads { queries: 4, keys: 2, width: 8 };
-        let groups = [(4, vec![3, 5, 2]), (6, vec![4])];
-        let stream = Tensor::randn([24, 8, 8], FLOAT_CPU);
-        let together = packed(&stream, heads, &Layout::branching(&groups, Device::Cpu), true);
-        let mut prompt = 0;
-        for (length, responses) in groups {
-            let mut response = prompt + length as i64;
-            for own in responses.into_iter().map(|own| own as i64) {
-                let parts = [(prompt, length as i64), (response, own)];
-                let whole = parts.map(|(start, length)| stream.narrow(0, start, length));
-                let alone = attention(&Tensor::cat(&whole, 0).unsqueeze(0), heads, true);
-                let found = parts.map(|(start, length)| together.narrow(0, start, length));
-                let error = (Tensor::cat(&found, 0) - alone).abs().max();
-                assert!(error.double_value(&[]) < 1e-6);
-                response += own;
-            }
-            prompt = response;
+        let rows = vec![
+            vec![0, 1, 2, 3, 4, 5],
+            vec![0, 1, 2, 3, 4, 6, 7, 8],
+            vec![0, 1, 9],
+            vec![10, 11, 12, 13, 14],
+        ];
+        let stream = Tensor::randn([15, 8, 8], FLOAT_CPU);
+        let layout = Layout::branching(rows.clone(), 15, Device::Cpu);
+        let together = packed(&stream, heads, &layout, true);
+        for row in rows {
+            let places: Vec<i64> = row.into_iter().map(|place| place as i64).collect();
+            let places = Tensor::from_slice(&places);
+            let alone = attention(&stream.index_select(0, &places).unsqueeze(0), heads, true);
+            let error = (together.index_select(0, &places) - alone).abs().max();
+            assert!(error.double_value(&[]) < 1e-6);
         }
     }
 

@@ -64,6 +64,35 @@ fn scores_of_a_pack_are_those_of_single_responses() {
 }
 
 #[test]
+fn beginnings_in_common_are_read_once_and_scores_stay_theirs() {
+    let (model, head) = reward_model();
+    let (prompt, none) = (vec![7, 8, 9], Pixels::none());
+    let responses: [(&[i64], &[usize]); 6] = [
+        (&[1, 2, 3, 4], &[2, 4]),
+        (&[1, 2, 5, 6, 7], &[2, 5]),
+        (&[1, 2], &[2]),
+        // The same again, and one of which the end is not scored.
+        (&[1, 2, 3, 4], &[2, 4]),
+        (&[1, 2, 3, 9, 9, 9], &[3]),
+        (&[11], &[1]),
+    ];
+    let continued = responses.map(|(tokens, ends)| Continued { tokens, ends });
+    let together = [Reading { prompt: &prompt, pixels: &none, responses: continued.to_vec() }];
+    let pack = ReadingPack::new(&model, &together).unwrap();
+    // The prompt, 1 2 3 4, 5 6 7, and 11.
+    assert_eq!(pack.tokens(), 3 + 4 + 3 + 1);
+    let packed = head.scores(&model, &pack);
+    let single = continued.iter().flat_map(|response| {
+        let responses = vec![*response];
+        scores(&model, &head, &[Reading { prompt: &prompt, pixels: &none, responses }])
+    });
+    let single: Vec<f32> = single.collect();
+    assert_eq!(packed.len(), single.len());
+    let most = packed.iter().zip(&single).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(most < 1e-6, "{most}");
+}
+
+#[test]
 fn gradients_are_those_of_the_loss() {
     let ((model, head), data) = (reward_model(), data());
     let pack = ReadingPack::new(&model, &readings(&data)).unwrap();

@@ -28,6 +28,9 @@ pub fn metrics(recipe: &Recipe) -> Vec<String> {
             names.extend(verifiers.map(str::to_owned));
         }
     }
+    if matches!(recipe.reward.model, RewardModel::Outcome | RewardModel::Process) {
+        names.extend(["reward.auc", "reward.auc_within"].map(str::to_owned));
+    }
     let explores = recipe.training.method != Method::Sft && recipe.training.iterations > 0;
     if recipe.prompts.variation == Variation::Mixed && explores {
         names.extend(["pseudo.agreement", "pseudo.coverage"].map(str::to_owned));
