@@ -23,7 +23,7 @@ pub use crate::hooks::Moment;
 pub use assignment::misspelt_variables;
 pub use experiment::{
     Expanded, Experiment, Finding, MEMBER, MemberRecipe, TableSpec, axis_labels, experiment_schema,
-    is_experiment, metrics,
+    benchmark_name, is_experiment, metrics,
 };
 pub use hooks::{check_script, moments_called};
 pub use keys::*;

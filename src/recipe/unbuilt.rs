@@ -24,12 +24,6 @@ pub fn planned_only(recipe: &Recipe, place: &dyn Fn(&str) -> Option<Place>) -> V
                 "bring it by `mstar fetch mathv360k`, unpack `data_images.zip` in a folder beside the \
                  `.json`, and write `mathv360k:FOLDER`",
             ),
-            (
-                "data.benchmarks",
-                !recipe.data.benchmarks.is_empty(),
-                "benchmarks inside a recipe",
-                "leave them out; the test split is evaluated",
-            ),
         ],
     )
 }
