@@ -48,7 +48,9 @@ pub fn asked(benchmark: &Benchmark, data: &Path) -> Result<Vec<Asked>, Questions
         let place = (file, row);
         let row = match borrowed.remove(&place) {
             Some(row) => row,
-            None => rows.remove(&place).expect("both passes see the same rows").map_err(Box::new)?,
+            None => {
+                rows.remove(&place).expect("both passes see the same rows").map_err(Box::new)?
+            }
         };
         all.push(Asked { question, text: asked, row });
     }

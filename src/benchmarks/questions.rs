@@ -118,7 +118,9 @@ impl Hint for QuestionsError {
             Self::Files { hint, .. } | Self::Column { hint, .. } => Some(hint.clone()),
             Self::Empty { .. } => Some("name the benchmark's own file".to_owned()),
             Self::Unasked(error) => error.hint(),
-            Self::Sample(_) => Some("fetch the benchmark's files again, pictures included".to_owned()),
+            Self::Sample(_) => {
+                Some("fetch the benchmark's files again, pictures included".to_owned())
+            }
         }
     }
 }
@@ -274,7 +276,9 @@ impl Place<'_> {
         let has_choices = text.contains("Choices:") || !inline(&text).0.is_empty();
         let options = match &question.rule {
             _ if has_choices => Options::default(),
-            Rule::MathVista(problem) => Options::lettered(problem.choices.as_deref().unwrap_or(&[])),
+            Rule::MathVista(problem) => {
+                Options::lettered(problem.choices.as_deref().unwrap_or(&[]))
+            }
             Rule::M3Cot(choices) => Options::lettered(choices),
             Rule::Options(options) => options.clone(),
         };

@@ -171,9 +171,7 @@ pub(crate) fn without_folder(source: &str) -> String {
 pub(crate) fn benchmark_without_folder(written: &str) -> String {
     let Some((benchmark, path)) = benchmark_of(written) else { return written.to_owned() };
     let hub = benchmark.source();
-    let is_of_hub = |path: &&str| {
-        Inside::of(path).is_some_and(|inside| inside.rest == hub.1)
-    };
+    let is_of_hub = |path: &&str| Inside::of(path).is_some_and(|inside| inside.rest == hub.1);
     match path.filter(|path| !is_of_hub(path)) {
         Some(path) => {
             let name = Path::new(path).file_name().unwrap_or(path.as_ref());

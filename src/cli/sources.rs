@@ -92,7 +92,9 @@ pub(super) fn check(
         }
         for benchmark in &recipe.data.benchmarks {
             let name = benchmark_name(benchmark);
-            if recipe.data.benchmarks.iter().filter(|other| benchmark_name(other) == name).count() > 1 {
+            if recipe.data.benchmarks.iter().filter(|other| benchmark_name(other) == name).count()
+                > 1
+            {
                 let message = format!("`{name}` is among the benchmarks twice");
                 let hint = "evaluate on another split in a recipe of its own".to_owned();
                 tell("benchmark-twice", "data.benchmarks", message, Some(hint));

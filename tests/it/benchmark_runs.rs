@@ -101,3 +101,77 @@ fn what_cannot_be_asked_is_told() {
     let both = ["eval", "builtin:mini-vlm", "--responses", "said.jsonl"];
     sandbox.mstar(&[&both[..], &data].concat()).exits(2);
 }
+
+const RECIPE: &str = r#"name = "measured"
+[policy]
+model = "builtin:mini-vlm"
+[data]
+prompts = 40
+validation = 8
+test = 0
+benchmarks = ["mathvista:bench"]
+[warmup]
+prompts = 16
+samples = 1
+[training]
+iterations = 1
+interval = 0.5
+allow_empty = true
+batch_size = 8
+[exploration]
+samples = 1
+max_new_tokens = 24
+[temperature]
+value = 0.5
+"#;
+
+#[test]
+fn a_recipe_measures_after_each_iteration_what_eval_measures() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("bench")).unwrap();
+    let inside = |name: &str| sandbox.path("bench").join(name);
+    drawn(&sandbox, 16);
+    for name in (0..16).map(|at| format!("{at}.png")).chain(["testmini.json".to_owned()]) {
+        std::fs::rename(sandbox.path(&name), inside(&name)).unwrap();
+    }
+    sandbox.write("measured.toml", RECIPE);
+    sandbox.mstar(&["run", "measured.toml"]).exits(0);
+    let metrics = |stage: &str| -> Value {
+        let file = sandbox.artifact_of(stage).join("metrics.json");
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    };
+    assert_eq!(metrics("prepare mathvista/testmini")["questions"], json!(16));
+    let last = metrics("evaluate 1 mathvista");
+    assert_eq!((&last["split"], &last["count"]), (&json!("mathvista"), &json!(16)));
+    assert_eq!(last["breakdowns"]["task"], last["categories"]);
+    let alone = [
+        &["eval", "measured", "--benchmark", "mathvista", "--data", "bench"][..],
+        &["--max-new-tokens", "24", "--format", "json"],
+    ];
+    let alone = sandbox.mstar(&alone.concat()).exits(0).json();
+    for name in ["count", "correct", "accuracy", "interval", "unanswered"] {
+        assert_eq!(alone[name], last[name], "{name}");
+    }
+    assert!(alone["correct"].as_u64().unwrap() > 0, "{alone}");
+    let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).stdout;
+    assert!(report.contains("\"mathvista\""), "{report}");
+    let walked = ["rollouts", "measured", "--stage", "evaluate 1 mathvista", "--format", "json"];
+    sandbox.mstar(&walked).exits(0);
+
+    // Where its files lie is in no key; what they hold is.
+    let key = sandbox.key_of("prepare mathvista/testmini");
+    std::fs::rename(sandbox.path("bench"), sandbox.path("moved")).unwrap();
+    let set = ["--set", "data.benchmarks=['mathvista/testmini:moved']"];
+    let plan = |sandbox: &Sandbox| {
+        let call = [&["plan", "measured.toml", "--format", "json"][..], &set].concat();
+        sandbox.mstar(&call).exits(0).stdout
+    };
+    assert!(plan(&sandbox).contains(&key));
+    let file = sandbox.path("moved/testmini.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("\"precision\":1.0", "\"precision\":2.0", 1)).unwrap();
+    assert!(!plan(&sandbox).contains(&key));
+    std::fs::write(&file, "{\"1\": {}}").unwrap();
+    let said = sandbox.mstar(&[&["check", "measured.toml"][..]].concat()).exits(2);
+    assert!(said.stderr.contains("bench"), "{}", said.stderr);
+}

@@ -1,9 +1,7 @@
 //! `mstar eval`: scores of responses that some engine gave to a benchmark's questions.
 
 use crate::base::{Hint, counted};
-use crate::benchmarks::{
-    self, Benchmark, Extractor, Question, Responses, Scores, Settings,
-};
+use crate::benchmarks::{self, Benchmark, Extractor, Question, Responses, Scores, Settings};
 use crate::cli::arguments::{Eval, ScoresFormat};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
@@ -14,11 +12,7 @@ const LISTED: usize = 8;
 /// Where the key of a server is read from.
 const KEY: &str = "OPENAI_API_KEY";
 
-pub(crate) fn eval(
-    arguments: &Eval,
-    responses: &Path,
-    printer: Printer,
-) -> Result<Exit, Trouble> {
+pub(crate) fn eval(arguments: &Eval, responses: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
     let benchmark = Benchmark::named(&arguments.benchmark).map_err(|error| wrong(&error))?;
     let questions =

@@ -49,7 +49,8 @@ fn responses(
 ) -> Result<Responses, Trouble> {
     let file = save.map(|path| Growing::open(path, 0)).transpose().map_err(of_store)?;
     let mut file = file.flatten();
-    let posed = asked.iter().map(|Asked { question, text, row }| Posed { id: &question.id, text, row });
+    let posed =
+        asked.iter().map(|Asked { question, text, row }| Posed { id: &question.id, text, row });
     let posed: Vec<Posed<'_>> = posed.collect();
     let mut shown = Shown::new(printer, asked.len() as u64);
     let mut responses = Responses::default();
