@@ -5,13 +5,16 @@
 //! Owns: which benchmarks there are, how their files are read, which questions count, and the scores
 //! by category. Never: answers a question, or writes a file.
 
+mod asked;
 mod extractor;
+mod files;
 mod named;
 mod questions;
 mod responses;
 mod score;
 mod view;
 
+pub use asked::{Asked, Surveyed, asked, survey};
 pub use extractor::{Extractor, ExtractorError};
 pub use named::{Benchmark, Family, UnknownBenchmark};
 pub use questions::{Question, QuestionsError, Rule, questions};

@@ -1,6 +1,8 @@
 //! The benchmarks by their names.
 
 use crate::base::{Hint, did_you_mean};
+use crate::data::loaders::Format;
+use crate::data::source::SOURCES;
 use std::fmt;
 
 /// Whose rules count.
@@ -16,6 +18,19 @@ pub enum Family {
     MmBench,
     /// Choices about diagrams.
     Ai2d,
+}
+
+impl Family {
+    /// What its rows are to a loader.
+    pub(super) fn format(self) -> Format {
+        match self {
+            Self::MathVista => Format::MathVista,
+            Self::M3Cot => Format::M3Cot,
+            Self::MmStar => Format::MmStar,
+            Self::MmBench => Format::MmBench,
+            Self::Ai2d => Format::Ai2d,
+        }
+    }
 }
 
 /// A benchmark, and the split of it that is meant.
@@ -75,6 +90,27 @@ impl Benchmark {
     }
 }
 
+impl Benchmark {
+    /// The data source that has its files, and the files of its split among theirs.
+    pub fn source(&self) -> (&'static str, String) {
+        let name = match self.family {
+            Family::MathVista => "mathvista",
+            Family::M3Cot => "m3cot",
+            Family::MmStar => "mmstar",
+            Family::MmBench => "mmbench",
+            Family::Ai2d => "ai2d",
+        };
+        let source = SOURCES.iter().find(|source| source.name == name);
+        let rows = source.and_then(|source| source.hub).map_or("", |hub| hub.rows);
+        // Where files have a split's name it stands before the number of a part.
+        let files = match (rows.strip_suffix("-*.parquet"), rows.rsplit_once('/')) {
+            (Some(_), Some((folder, _))) => format!("{folder}/{}-*.parquet", self.split),
+            _ => rows.to_owned(),
+        };
+        (name, files)
+    }
+}
+
 impl fmt::Display for Benchmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let same = |(_, family, reasoning, _): &&(&str, Family, bool, &str)| {
@@ -95,6 +131,10 @@ mod tests {
         assert_eq!(name("mathvista"), "mathvista/testmini");
         assert_eq!(name("MathVista/test"), "mathvista/test");
         assert_eq!(name("mmstar-r"), "mmstar-r/val");
+        let files = |name: &str| Benchmark::named(name).unwrap().source().1;
+        assert_eq!(files("m3cot"), "data/test-*.parquet");
+        assert_eq!(files("mmbench-r"), "en/dev-*.parquet");
+        assert_eq!(files("mmstar"), "mmstar.parquet");
         let typo = Benchmark::named("mathvist/testmini").unwrap_err();
         assert_eq!(typo.hint().as_deref(), Some("did you mean `mathvista`?"));
         assert!(Benchmark::named("vqa").unwrap_err().hint().unwrap().contains("`ai2d`"));

@@ -1,21 +1,26 @@
 //! The questions of a benchmark, out of the files in which it is handed round: the hub's Parquet, the
 //! JSON of its repository, or the tables of VLMEvalKit. Images are not read.
 
-use super::{Benchmark, Family};
+use super::{Benchmark, Family, files::files};
 use crate::base::Hint;
-use crate::data::loaders::{self, Cell, FORMATS, Row, RowsError};
+use crate::data::loaders::{self, BadSample, Cell, LoadError, Row, RowsError};
 use crate::rewards::benchmarks::{AnswerType, Options, Problem};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// Columns that hold images, which no rule looks at.
+/// Columns that hold images, which no rule looks at. Tables show them all the same.
 const IMAGES: [&str; 3] = ["image", "decoded_image", "images"];
 /// Texts that pandas reads as nothing: in VLMEvalKit's tables an option that is one of them does not
 /// exist, and the published numbers were measured so.
-const NOTHING_IN_PANDAS: [&str; 17] = [
+const NOTHING_IN_PANDAS: [&str; 18] = [
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
-    "N/A", "NA", "NULL", "NaN", "None", "n/a", "null",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ];
+/// Characters of the longest text in a column of images that is the index of another row, in a table
+/// of VLMEvalKit.
+const LONGEST_INDEX: usize = 64;
 /// The short names of MathVista's tasks.
 const TASKS: [(&str, &str); 5] = [
     ("figure question answering", "FQA"),
@@ -29,7 +34,7 @@ const PERCEPTION: [&str; 2] = ["coarse perception", "fine-grained perception"];
 const REASONING: [&str; 3] = ["attribute_reasoning", "logic_reasoning", "relation_reasoning"];
 
 /// How responses to a question are read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Rule {
     /// MathVista's.
     MathVista(Problem),
@@ -40,7 +45,7 @@ pub enum Rule {
 }
 
 /// A question, without what it asks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Question {
     /// What responses call it.
     pub id: String,
@@ -51,7 +56,7 @@ pub struct Question {
     /// The answer, in the form that the rule gives.
     pub answer: String,
     /// What it counts under, by breakdown; the first is the one that people quote.
-    pub groups: Vec<(&'static str, Vec<String>)>,
+    pub groups: Vec<(Cow<'static, str>, Vec<String>)>,
     /// The question of which it is a rotation: itself where it is none.
     pub circle: String,
 }
@@ -98,6 +103,12 @@ pub enum QuestionsError {
         /// The benchmark.
         benchmark: String,
     },
+    /// A question cannot be asked.
+    #[error(transparent)]
+    Unasked(#[from] Box<LoadError>),
+    /// A row has no picture, or none that is one.
+    #[error(transparent)]
+    Sample(#[from] Box<BadSample>),
 }
 
 impl Hint for QuestionsError {
@@ -106,6 +117,10 @@ impl Hint for QuestionsError {
             Self::Rows(error) => error.hint(),
             Self::Files { hint, .. } | Self::Column { hint, .. } => Some(hint.clone()),
             Self::Empty { .. } => Some("name the benchmark's own file".to_owned()),
+            Self::Unasked(error) => error.hint(),
+            Self::Sample(_) => {
+                Some("fetch the benchmark's files again, pictures included".to_owned())
+            }
         }
     }
 }
@@ -115,78 +130,56 @@ impl Hint for QuestionsError {
 /// # Errors
 /// [`QuestionsError`], with file, row and column.
 pub fn questions(benchmark: &Benchmark, data: &Path) -> Result<Vec<Question>, QuestionsError> {
-    let files = if data.is_dir() { files(benchmark, data)? } else { vec![data.to_owned()] };
-    let mut questions: Vec<Question> = Vec::new();
-    for file in &files {
+    let mut questions = Vec::new();
+    visit(benchmark, &files(benchmark, data)?, &mut |question, _| questions.push(question))?;
+    Ok(questions)
+}
+
+/// Where a question stands, and what is asked.
+pub(super) struct Written {
+    /// Its file, as the number of it.
+    pub(super) file: usize,
+    /// Its row, from 1.
+    pub(super) row: u64,
+    /// What a model is asked, with the choices.
+    pub(super) asked: String,
+    /// The question whose picture it has, where the table says so.
+    pub(super) picture_of: Option<String>,
+}
+
+/// Visits the questions of some files in their order.
+pub(super) fn visit(
+    benchmark: &Benchmark,
+    files: &[PathBuf],
+    visit: &mut dyn FnMut(Question, Written),
+) -> Result<(), QuestionsError> {
+    let mut before = 0;
+    for (at, file) in files.iter().enumerate() {
+        let is_table = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
+        let without: &[&str] = if is_table { &[] } else { &IMAGES };
         let mut failed = None;
-        loaders::each(file, &IMAGES, &mut |number, row| {
+        loaders::each(file, without, &mut |number, row| {
             let question = row.map_err(QuestionsError::from).and_then(|row| {
                 let place = Place { file, row: number, columns: &row };
-                place.question(benchmark, questions.len())
+                let Some(question) = place.question(benchmark, before)? else { return Ok(()) };
+                before += 1;
+                let asked = place.asked(&question);
+                let picture_of = place.picture_of().filter(|_| is_table);
+                visit(question, Written { file: at, row: number, asked, picture_of });
+                Ok(())
             });
-            match question {
-                Ok(question) => questions.extend(question),
-                Err(error) => failed = Some(error),
-            }
+            failed = question.err();
             if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         if let Some(error) = failed {
             return Err(error);
         }
     }
-    if questions.is_empty() {
+    if before == 0 {
         let file = files.first().cloned().unwrap_or_default();
         return Err(QuestionsError::Empty { file, benchmark: benchmark.to_string() });
     }
-    Ok(questions)
-}
-
-/// The files of a split: those that have its name as a word of theirs, or else the only one.
-fn files(benchmark: &Benchmark, folder: &Path) -> Result<Vec<PathBuf>, QuestionsError> {
-    let unreadable = |error: std::io::Error| RowsError::Unreadable {
-        file: folder.to_owned(),
-        reason: error.to_string(),
-    };
-    let mut all: Vec<PathBuf> = Vec::new();
-    for folder in [folder.to_owned(), folder.join("data")] {
-        if !folder.is_dir() {
-            continue;
-        }
-        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            let end = path.extension().map(|end| end.to_string_lossy().to_lowercase());
-            if end.is_some_and(|end| FORMATS.contains(&end.as_str())) && path.is_file() {
-                all.push(path);
-            }
-        }
-    }
-    all.sort();
-    let split = benchmark.split.to_lowercase();
-    let is_of_split = |path: &PathBuf| {
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase());
-        let is_letter = |c: char| c.is_alphanumeric();
-        stem.is_some_and(|stem| stem.split(|c| !is_letter(c)).any(|word| word == split))
-    };
-    let named: Vec<PathBuf> = all.iter().filter(|path| is_of_split(path)).cloned().collect();
-    let found = if named.is_empty() { all.clone() } else { named };
-    let shards = found.iter().all(|path| path.extension().is_some_and(|end| end == "parquet"));
-    if found.len() == 1 || (shards && !found.is_empty() && found.iter().all(is_of_split)) {
-        return Ok(found);
-    }
-    let names: Vec<String> =
-        found.iter().take(8).map(|path| format!("`{}`", path.display())).collect();
-    let (found, hint) = match found.is_empty() {
-        true => (
-            "no file".to_owned(),
-            format!("put a file there that ends with `.{}`", FORMATS.join("`, `.")),
-        ),
-        false => (
-            format!("{} files", found.len()),
-            format!("name the file itself: {}", names.join(", ")),
-        ),
-    };
-    let (folder, split) = (folder.to_owned(), benchmark.split.clone());
-    Err(QuestionsError::Files { folder, split, found, hint })
+    Ok(())
 }
 
 /// A row and where it is.
@@ -269,6 +262,40 @@ impl Place<'_> {
         Ok((!left_out).then_some(question))
     }
 
+    /// What a model is asked: the question with what comes before it, and the choices below it where
+    /// it does not say them itself.
+    fn asked(&self, question: &Question) -> String {
+        let before = match question.rule {
+            Rule::MathVista(_) => None,
+            Rule::M3Cot(_) => self.find(&["context"]),
+            Rule::Options(_) => self.find(&["hint"]),
+        };
+        let before = before.and_then(|(_, cell)| cell.text());
+        let before = before.filter(|text| !NOTHING_IN_PANDAS.contains(&text.as_str()));
+        let text = question.text.replace("<image>", "").trim().to_owned();
+        let has_choices = text.contains("Choices:") || !inline(&text).0.is_empty();
+        let options = match &question.rule {
+            _ if has_choices => Options::default(),
+            Rule::MathVista(problem) => {
+                Options::lettered(problem.choices.as_deref().unwrap_or(&[]))
+            }
+            Rule::M3Cot(choices) => Options::lettered(choices),
+            Rule::Options(options) => options.clone(),
+        };
+        let mut lines: Vec<String> = before.into_iter().chain([text]).collect();
+        if !options.0.is_empty() {
+            lines.push("Choices:".to_owned());
+        }
+        lines.extend(options.0.iter().map(|(letter, text)| format!("({letter}) {text}")));
+        lines.join("\n")
+    }
+
+    /// The question whose picture this one has: tables hold a picture once for all rotations.
+    fn picture_of(&self) -> Option<String> {
+        let text = self.columns.get("image").and_then(Cell::text)?;
+        (!text.is_empty() && text.len() <= LONGEST_INDEX).then_some(text)
+    }
+
     fn mathvista(&self) -> Result<(Rule, String), QuestionsError> {
         let expected = "`multi_choice` or `free_form`";
         let choices = match self.text(&["question_type"], expected)?.as_str() {
@@ -334,7 +361,12 @@ impl Place<'_> {
         Ok((Rule::Options(options), self.letter()?))
     }
 
-    fn groups(&self, family: Family) -> Vec<(&'static str, Vec<String>)> {
+    fn groups(&self, family: Family) -> Vec<(Cow<'static, str>, Vec<String>)> {
+        let named = |(name, values)| (Cow::Borrowed(name), values);
+        self.named_groups(family).into_iter().map(named).collect()
+    }
+
+    fn named_groups(&self, family: Family) -> Vec<(&'static str, Vec<String>)> {
         let metadata = self.columns.get("metadata").unwrap_or(&Cell::Null);
         let values = |names: &[&str]| -> Vec<String> {
             let cells = names

@@ -7,6 +7,7 @@ use crate::rewards::{
     benchmarks::{FAILED, infer_option, m3cot_option},
     wilson,
 };
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How is counted where there is a choice.
@@ -65,7 +66,7 @@ impl Line {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breakdown {
     /// Such as `task`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// By value, such as `GPS`.
     pub lines: BTreeMap<String, Line>,
 }
@@ -258,7 +259,7 @@ fn count(records: &[Record], known: &BTreeMap<&str, &Question>) -> (Line, Vec<Br
         total.add(correct);
         for (at, (name, values)) in question.groups.iter().enumerate() {
             if breakdowns.len() == at {
-                breakdowns.push(Breakdown { name, lines: BTreeMap::new() });
+                breakdowns.push(Breakdown { name: name.clone(), lines: BTreeMap::new() });
             }
             for value in values {
                 breakdowns[at].lines.entry(value.clone()).or_default().add(correct);

@@ -95,7 +95,7 @@ pub fn json(scores: &Scores) -> String {
         .iter()
         .map(|breakdown| {
             let lines = breakdown.lines.iter().map(|(name, it)| (name.clone(), line(it)));
-            (breakdown.name.to_owned(), Value::Object(lines.collect()))
+            (breakdown.name.to_string(), Value::Object(lines.collect()))
         })
         .collect();
     let main = scores.breakdowns.first();

@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Ask a model one question about one image.
     Sample(Sample),
-    /// Score responses to a benchmark that some engine gave.
+    /// Score a model on a benchmark, or responses that some engine gave.
     Eval(Eval),
     /// Bring a model or a data set from the hub into the cache that Python has too.
     Fetch(Fetch),

@@ -179,6 +179,7 @@ impl Side {
     ) -> Result<Option<Outcomes>, Trouble> {
         let is_it = |node: &&Node| {
             let of_split = match &node.stage {
+                Stage::Evaluate(Evaluate { benchmark: Some(_), .. }) => false,
                 Stage::Evaluate(Evaluate { split: Split::Test, .. }) => split == "test",
                 Stage::Evaluate(Evaluate { split: Split::Validation, .. }) => split == "validation",
                 _ => false,

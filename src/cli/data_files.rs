@@ -1,10 +1,12 @@
 //! The data files that recipes name: found beside the file that names them, and read once for their
 //! digest and the number of their samples.
 
-use super::fetching::{data_in_cache, is_named};
+use super::fetching::{benchmark_in_cache, data_in_cache, is_named};
 use crate::base::{Fault, Faults, Hint, Place};
+use crate::benchmarks::{self, Benchmark};
 use crate::data::Sample;
 use crate::data::loaders::{self, Columns, FileSource, FileSourceError, Survey, survey};
+use crate::hub::Inside;
 use crate::plan::{FilesFacts, Member};
 use crate::recipe::{Data, DataColumns, OnBadSample, Origin};
 use image::RgbImage;
@@ -25,6 +27,14 @@ pub(crate) fn read(
     let mut found: BTreeMap<String, FilesFacts> = BTreeMap::new();
     let mut faults: Vec<Fault> = Vec::new();
     for member in members.iter_mut() {
+        let named_by = origin(&member.name, "data.benchmarks");
+        let folder = beside(named_by.as_ref(), file);
+        read_benchmarks(member, &folder, &mut found, &mut |error| {
+            let fault = fault(error, named_by.as_ref().and_then(Origin::place).cloned());
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        });
         let data = &mut member.recipe.data;
         let origin = origin(&member.name, "data.source");
         let place = origin.as_ref().and_then(Origin::place).cloned();
@@ -154,6 +164,64 @@ pub(crate) fn without_folder(source: &str) -> String {
             format!("{format}:{}", name.display())
         }
         _ => source.to_owned(),
+    }
+}
+
+/// A benchmark of a recipe in the same way.
+pub(crate) fn benchmark_without_folder(written: &str) -> String {
+    let Some((benchmark, path)) = benchmark_of(written) else { return written.to_owned() };
+    let hub = benchmark.source();
+    let is_of_hub = |path: &&str| Inside::of(path).is_some_and(|inside| inside.rest == hub.1);
+    match path.filter(|path| !is_of_hub(path)) {
+        Some(path) => {
+            let name = Path::new(path).file_name().unwrap_or(path.as_ref());
+            format!("{benchmark}:{}", name.display())
+        }
+        None => benchmark.to_string(),
+    }
+}
+
+/// A benchmark that a recipe writes, and where its files lie, if it says that.
+fn benchmark_of(written: &str) -> Option<(Benchmark, Option<&str>)> {
+    let (name, path) = match written.split_once(':') {
+        Some((name, path)) => (name, Some(path)),
+        None => (written, None),
+    };
+    Some((Benchmark::named(name).ok()?, path))
+}
+
+/// Surveys the benchmarks of a member. Each gets its whole name, and the path at which its files lie;
+/// those that are not in the cache of the hub have none.
+fn read_benchmarks(
+    member: &mut Member,
+    folder: &Path,
+    found: &mut BTreeMap<String, FilesFacts>,
+    tell: &mut dyn FnMut(&dyn Hint),
+) {
+    for written in &mut member.recipe.data.benchmarks {
+        let Some((benchmark, path)) = benchmark_of(written) else { continue };
+        let path = match path {
+            Some(path) => Some(folder.join(path)),
+            None => benchmark_in_cache(&benchmark),
+        };
+        let format = benchmark.to_string();
+        let Some(path) = path else {
+            *written = format;
+            continue;
+        };
+        let path_text = path.display().to_string();
+        *written = format!("{format}:{path_text}");
+        if found.contains_key(written) {
+            continue;
+        }
+        match benchmarks::survey(&benchmark, &path) {
+            Ok(it) => {
+                let (digest, samples) = (it.digest, it.questions);
+                let facts = FilesFacts { format, path: path_text, digest, samples };
+                found.insert(written.clone(), facts);
+            }
+            Err(error) => tell(&error),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::exit::{Exit, Trouble};
 use super::printer::Printer;
 use super::progress::{REDRAWS, style_of};
 use crate::base::{Bytes, Digest, Duration};
+use crate::benchmarks::Benchmark;
 use crate::data::loaders::Format;
 use crate::data::source::{SOURCES, Source};
 use crate::hub::{self, HubError, Inside, Progress, Repo, Settings, Snapshot};
@@ -53,6 +54,19 @@ pub(crate) fn data_in_cache(name: &str) -> Option<String> {
     Some(format!("{name}:{}", folder.join(rows).display()))
 }
 
+/// The files of a benchmark, if the cache has them.
+pub(crate) fn benchmark_in_cache(benchmark: &Benchmark) -> Option<PathBuf> {
+    let folder = hub::cached(&repo_of_benchmark(benchmark)?, &settings())?.folder;
+    Some(folder.join(benchmark.source().1))
+}
+
+/// Where the files of a benchmark's split are.
+fn repo_of_benchmark(benchmark: &Benchmark) -> Option<Repo> {
+    let (name, files) = benchmark.source();
+    let on_hub = Source::named(name).ok()?.hub?;
+    Some(Repo::data(on_hub.id, Repo::MAIN).ok()?.with_files(&[&files]))
+}
+
 /// Whether `FORMAT:PATH` is what the name alone stands for, in this or another cache.
 pub(crate) fn is_named(format: Format, source: &str) -> bool {
     let on_hub = Source::named(&format.to_string()).ok().and_then(|source| source.hub);
@@ -78,7 +92,11 @@ pub(crate) fn missing(
         let is_on_hub = Repo::is_id(model) && !models.contains_key(model);
         let model = is_on_hub.then(|| Repo::model(model, revision).ok()).flatten();
         let wanted = [("policy.model", model), ("data.source", readable(&recipe.data.source))];
-        for (key, repo) in wanted {
+        let benchmarks = recipe.data.benchmarks.iter().map(|written| {
+            let repo = Benchmark::named(written).ok().filter(|_| !written.contains(':'));
+            ("data.benchmarks", repo.and_then(|it| repo_of_benchmark(&it)))
+        });
+        for (key, repo) in wanted.into_iter().chain(benchmarks) {
             let repo = repo.filter(|repo| found.iter().all(|(_, _, known)| known != repo));
             found.extend(repo.map(|repo| (key, name.clone(), repo)));
         }

@@ -48,6 +48,7 @@ pub fn worker_main() -> ExitCode {
     start(|arguments, printer| match &arguments.command {
         Command::Worker(worker) => commands::worker(worker, &arguments.store),
         Command::Sample(sample) => commands::sample(sample, &arguments.store, printer),
+        Command::Eval(eval) => commands::eval_model(eval, &arguments.store, printer),
         Command::Export(export) => commands::export(export, &arguments.store, printer),
         Command::CudaDevices => commands::count_cuda_devices(printer),
         _ => Err(Trouble::wrong("this program only works for `mstar`", "call `mstar`")),
@@ -92,7 +93,10 @@ fn dispatch(arguments: &Arguments, printer: Printer) -> Result<Exit, Trouble> {
         Command::Verify(verify) => commands::verify(verify, printer),
         Command::Reproduce(reproduce) => commands::reproduce(reproduce, store, printer),
         Command::Lock(lock) => commands::lock(lock, printer),
-        Command::Eval(eval) => commands::eval(eval, printer),
+        Command::Eval(eval) => match &eval.responses {
+            Some(responses) => commands::eval(eval, responses, printer),
+            None => commands::hand_over(),
+        },
         Command::Data(data) => commands::data(data, printer),
         Command::Gc(gc) => commands::gc(gc, store, printer),
         Command::Schema(schema) => commands::schema(schema, printer),

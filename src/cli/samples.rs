@@ -127,7 +127,7 @@ fn has_responses(store: &Store, key: Key) -> bool {
 
 fn split_of(node: &Node) -> Option<Split> {
     match &node.stage {
-        Stage::Evaluate(Evaluate { split, .. }) => Some(*split),
+        Stage::Evaluate(Evaluate { split, benchmark: None, .. }) => Some(*split),
         _ => None,
     }
 }

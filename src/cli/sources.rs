@@ -4,7 +4,7 @@ use crate::base::{Fault, Faults, Hint, Place, did_you_mean};
 use crate::data::checkpoint;
 use crate::data::source::{SOURCES, Size, Source};
 use crate::plan::{Facts, Member, SourceFacts};
-use crate::recipe::Data;
+use crate::recipe::{Data, benchmark_name};
 use std::collections::BTreeMap;
 
 /// Question and separator of the embedded task, in tokens; pictures come on top.
@@ -19,6 +19,10 @@ pub(super) fn add_sizes(facts: &mut Facts) {
                 facts.prompts.insert(source.name.to_owned(), count);
             } else {
                 facts.benchmarks.insert(format!("{}/{}", source.name, split.name), count);
+                // At most so many are about more than perception.
+                if matches!(source.name, "mmstar" | "mmbench") {
+                    facts.benchmarks.insert(format!("{}-r/{}", source.name, split.name), count);
+                }
             }
         }
     }
@@ -87,7 +91,15 @@ pub(super) fn check(
             tell(UNKNOWN, "data.source", message, Some(hint));
         }
         for benchmark in &recipe.data.benchmarks {
-            if facts.benchmarks.contains_key(benchmark) {
+            let name = benchmark_name(benchmark);
+            if recipe.data.benchmarks.iter().filter(|other| benchmark_name(other) == name).count()
+                > 1
+            {
+                let message = format!("`{name}` is among the benchmarks twice");
+                let hint = "evaluate on another split in a recipe of its own".to_owned();
+                tell("benchmark-twice", "data.benchmarks", message, Some(hint));
+            }
+            if facts.benchmarks.contains_key(benchmark) || facts.files.contains_key(benchmark) {
                 continue;
             }
             let message = format!("there is no benchmark `{benchmark}`");

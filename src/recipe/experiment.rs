@@ -15,7 +15,7 @@ mod value;
 
 pub use expand::{Expanded, MemberRecipe};
 pub use finding::Finding;
-pub use metrics::metrics;
+pub use metrics::{benchmark_name, metrics};
 pub use name::axis_labels;
 pub use schema::experiment_schema;
 pub use table::TableSpec;

@@ -144,7 +144,8 @@ pub struct Data {
     /// Test prompts. Read, never chosen on.
     #[schemars(range(max = 1000000000))]
     pub test: u64,
-    /// Benchmarks to evaluate on besides, such as `mathvista/testmini`.
+    /// Benchmarks to evaluate on besides, such as `mathvista/testmini`; the hub has their files. Where
+    /// they lie elsewhere, it is said behind a colon: `mathvista/testmini:FOLDER`.
     pub benchmarks: Vec<String>,
 }
 

@@ -22,8 +22,8 @@ mod without_effect;
 pub use crate::hooks::Moment;
 pub use assignment::misspelt_variables;
 pub use experiment::{
-    Expanded, Experiment, Finding, MEMBER, MemberRecipe, TableSpec, axis_labels, experiment_schema,
-    is_experiment, metrics,
+    Expanded, Experiment, Finding, MEMBER, MemberRecipe, TableSpec, axis_labels, benchmark_name,
+    experiment_schema, is_experiment, metrics,
 };
 pub use hooks::{check_script, moments_called};
 pub use keys::*;

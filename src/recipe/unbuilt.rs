@@ -16,21 +16,13 @@ type Line = (&'static str, bool, &'static str, &'static str);
 pub fn planned_only(recipe: &Recipe, place: &dyn Fn(&str) -> Option<Place>) -> Vec<Fault> {
     faults(
         place,
-        &[
-            (
-                "data.source",
-                recipe.data.source == "mathv360k",
-                "pictures that come in an archive",
-                "bring it by `mstar fetch mathv360k`, unpack `data_images.zip` in a folder beside the \
+        &[(
+            "data.source",
+            recipe.data.source == "mathv360k",
+            "pictures that come in an archive",
+            "bring it by `mstar fetch mathv360k`, unpack `data_images.zip` in a folder beside the \
                  `.json`, and write `mathv360k:FOLDER`",
-            ),
-            (
-                "data.benchmarks",
-                !recipe.data.benchmarks.is_empty(),
-                "benchmarks inside a recipe",
-                "leave them out; the test split is evaluated",
-            ),
-        ],
+        )],
     )
 }
 

@@ -1,29 +1,22 @@
 //! One question about some pictures, outside any run.
 
-use super::adapters;
-use super::failure::{failed, failure};
-use super::policy::{Asked, Policy};
+use super::failure::{as_failure, failed, failure};
+use super::named::NamedModel;
+use super::policy::Asked;
 use crate::base::{Failure, Seed};
-use crate::data::checkpoint;
-use crate::data::loaders::CheckpointFolder;
 use crate::data::picture::{PictureLimits, decode};
-use crate::engine::{self, DeviceChoice, Precision, Prompt, Sampling, Settings, Weights, stream};
+use crate::engine::{DeviceChoice, Prompt, Sampling, Settings, stream};
 use crate::run::Stop;
 use image::RgbImage;
-use std::path::PathBuf;
 
 /// What is asked, and of whom.
 pub struct Question {
-    /// The model's name, for messages and for `builtin:` models.
-    pub model: String,
-    /// The folder of another checkpoint.
-    pub checkpoint: Option<PathBuf>,
+    /// The model.
+    pub model: NamedModel,
     /// The question.
     pub text: String,
     /// The files of pictures.
     pub images: Vec<Vec<u8>>,
-    /// Pixels of a picture at most; 0 for as many as the checkpoint says.
-    pub image_pixels: u64,
     /// Temperature; 0 is greedy.
     pub temperature: f64,
     /// Longest response in tokens.
@@ -49,10 +42,7 @@ pub struct Answered {
 /// # Errors
 /// When the model, a picture, the question or the device cannot be used.
 pub fn ask(question: &Question, hear: &mut dyn FnMut(&str)) -> Result<Answered, Failure> {
-    answer(question, hear).map_err(|stop| match stop {
-        Stop::Failed(failure) => failure,
-        other => Failure { reason: format!("{other:?}"), hint: None },
-    })
+    answer(question, hear).map_err(as_failure)
 }
 
 fn answer(question: &Question, hear: &mut dyn FnMut(&str)) -> Result<Answered, Stop> {
@@ -60,7 +50,7 @@ fn answer(question: &Question, hear: &mut dyn FnMut(&str)) -> Result<Answered, S
         return Err(failure("the question is empty", "write one, such as \"bar red + blue ?\""));
     }
     let device: DeviceChoice = question.device.parse().map_err(failed)?;
-    let policy = load(question, device.open().map_err(failed)?)?;
+    let policy = question.model.load(device.open().map_err(failed)?)?;
     let pictures: Vec<RgbImage> = question
         .images
         .iter()
@@ -73,7 +63,7 @@ fn answer(question: &Question, hear: &mut dyn FnMut(&str)) -> Result<Answered, S
             let sizes = images.iter().map(|size| format!("{} x {}", size.width, size.height));
             let sizes: Vec<String> = sizes.collect();
             let reason = format!("a picture has {} pixels", sizes.join(" and "));
-            let hint = format!("`{}` sees {}", question.model, policy.model.image_sizes());
+            let hint = format!("`{}` sees {}", question.model.name, policy.model.image_sizes());
             return Err(failure(reason, hint));
         }
     }
@@ -101,23 +91,4 @@ fn answer(question: &Question, hear: &mut dyn FnMut(&str)) -> Result<Answered, S
     let text = policy.text(&drawn)?;
     hear(text.get(told..).unwrap_or_default());
     Ok(Answered { prompt_tokens: tokens, tokens: answered, text })
-}
-
-fn load(question: &Question, device: engine::Device) -> Result<Policy, Stop> {
-    let precision = Precision::F32;
-    if let Some(path) = &question.checkpoint {
-        let folder = CheckpointFolder::open(path).map_err(failed)?;
-        let companions = folder.companions().map_err(failed)?.seen_within(question.image_pixels);
-        let mut weights = Weights::open(path, precision, device).map_err(failed)?;
-        if let Some(adapters) = adapters::in_folder(path, device)? {
-            weights = weights.with_adapters(adapters);
-        }
-        return Policy::of_parts(weights, companions);
-    }
-    let Some(shipped) = checkpoint::shipped(&question.model) else {
-        let reason = format!("no model is called `{}`", question.model);
-        return Err(failure(reason, "`builtin:mini-vlm`, a folder, or the name of a run"));
-    };
-    let weights = Weights::from_bytes(shipped.weights, &question.model, precision, device);
-    Policy::of_parts(weights.map_err(failed)?, shipped.companions())
 }

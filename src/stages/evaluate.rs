@@ -1,5 +1,6 @@
 //! `evaluate`: greedy responses on a held-out split, and how many are right.
 
+use super::benchmark;
 use super::failure::failed;
 use super::hooks::Hooks;
 use super::measure::{StepShares, accuracy, by_prompt};
@@ -9,6 +10,7 @@ use super::rollout::{Draw, respond};
 use crate::data::{Sample, table, table::Finish};
 use crate::engine::Device;
 use crate::plan::{Evaluate, Port, Split};
+use crate::recipe::benchmark_name;
 use crate::run::{Context, Stop};
 use serde_json::json;
 
@@ -26,7 +28,12 @@ pub(super) fn run(
     };
     let all = prompts.samples(context, split)?;
     let samples: Vec<&Sample> = all.iter().collect();
-    let rollouts = respond(policy, &samples, &Draw::greedy(options.max_new_tokens), context)?;
+    let draw = Draw::greedy(options.max_new_tokens);
+    let mut rollouts = respond(policy, &samples, &draw, context)?;
+    let scored = match &options.benchmark {
+        Some(name) => Some(benchmark::judge(name, &mut rollouts, context)?),
+        None => None,
+    };
     let bytes = table::encode(&rollouts).map_err(failed)?;
     context.results().write("rollouts.parquet", &bytes)?;
 
@@ -34,7 +41,8 @@ pub(super) fn run(
     let shares = StepShares::of(rollouts.iter(), &by_prompt(&references));
     let tokens: usize = rollouts.iter().map(|rollout| rollout.tokens.len()).sum();
     let cut = rollouts.iter().filter(|rollout| rollout.finish == Finish::Length).count();
-    let mut metrics = accuracy(&rollouts);
+    let mut metrics = scored.unwrap_or_else(|| accuracy(&rollouts));
+    let split = options.benchmark.as_deref().map_or(split, benchmark_name);
     metrics.insert("split".into(), json!(split));
     metrics.insert("step".into(), json!(step));
     metrics.insert("wrong_steps_share".into(), shares.wrong_steps_share());

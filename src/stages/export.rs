@@ -3,7 +3,7 @@
 //! Everything that came with the checkpoint is passed on byte for byte; weights have the names that
 //! they came under.
 
-use super::failure::{failed, failure};
+use super::failure::{as_failure, failed, failure};
 use super::policy::{Policy, weights_of};
 use crate::base::Failure;
 use crate::engine::weights::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, index, shards};
@@ -47,10 +47,7 @@ pub struct Exported {
 /// # Errors
 /// When the policy cannot be read, has no adapters where they are asked for, or the disk refuses.
 pub fn export(wanted: &Export<'_>, folder: &mut NewFolder) -> Result<Exported, Failure> {
-    write(wanted, folder).map_err(|stop| match stop {
-        Stop::Failed(failure) => failure,
-        other => Failure { reason: format!("{other:?}"), hint: None },
-    })
+    write(wanted, folder).map_err(as_failure)
 }
 
 fn write(wanted: &Export<'_>, folder: &mut NewFolder) -> Result<Exported, Stop> {

@@ -23,6 +23,14 @@ pub(super) fn failure(reason: impl Into<String>, hint: impl Into<String>) -> Sto
     Stop::Failed(Failure { reason: reason.into(), hint: Some(hint.into()) })
 }
 
+/// The same outside any run, where nothing but a failure can stop.
+pub(super) fn as_failure(stop: Stop) -> Failure {
+    match stop {
+        Stop::Failed(failure) => failure,
+        other => Failure { reason: format!("{other:?}"), hint: None },
+    }
+}
+
 /// JSON bytes of something that a stage writes.
 pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value)

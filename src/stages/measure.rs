@@ -29,7 +29,7 @@ pub(super) fn unanswered(rollouts: &[Rollout]) -> usize {
     rollouts.iter().filter(|rollout| rollout.extracted.is_none()).count()
 }
 
-fn share((correct, count): (u64, u64)) -> Map<String, Value> {
+pub(super) fn share((correct, count): (u64, u64)) -> Map<String, Value> {
     let interval = wilson(correct, count);
     let accuracy = if count == 0 { 0.0 } else { correct as f64 / count as f64 };
     let value = json!({

@@ -1,6 +1,6 @@
 //! What happens between inputs and outputs: one file a kind.
 //!
-//! May import: base, event, plan, recipe, hooks, data, engine, rewards, judging, store, run.
+//! May import: base, event, plan, recipe, hooks, data, engine, rewards, benchmarks, judging, store, run.
 //! Owns: the files inside artifacts and the metrics that stages report. Never: decides what runs
 //! when, commits an artifact, draws progress, or keeps anything that is not in a file, except models
 //! and prompts that the next stage would only load again.
@@ -21,12 +21,14 @@
 //! | `select` | `selected.parquet`, `choices.parquet`, `pseudo-answers.parquet` |
 //! | `agreement` | nothing else |
 //!
-//! All write `metrics.json`. A `monitor` that keeps scores writes `scores.parquet` too.
+//! All write `metrics.json`. A `prepare` of a benchmark writes `questions.json` beside `test.parquet`. A `monitor` that keeps scores writes `scores.parquet` too.
 
 mod adapters;
 mod agreement;
+mod answers;
 mod ask;
 mod balance;
+mod benchmark;
 mod checkpoint;
 mod evaluate;
 mod examples;
@@ -40,6 +42,7 @@ mod label;
 mod load;
 mod measure;
 mod monitor;
+mod named;
 mod performer;
 mod policy;
 mod prepare;
@@ -56,6 +59,8 @@ mod train_reward;
 mod verifier;
 
 pub use crate::engine::LIBTORCH_WANTED;
+pub use answers::{Heard, Posed, Respondent, answers};
 pub use ask::{Answered, Question, ask};
 pub use export::{Export, Exported, export};
+pub use named::NamedModel;
 pub use performer::{TorchPerformer, cuda_devices};

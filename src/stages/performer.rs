@@ -1,6 +1,6 @@
 //! The one performer: hands each stage to its file, and keeps models and prompts between stages.
 
-use super::failure::failed;
+use super::failure::{as_failure, failed};
 use super::policy::Resident;
 use super::prompts::Prompts;
 use super::{
@@ -40,10 +40,7 @@ impl TorchPerformer {
             let choice: DeviceChoice = device.parse().map_err(failed)?;
             choice.open().map_err(failed)
         };
-        let device = open().map_err(|stop| match stop {
-            Stop::Failed(failure) => failure,
-            other => Failure { reason: format!("{other:?}"), hint: None },
-        })?;
+        let device = open().map_err(as_failure)?;
         let name = engine::describe(device, threads as usize);
         Ok(Self { device, name, resident: Resident::default(), prompts: Prompts::default() })
     }

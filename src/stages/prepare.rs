@@ -4,6 +4,7 @@
 //! Left out: shuffling. Samples of the embedded task are independent draws, so their order carries
 //! nothing, and slices of it are random subsets.
 
+use super::benchmark;
 use super::failure::{failed, failure, json};
 use super::load;
 use crate::base::Seed;
@@ -21,6 +22,9 @@ use serde_json::{Map, Value, json};
 const AT_A_TIME: u64 = 1024;
 
 pub(super) fn run(options: &Prepare, context: &Context<'_>) -> Result<(), Stop> {
+    if options.is_benchmark() {
+        return benchmark::prepare(options, context);
+    }
     if let Some(loading) = &options.loading {
         return of_files(options, loading, context);
     }

@@ -19,7 +19,7 @@ const SLOTS: usize = 512;
 /// large.
 const CACHE: (usize, usize) = (4 << 30, 32 << 30);
 /// Numbers of pictures that are held at a time; prompts beyond wait until others are answered.
-const PICTURED: usize = 1 << 28;
+pub(super) const PICTURED: usize = 1 << 28;
 
 /// How to draw.
 pub(super) struct Draw {

@@ -2,6 +2,7 @@
 //! make of the same texts (`tests/parity/judges.py`), and `mstar eval` as it is used.
 
 use crate::sandbox::{Said, Sandbox};
+use mstar::benchmarks::{self, Benchmark};
 use mstar::rewards::benchmarks::{AnswerType, Options, Problem, infer_option, m3cot_option};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -170,6 +171,42 @@ fn other_benchmarks_are_read_in_the_forms_they_have() {
     let responses = [json!({ "id": "0", "response": "B." })];
     let scores = eval("ai2d", "test.jsonl", &ai2d.to_string(), &responses, &more).exits(0).json();
     assert_eq!(scores["correct"], json!(1));
+}
+
+#[test]
+fn questions_are_asked_with_what_belongs_to_them() {
+    let sandbox = Sandbox::new();
+    let text = |name: &str, file: &str, row: &Value| {
+        sandbox.write(file, row.to_string());
+        sandbox.write("x.png", "is not looked at before it is decoded");
+        let benchmark = Benchmark::named(name).unwrap();
+        benchmarks::asked(&benchmark, &sandbox.path(file)).unwrap().remove(0).text
+    };
+    let choice = json!({
+        "pid": "1", "question": "Which?", "choices": ["red", "blue"], "answer": "red",
+        "question_type": "multi_choice", "answer_type": "text", "image": "x.png",
+    });
+    assert_eq!(text("mathvista", "a.jsonl", &choice), "Which?\nChoices:\n(A) red\n(B) blue");
+    let mut query = choice.clone();
+    query["query"] = json!("Hint: one\nQuestion: Which?\nChoices:\n(A) red\n(B) blue");
+    assert_eq!(text("mathvista", "b.jsonl", &query), query["query"].as_str().unwrap());
+    let m3cot = json!({
+        "id": "m", "question": "Which?", "context": "Ice is cold.", "choices": ["ice", "fire"],
+        "answer": "A", "image": "x.png",
+    });
+    let expected = "Ice is cold.\nWhich?\nChoices:\n(A) ice\n(B) fire";
+    assert_eq!(text("m3cot", "c.jsonl", &m3cot), expected);
+    let mmstar = json!({
+        "index": 0, "question": "<image>Which?\nOptions: A: 1, B: 2", "answer": "A",
+        "category": "math", "image": "x.png",
+    });
+    assert_eq!(text("mmstar", "d.jsonl", &mmstar), "Which?\nOptions: A: 1, B: 2");
+    // What pandas reads as nothing is no option, and the letters of the others stay.
+    let mmbench = json!({
+        "index": 1, "question": "Which?", "hint": "nan", "A": "None", "B": "two", "C": "one",
+        "answer": "C", "category": "x", "l2-category": "y", "image": "x.png",
+    });
+    assert_eq!(text("mmbench", "e.jsonl", &mmbench), "Which?\nChoices:\n(B) two\n(C) one");
 }
 
 #[test]

@@ -7,6 +7,8 @@
 mod adapters;
 mod bad_input;
 mod bad_recipes;
+#[cfg(feature = "torch")]
+mod benchmark_runs;
 mod benchmarks;
 mod book;
 mod browser;

@@ -6,15 +6,32 @@ use std::path::PathBuf;
 /// Arguments of `eval`.
 #[derive(Args, Debug)]
 pub(crate) struct Eval {
-    /// Responses that some engine gave: JSON lines with `id` and `response`.
+    /// Ask a model: `builtin:mini-vlm`, a folder with a checkpoint, a model of the hub as `ORG/NAME`, or
+    /// the name of a run (its last policy).
+    #[arg(required_unless_present = "responses", conflicts_with = "responses")]
+    pub(crate) model: Option<String>,
+    /// Or score responses that some engine gave: JSON lines with `id` and `response`.
     #[arg(long, value_name = "FILE")]
-    pub(crate) responses: PathBuf,
+    pub(crate) responses: Option<PathBuf>,
     /// The benchmark, such as `mathvista/testmini` or `mmstar-r`.
     #[arg(long, value_name = "NAME")]
     pub(crate) benchmark: String,
     /// Its questions: a file, or the folder it was fetched into.
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) data: PathBuf,
+    /// Write the model's responses to this file, as `--responses` reads them.
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) save: Option<PathBuf>,
+    /// Longest response of the model in tokens.
+    #[arg(long, default_value_t = 1024, value_name = "N", requires = "model")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_new_tokens: u32,
+    /// Pixels of an image at most; 0 for as many as the checkpoint says.
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "model")]
+    pub(crate) image_pixels: u64,
+    /// Where the model computes.
+    #[arg(long, default_value = "auto", requires = "model")]
+    pub(crate) device: String,
     /// Let a model read the answers that the rules do not find: a server that speaks the OpenAI API,
     /// such as `http://localhost:8000/v1`. The key is taken from `OPENAI_API_KEY`.
     #[arg(long, value_name = "URL", requires = "extractor_model")]

@@ -1,31 +1,42 @@
 //! `mstar eval`: scores of responses that some engine gave to a benchmark's questions.
 
 use crate::base::{Hint, counted};
-use crate::benchmarks::{self, Benchmark, Extractor, Scores, Settings};
+use crate::benchmarks::{self, Benchmark, Extractor, Question, Responses, Scores, Settings};
 use crate::cli::arguments::{Eval, ScoresFormat};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::printer::Printer;
+use std::path::Path;
 
 /// Ids that a line lists.
 const LISTED: usize = 8;
 /// Where the key of a server is read from.
 const KEY: &str = "OPENAI_API_KEY";
 
-pub(crate) fn eval(arguments: &Eval, printer: Printer) -> Result<Exit, Trouble> {
+pub(crate) fn eval(arguments: &Eval, responses: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
     let benchmark = Benchmark::named(&arguments.benchmark).map_err(|error| wrong(&error))?;
     let questions =
         benchmarks::questions(&benchmark, &arguments.data).map_err(|error| wrong(&error))?;
-    let responses = benchmarks::responses(&arguments.responses).map_err(|error| wrong(&error))?;
+    let responses = benchmarks::responses(responses).map_err(|error| wrong(&error))?;
+    show(arguments, &benchmark, &questions, &responses, printer)
+}
+
+/// Scores responses and shows what they are worth.
+pub(super) fn show(
+    arguments: &Eval,
+    benchmark: &Benchmark,
+    questions: &[Question],
+    responses: &Responses,
+    printer: Printer,
+) -> Result<Exit, Trouble> {
     let mut extractor = arguments.extractor.as_deref().map(|url| {
         let model = arguments.extractor_model.as_deref().unwrap_or_default();
         Extractor::new(url, model, std::env::var(KEY).ok().filter(|key| !key.is_empty()))
     });
     let settings =
         Settings { ignore_empty: arguments.ignore_empty_extractions, partial: arguments.partial };
-    let scored =
-        benchmarks::score(&benchmark, &questions, &responses, settings, extractor.as_mut());
-    let scores = scored.map_err(|error| wrong(&error))?;
+    let scored = benchmarks::score(benchmark, questions, responses, settings, extractor.as_mut());
+    let scores = scored.map_err(|error| Trouble::from_hint(&error, Exit::Wrong))?;
     tell(&scores, settings, printer);
     let shown = match arguments.format {
         ScoresFormat::Text => benchmarks::text(&scores),

@@ -6,6 +6,8 @@ mod data;
 mod diff;
 mod doctor;
 mod eval;
+#[cfg(feature = "torch")]
+mod eval_model;
 mod explain;
 #[cfg(feature = "torch")]
 mod export;
@@ -39,6 +41,8 @@ pub(crate) use data::data;
 pub(crate) use diff::diff;
 pub(crate) use doctor::doctor;
 pub(crate) use eval::eval;
+#[cfg(feature = "torch")]
+pub(crate) use eval_model::eval_model;
 pub(crate) use explain::{explain, schema};
 #[cfg(feature = "torch")]
 pub(crate) use export::export;

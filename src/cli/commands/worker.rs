@@ -6,7 +6,7 @@ use crate::cli::fetching::{self, bring, of_hub};
 use crate::cli::printer::Printer;
 use crate::cli::{files, planning};
 use crate::hub::{self, Repo};
-use crate::stages::{Question, TorchPerformer, ask, cuda_devices};
+use crate::stages::{NamedModel, Question, TorchPerformer, ask, cuda_devices};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn worker(arguments: &Worker, store: &Path) -> Result<Exit, Trouble> {
@@ -24,23 +24,10 @@ pub(crate) fn count_cuda_devices(printer: Printer) -> Result<Exit, Trouble> {
 
 pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let images = arguments.image.iter().map(|path| files::read_picture(path));
-    let checkpoint = match arguments.model.strip_prefix("builtin:") {
-        Some(_) => None,
-        None if Path::new(&arguments.model).is_dir() => Some(arguments.model.clone().into()),
-        None if Repo::is_id(&arguments.model) => {
-            let repo = Repo::model(&arguments.model, Repo::MAIN).map_err(|it| of_hub(&it))?;
-            let settings = fetching::settings();
-            let found = hub::cached(&repo, &settings);
-            Some(found.map_or_else(|| bring(&repo, &settings, printer), Ok)?.folder)
-        }
-        None => Some(planning::last_policy(store, &arguments.model)?),
-    };
     let question = Question {
-        model: arguments.model.clone(),
-        checkpoint,
+        model: model(&arguments.model, arguments.image_pixels, store, printer)?,
         text: arguments.text.clone(),
         images: images.collect::<Result<_, _>>()?,
-        image_pixels: arguments.image_pixels,
         temperature: arguments.temperature,
         max_new_tokens: arguments.max_new_tokens,
         seed: arguments.seed,
@@ -71,6 +58,27 @@ pub(crate) fn sample(arguments: &Sample, store: &Path, printer: Printer) -> Resu
     };
     printer.data(&end)?;
     Ok(Exit::Done)
+}
+
+/// A model that is shipped, in a folder, on the hub, or the last policy of a run.
+pub(super) fn model(
+    name: &str,
+    image_pixels: u64,
+    store: &Path,
+    printer: Printer,
+) -> Result<NamedModel, Trouble> {
+    let checkpoint = match name.strip_prefix("builtin:") {
+        Some(_) => None,
+        None if Path::new(name).is_dir() => Some(name.into()),
+        None if Repo::is_id(name) => {
+            let repo = Repo::model(name, Repo::MAIN).map_err(|it| of_hub(&it))?;
+            let settings = fetching::settings();
+            let found = hub::cached(&repo, &settings);
+            Some(found.map_or_else(|| bring(&repo, &settings, printer), Ok)?.folder)
+        }
+        None => Some(planning::last_policy(store, name)?),
+    };
+    Ok(NamedModel { name: name.to_owned(), checkpoint, image_pixels })
 }
 
 /// What is wrong with a picture for the model, with the name of it, or of those that it may be.

@@ -223,7 +223,10 @@ fn stage<'a>(
     let split = wanted.split.or(wanted.kept.map(|_| "train"));
     let fits = |(node, of): &&(&Node, &str)| {
         !matches!(node.role.branch, Branch::Control | Branch::Reward)
-            && !matches!(node.stage, Stage::Monitor(_))
+            && !matches!(
+                node.stage,
+                Stage::Monitor(_) | Stage::Evaluate(Evaluate { benchmark: Some(_), .. })
+            )
             && split.is_none_or(|split| split == *of)
             && wanted.iteration.is_none_or(|iteration| iteration == node.role.iteration)
     };

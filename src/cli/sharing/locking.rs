@@ -2,7 +2,7 @@
 
 use super::packing::script_paths;
 use crate::bundle::{Lock, LockedMember, LockedModel, LockedStage, MadeBy};
-use crate::cli::data_files::without_folder;
+use crate::cli::data_files::{benchmark_without_folder, without_folder};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::files;
 use crate::cli::frozen::to_map;
@@ -74,6 +74,9 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
         if let Some(Value::String(source)) = leaves.get_mut("data.source") {
             *source = without_folder(source);
         }
+        if let Some(Value::Array(benchmarks)) = leaves.get_mut("data.benchmarks") {
+            *benchmarks = benchmarks_without_folders(benchmarks);
+        }
         leaves
     };
     let all: Vec<BTreeMap<String, Value>> = recipes.iter().map(values).collect();
@@ -90,6 +93,12 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
         lock.members = planned.members.iter().zip(all).map(own).collect();
     }
     Ok(lock)
+}
+
+/// Benchmarks without the folders in which their files lie.
+pub(super) fn benchmarks_without_folders(benchmarks: &[Value]) -> Vec<Value> {
+    let texts = benchmarks.iter().filter_map(Value::as_str);
+    texts.map(|text| benchmark_without_folder(text).into()).collect()
 }
 
 /// A model of the hub by its id, wherever somebody's cache is; others as they are named.

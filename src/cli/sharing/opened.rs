@@ -1,7 +1,7 @@
 //! A bundle that was read, and everything that can be said of it without running it.
 
 use super::agreement::NEVER_COMPARED;
-use super::locking::without_cache;
+use super::locking::{benchmarks_without_folders, without_cache};
 use super::packing::{Left, in_recipe};
 use super::{
     ARTIFACTS, EVENTS, GRAPH, Here, LOCK, RECIPE, REPORT, RESOLVED, TABLE, lock_of, script_paths,
@@ -162,6 +162,9 @@ impl Opened {
                 let is_same = match (value.key.as_str(), ran, &value.value) {
                     ("data.source", Value::String(ran), Value::String(said)) => {
                         without_folder(ran) == without_folder(said)
+                    }
+                    ("data.benchmarks", Value::Array(ran), Value::Array(said)) => {
+                        benchmarks_without_folders(ran) == benchmarks_without_folders(said)
                     }
                     ("policy.model", Value::String(ran), Value::String(said)) => {
                         let name =

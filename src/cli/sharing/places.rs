@@ -83,6 +83,7 @@ impl PlannedGraph {
         let names = self.members.iter().map(|member| member.name.clone());
         let members = names.zip(recipes).map(|(name, mut recipe)| {
             replace(&mut recipe.data.source, &places.sources);
+            recipe.data.benchmarks.iter_mut().for_each(|it| replace(it, &places.sources));
             replace(&mut recipe.policy.model, &places.models);
             if let Some(script) = &mut recipe.hooks.script {
                 replace(script, &places.scripts);
@@ -92,10 +93,16 @@ impl PlannedGraph {
         let members: Vec<Member> = members.collect();
         let mut moved = Self { file, recipes: FrozenRecipes::of(&members), ..self.clone() };
         for value in moved.members.iter_mut().flat_map(|member| member.values.values_mut()) {
-            if let Value::String(text) = value {
-                replace(text, &places.sources);
-                replace(text, &places.scripts);
-                replace(text, &places.models);
+            let texts = match value {
+                Value::Array(several) => several.as_mut_slice(),
+                one => std::slice::from_mut(one),
+            };
+            for text in texts {
+                if let Value::String(text) = text {
+                    replace(text, &places.sources);
+                    replace(text, &places.scripts);
+                    replace(text, &places.models);
+                }
             }
         }
         let scripts = self.scripts.iter().map(|(path, text)| (path.clone(), text.clone()));
@@ -139,6 +146,7 @@ impl PlannedGraph {
         let recipes = self.recipes.recipes().map_err(|error| altered(error.to_string()))?;
         let members = recipes.into_iter().map(|mut recipe| {
             replace(&mut recipe.data.source, &places.sources);
+            recipe.data.benchmarks.iter_mut().for_each(|it| replace(it, &places.sources));
             Member { name: String::new(), recipe }
         });
         let found = data_files::read(&mut members.collect::<Vec<_>>(), Path::new(""), &|_, _| None);

@@ -2,25 +2,35 @@
 
 use super::{Lowering, Policy};
 use crate::base::Key;
-use crate::plan::{Branch, Evaluate, Port, Prepare, Split, Stage};
-use crate::recipe::Moment;
+use crate::plan::{Branch, Evaluate, Loading, Port, Prepare, Split, Stage};
+use crate::recipe::{DataColumns, Moment, OnBadSample, benchmark_name};
 
 impl Lowering<'_> {
     /// Prepares every benchmark. They are what they are: no seed enters their keys.
     pub(super) fn prepare_benchmarks(&mut self) -> Vec<(String, Key)> {
         let names = &self.member.recipe.data.benchmarks;
         let prepared = names.iter().map(|name| {
+            let files = self.facts.files.get(name);
+            let loading = files.map(|files| Loading {
+                path: files.path.clone(),
+                digest: files.digest,
+                columns: DataColumns::default(),
+                on_bad_sample: OnBadSample::Fail,
+            });
+            let known = || self.facts.benchmarks.get(name).copied().unwrap_or(0);
+            let source = files.map_or(name, |files| &files.format).clone();
             let stage = Stage::Prepare(Prepare {
-                source: name.clone(),
-                loading: None,
+                source: source.clone(),
+                loading,
                 seed: 0,
                 prompts: 0,
                 validation: 0,
-                test: self.facts.benchmarks.get(name).copied().unwrap_or(0),
+                test: files.map_or_else(known, |files| files.samples),
                 demonstrations: 0,
                 labelled: None,
             });
-            (name.clone(), self.add(stage, format!("prepare {name}"), (Branch::Ground, 0), &[]))
+            let label = format!("prepare {source}");
+            (source, self.add(stage, label, (Branch::Ground, 0), &[]))
         });
         prepared.collect()
     }
@@ -39,15 +49,11 @@ impl Lowering<'_> {
                 benchmark: Some(name.clone()),
                 max_new_tokens: recipe.exploration.max_new_tokens,
                 dtype: recipe.policy.dtype,
-                hooks: self.calls(&[
-                    Moment::Prompt,
-                    Moment::Extract,
-                    Moment::Correct,
-                    Moment::Metric,
-                ]),
+                // What answers and what is right are the benchmark's to say.
+                hooks: self.calls(&[Moment::Prompt, Moment::Metric]),
             });
             let inputs = [(Port::Policy, policy.key), (Port::Prompts, prompts)];
-            let short = name.split('/').next().unwrap_or(&name);
+            let short = benchmark_name(&name);
             self.add(stage, format!("evaluate {label} {short}"), at, &inputs);
         }
     }

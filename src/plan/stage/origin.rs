@@ -54,6 +54,7 @@ impl Stage {
         Some(match (self, option) {
             (Self::Import(_), "digest") => computed(&["policy.model", "policy.revision"]),
             (Self::Import(_), "image_pixels") => value("policy.image_pixels"),
+            (Self::Prepare(options), _) if options.is_benchmark() => computed(&["data.benchmarks"]),
             (Self::Prepare(_), "source") => value("data.source"),
             (Self::Prepare(_), "seed") => value("data.seed"),
             (Self::Prepare(_), "prompts") => value("data.prompts"),

@@ -29,3 +29,10 @@ pub struct Prepare {
     /// Worked examples of the base model's training to put beside them, for a control.
     pub demonstrations: u64,
 }
+
+impl Prepare {
+    /// Whether it prepares a benchmark, whose name has its split in it.
+    pub fn is_benchmark(&self) -> bool {
+        self.source.contains('/')
+    }
+}

@@ -9,8 +9,7 @@ pub fn metrics(recipe: &Recipe) -> Vec<String> {
     let mut names = vec!["steps".to_owned(), "seconds".to_owned()];
     let splits = [("validation", recipe.data.validation), ("test", recipe.data.test)];
     let splits = splits.into_iter().filter(|(_, count)| *count > 0).map(|(split, _)| split);
-    let benchmarks =
-        recipe.data.benchmarks.iter().map(|name| name.split('/').next().unwrap_or(name));
+    let benchmarks = recipe.data.benchmarks.iter().map(|name| benchmark_name(name));
     for split in splits.chain(benchmarks) {
         let mut endings = vec!["accuracy", "start", "gain", "steps_right"];
         if recipe.control.equal_steps {
@@ -36,6 +35,11 @@ pub fn metrics(recipe: &Recipe) -> Vec<String> {
         names.extend(["pseudo.agreement", "pseudo.coverage"].map(str::to_owned));
     }
     names
+}
+
+/// What the metrics of a benchmark begin with: its name, without the split and the place of its files.
+pub fn benchmark_name(written: &str) -> &str {
+    written.split(['/', ':']).next().unwrap_or(written)
 }
 
 /// Whether a name is one of them; `<split>.accuracy.<CATEGORY>` is whenever the split is measured.

@@ -4,9 +4,10 @@
 //! [`Problem::guess`] stands in for it, and says that it did.
 
 use super::{options::Options, python};
+use serde::{Deserialize, Serialize};
 
 /// What an answer has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnswerType {
     /// Words.
     Text,
@@ -19,7 +20,7 @@ pub enum AnswerType {
 }
 
 /// What of a question decides how its responses are read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
     /// The choices of a question of choice; none for a free answer.
     pub choices: Option<Vec<String>>,

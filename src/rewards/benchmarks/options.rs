@@ -2,6 +2,7 @@
 //! MMStar, AI2D.
 
 use super::python::is_space;
+use serde::{Deserialize, Serialize};
 
 /// What stands for "none of the options", also where a response refuses to answer.
 pub const UNANSWERABLE: char = 'Z';
@@ -18,7 +19,7 @@ const REFUSALS: [&str; 4] = [
 ];
 
 /// Options by letter, in the order of the letters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options(pub Vec<(char, String)>);
 
 impl Options {

@@ -1,0 +1,177 @@
+//! Benchmarks that models are asked: outside any run, and after each iteration of one.
+
+use crate::real_models::checkpoint;
+use crate::sandbox::Sandbox;
+use base64::Engine as _;
+use mstar::base::Seed;
+use mstar::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
+use mstar::data::preview::png;
+use serde_json::{Map, Value, json};
+
+/// The embedded task's own questions in the form of MathVista: rows by pid, with pictures beside them.
+fn drawn(sandbox: &Sandbox, count: u64) -> Vec<String> {
+    let task = MiniVista::new(Seed(7), POOL_ONE_OPERATION);
+    let mut rows = Map::new();
+    let mut questions = Vec::new();
+    for index in 0..count {
+        let sample = task.example(Stream::Test, index).sample();
+        let name = format!("{index}.png");
+        sandbox.write(&name, png(&sample.image).unwrap());
+        let answer = sample.answer.unwrap();
+        let is_number = answer.parse::<i64>().is_ok();
+        let row = json!({
+            "question": sample.question, "image": name, "answer": answer, "precision": 1.0,
+            "question_type": "free_form", "choices": null,
+            "answer_type": if is_number { "integer" } else { "text" },
+            "metadata": { "task": sample.category },
+        });
+        rows.insert(index.to_string(), row);
+        questions.push(sample.question);
+    }
+    sandbox.write("testmini.json", Value::from(rows).to_string());
+    questions
+}
+
+/// Four questions of MMBench, of which two are rotations that share a picture.
+fn rotated(sandbox: &Sandbox) {
+    let image = image::RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8 * 30, y as u8 * 30, 90]));
+    let image = base64::engine::general_purpose::STANDARD.encode(png(&image).unwrap());
+    let table = format!(
+        "index\tquestion\thint\tA\tB\tC\tanswer\tcategory\tl2-category\timage\n\
+         1\twhich?\tlook well\tcat\tdog\t\tA\tanimals\tlogic_reasoning\t{image}\n\
+         1000001\twhich?\tlook well\tdog\tcat\t\tB\tanimals\tlogic_reasoning\t1\n\
+         2\thow many?\tnan\tone\ttwo\tNone\tB\tnumbers\tlogic_reasoning\t{image}\n\
+         3\twhat?\t\tred\tblue\t\tA\tcolours\tcoarse_perception\t{image}\n"
+    );
+    sandbox.write("dev.tsv", table);
+}
+
+fn lines(sandbox: &Sandbox, name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(sandbox.path(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_model_is_asked_and_scored_as_its_saved_responses_are() {
+    let sandbox = Sandbox::new();
+    let questions = drawn(&sandbox, 12);
+    let benchmark = ["--benchmark", "mathvista", "--data", "testmini.json", "--format", "json"];
+    let asked = ["eval", "builtin:mini-vlm", "--save", "said.jsonl", "--device", "cpu"];
+    let scores = sandbox.mstar(&[&asked[..], &benchmark].concat()).exits(0).json();
+    assert_eq!((&scores["count"], &scores["missing"]), (&json!(12), &json!([])));
+    assert!(scores["correct"].as_u64().unwrap() > 0, "{scores}");
+    let said = lines(&sandbox, "said.jsonl");
+    assert_eq!(said.len(), 12);
+    let again = ["eval", "--responses", "said.jsonl"];
+    assert_eq!(sandbox.mstar(&[&again[..], &benchmark].concat()).exits(0).json(), scores);
+
+    let id = said[3]["id"].as_str().unwrap();
+    let sample = ["sample", "builtin:mini-vlm", &questions[id.parse::<usize>().unwrap()]];
+    let image = format!("{id}.png");
+    let streamed = sandbox.mstar(&[&sample[..], &["--image", &image]].concat()).exits(0).stdout;
+    assert_eq!(said[3]["response"].as_str().unwrap().trim(), streamed.trim());
+}
+
+#[test]
+fn a_checkpoint_is_asked_with_choices_and_the_pictures_of_rotations() {
+    let sandbox = Sandbox::new();
+    rotated(&sandbox);
+    let folder = checkpoint("smolvlm").display().to_string();
+    let model = ["eval", &folder, "--max-new-tokens", "4", "--save", "said.jsonl"];
+    let data = ["--benchmark", "mmbench", "--data", "dev.tsv", "--format", "json"];
+    let scores = sandbox.mstar(&[&model[..], &data].concat()).exits(0).json();
+    assert_eq!((&scores["count"], &scores["circular"]), (&json!(3), &json!(true)));
+    let ids: Vec<String> =
+        lines(&sandbox, "said.jsonl").iter().map(|it| it["id"].as_str().unwrap().into()).collect();
+    assert_eq!(ids, ["1", "1000001", "2", "3"]);
+}
+
+#[test]
+fn what_cannot_be_asked_is_told() {
+    let sandbox = Sandbox::new();
+    drawn(&sandbox, 3);
+    std::fs::remove_file(sandbox.path("1.png")).unwrap();
+    let data = ["--benchmark", "mathvista", "--data", "testmini.json"];
+    let said = sandbox.mstar(&[&["eval", "builtin:mini-vlm"], &data[..]].concat()).exits(2);
+    assert!(said.stderr.contains("`1.png`, and there is no such file"), "{}", said.stderr);
+    drawn(&sandbox, 3);
+    let said = sandbox.mstar(&[&["eval", "builtin:other"], &data[..]].concat()).exits(2);
+    assert!(said.stderr.contains("no model is called `builtin:other`"), "{}", said.stderr);
+    sandbox.mstar(&[&["eval"], &data[..]].concat()).exits(2);
+    let both = ["eval", "builtin:mini-vlm", "--responses", "said.jsonl"];
+    sandbox.mstar(&[&both[..], &data].concat()).exits(2);
+}
+
+const RECIPE: &str = r#"name = "measured"
+[policy]
+model = "builtin:mini-vlm"
+[data]
+prompts = 40
+validation = 8
+test = 0
+benchmarks = ["mathvista:bench"]
+[warmup]
+prompts = 16
+samples = 1
+[training]
+iterations = 1
+interval = 0.5
+allow_empty = true
+batch_size = 8
+[exploration]
+samples = 1
+max_new_tokens = 24
+[temperature]
+value = 0.5
+"#;
+
+#[test]
+fn a_recipe_measures_after_each_iteration_what_eval_measures() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("bench")).unwrap();
+    let inside = |name: &str| sandbox.path("bench").join(name);
+    drawn(&sandbox, 16);
+    for name in (0..16).map(|at| format!("{at}.png")).chain(["testmini.json".to_owned()]) {
+        std::fs::rename(sandbox.path(&name), inside(&name)).unwrap();
+    }
+    sandbox.write("measured.toml", RECIPE);
+    sandbox.mstar(&["run", "measured.toml"]).exits(0);
+    let metrics = |stage: &str| -> Value {
+        let file = sandbox.artifact_of(stage).join("metrics.json");
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    };
+    assert_eq!(metrics("prepare mathvista/testmini")["questions"], json!(16));
+    let last = metrics("evaluate 1 mathvista");
+    assert_eq!((&last["split"], &last["count"]), (&json!("mathvista"), &json!(16)));
+    assert_eq!(last["breakdowns"]["task"], last["categories"]);
+    let alone = [
+        &["eval", "measured", "--benchmark", "mathvista", "--data", "bench"][..],
+        &["--max-new-tokens", "24", "--format", "json"],
+    ];
+    let alone = sandbox.mstar(&alone.concat()).exits(0).json();
+    for name in ["count", "correct", "accuracy", "interval", "unanswered"] {
+        assert_eq!(alone[name], last[name], "{name}");
+    }
+    assert!(alone["correct"].as_u64().unwrap() > 0, "{alone}");
+    let report = sandbox.mstar(&["report", "--format", "json"]).exits(0).stdout;
+    assert!(report.contains("\"mathvista\""), "{report}");
+    let walked = ["rollouts", "measured", "--stage", "evaluate 1 mathvista", "--format", "json"];
+    sandbox.mstar(&walked).exits(0);
+
+    // Where its files lie is in no key; what they hold is.
+    let key = sandbox.key_of("prepare mathvista/testmini");
+    std::fs::rename(sandbox.path("bench"), sandbox.path("moved")).unwrap();
+    let set = ["--set", "data.benchmarks=['mathvista/testmini:moved']"];
+    let plan = |sandbox: &Sandbox| {
+        let call = [&["plan", "measured.toml", "--format", "json"][..], &set].concat();
+        sandbox.mstar(&call).exits(0).stdout
+    };
+    assert!(plan(&sandbox).contains(&key));
+    let file = sandbox.path("moved/testmini.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("\"precision\":1.0", "\"precision\":2.0", 1)).unwrap();
+    assert!(!plan(&sandbox).contains(&key));
+    std::fs::write(&file, "{\"1\": {}}").unwrap();
+    let said = sandbox.mstar(&[&["check", "measured.toml"][..]].concat()).exits(2);
+    assert!(said.stderr.contains("bench"), "{}", said.stderr);
+}
