@@ -114,6 +114,6 @@ pub(crate) fn preprocessor(bytes: &[u8], _: &Path) -> String {
     if let Ok(seen) = &seen {
         let _images = processor.images(seen);
     }
-    let bounded = processor.clone().within(width * height + 1).process(&image);
+    let bounded = processor.clone().within(side("within")).process(&image);
     [said(&seen), said(&bounded)].concat()
 }

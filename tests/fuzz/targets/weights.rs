@@ -11,9 +11,9 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Numbers of a configuration up to which a model is made of it.
-const SMALL: i64 = 160;
+const SMALL: u64 = 160;
 /// Of its layers.
-const FEW: i64 = 4;
+const FEW: u64 = 4;
 
 fn empty() -> Vec<u8> {
     to_safetensors(std::iter::empty())
@@ -49,7 +49,7 @@ fn is_small(value: &Value, key: &str) -> bool {
                 _ if key.contains("layer") || key == "depth" => FEW,
                 _ => SMALL,
             };
-            number.as_i64().is_none_or(|number| number.abs() <= bound) || key.contains("theta")
+            number.as_i64().is_none_or(|number| number.unsigned_abs() <= bound) || key.contains("theta")
         }
         Value::Array(items) => items.iter().all(|item| is_small(item, key)),
         Value::Object(fields) => fields.iter().all(|(key, value)| is_small(value, key)),
