@@ -121,7 +121,11 @@ impl Campaign {
     }
 
     fn run(mut self) {
-        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpora").join(self.name);
+        let corpora = match std::env::var_os("MSTAR_FUZZ_CORPORA") {
+            Some(other) => PathBuf::from(other),
+            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpora"),
+        };
+        let kept = corpora.join(self.name);
         let mut names: Vec<PathBuf> =
             fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.sort();

@@ -7,7 +7,8 @@
 //!
 //! A panic, arithmetic that overflows, more than 1 GiB of memory and a hang are faults. The smallest
 //! input that was found for each lies in `target/tmp/fuzz/TARGET/`; once it is mended, it belongs to
-//! `tests/fuzz/corpora/TARGET/`. `MSTAR_FUZZ_SEED` makes other inputs.
+//! `tests/fuzz/corpora/TARGET/`. `MSTAR_FUZZ_SEED` makes other inputs, and
+//! `MSTAR_FUZZ_CORPORA` names another folder of corpora.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, helpers of tests included")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a campaign says what it did")]

@@ -37,6 +37,8 @@ pub(crate) fn mutated(chance: &mut ChaCha8Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
         {
             change_json(chance, &mut value);
             bytes = value.to_string().into_bytes();
+        } else if chance.random_bool(0.4) {
+            change_json_line(chance, &mut bytes);
         } else {
             change_bytes(chance, &mut bytes, corpus);
         }
@@ -133,6 +135,20 @@ fn swap_lines(chance: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
             }
         }
         *bytes = lines.concat();
+    }
+}
+
+/// Changes one of the lines that are JSON each, as it were alone.
+fn change_json_line(chance: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
+    let at = place(chance, bytes);
+    let from = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let to = bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |it| it + at);
+    match serde_json::from_slice::<Value>(&bytes[from..to]) {
+        Ok(mut value) => {
+            change_json(chance, &mut value);
+            bytes.splice(from..to, value.to_string().into_bytes());
+        }
+        Err(_) => change_bytes(chance, bytes, &[]),
     }
 }
 

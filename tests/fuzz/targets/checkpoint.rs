@@ -18,7 +18,7 @@ fn picture(width: u32, height: u32) -> RgbImage {
 }
 
 fn read_and_write(tokenizer: &Tokenizer) {
-    for text in ["", "a", TEXT] {
+    for text in ["", "a", TEXT, &"a".repeat(300)] {
         let Ok(tokens) = tokenizer.encode(text) else { continue };
         let _text = tokenizer.decode(&tokens);
         let _pieces = tokenizer.pieces(&tokens);

@@ -50,14 +50,14 @@ pub(crate) fn events(bytes: &[u8], _: &Path) -> String {
     let study = Study::read(&records);
     let pivot = Pivot::new(&study, &Pivot::default_spec(&study), &|_, _, _| None);
     let pivot = pivot.ok();
+    let live = mstar::live::text(&status, &study, &[], true);
+    let told = summary(&study, pivot.as_ref(), None);
     let _views = (
-        mstar::live::text(&status, &study, &[], true),
-        summary(&study, pivot.as_ref(), None),
         to_json(&study, pivot.as_ref()),
         pivot.as_ref().map(|pivot| (pivot.to_svg("x"), pivot.to_latex("x"), pivot.to_csv())),
         page(&study, &Extras { table: pivot, ..Extras::default() }),
     );
-    format!("{} {}", study.members.first().map_or("", |it| it.state()), study.members.len().min(4))
+    [live, told].concat()
 }
 
 pub(crate) fn table(bytes: &[u8], _: &Path) -> String {
