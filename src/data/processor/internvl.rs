@@ -6,7 +6,7 @@
 //! goes by width and height instead. Both orders are kept.
 
 use super::{Grid, LARGEST, Normalization, Processed, ProcessorError, ProcessorFiles};
-use super::{check_resizes, cut, resample, resize, set_order::set_order, stacked};
+use super::{check_affordable, check_resizes, cut, resample, resize, set_order::set_order, stacked};
 use crate::data::picture::Resample;
 use image::RgbImage;
 
@@ -83,6 +83,10 @@ impl InternVl {
         let least = config.count("min_dynamic_patch", 1..=u64::from(most))?.unwrap_or(1) as u32;
         let patch = vision.count("patch_size", 1..=LARGEST)?.unwrap_or(14);
         let ratio = config.number("downsample_ratio")?.unwrap_or(0.5);
+        if let (false, Some(found)) = ((0.0..=1.0).contains(&ratio), config.get("downsample_ratio"))
+        {
+            return Err(config.wrong("downsample_ratio", "a number from 0 to 1", found).into());
+        }
         let side = (tile / patch) as f64;
         let dynamic = config.flag("dynamic_image_size")?.unwrap_or(true);
         let grids =
@@ -136,10 +140,12 @@ impl InternVl {
     /// A picture as the model takes it.
     ///
     /// # Errors
-    /// None today.
+    /// [`ProcessorError::TooMuch`].
     pub fn process(&self, image: &RgbImage) -> Result<Processed, ProcessorError> {
         let (columns, rows) = self.grid(image.width(), image.height());
         let side = self.tile;
+        let tiles = u64::from(columns * rows) + 1;
+        check_affordable(tiles, tiles * u64::from(side).pow(2))?;
         let stretched = resize(image, side * columns, side * rows, self.resample);
         let mut tiles = cut(&stretched, side, side);
         if self.thumbnail && tiles.len() > 1 {

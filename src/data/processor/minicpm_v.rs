@@ -4,7 +4,7 @@
 //! The tower takes each tile as a strip one patch high, patches in reading order.
 
 use super::{Grid, LARGEST, Normalization, Processed, ProcessorError, ProcessorFiles};
-use super::{cut, resize};
+use super::{check_affordable, cut, resize};
 use crate::data::{picture::Resample, settings::SettingsError};
 use image::RgbImage;
 
@@ -88,16 +88,20 @@ impl MiniCpmV {
     /// A picture as the model takes it.
     ///
     /// # Errors
-    /// None today.
+    /// [`ProcessorError::TooMuch`].
     pub fn process(&self, image: &RgbImage) -> Result<Processed, ProcessorError> {
         let slices = self.slices(image.dimensions());
         let size = (f64::from(image.width()), f64::from(image.height()));
         let (width, height) = self.fitted(size, slices.is_none());
+        let pixels = u64::from(width) * u64::from(height);
+        check_affordable(1, pixels)?;
         let mut tiles = vec![resize(image, width, height, Resample::Bicubic)];
         let mut grid = Grid { rows: 0, columns: 0 };
         if let Some((columns, rows)) = slices {
             let share = |side: f64, count: u32| f64::from(divisible(side, count) / count);
             let (width, height) = self.fitted((share(size.0, columns), share(size.1, rows)), true);
+            let count = u64::from(columns * rows);
+            check_affordable(count, pixels + count * u64::from(width) * u64::from(height))?;
             let refined = resize(image, width * columns, height * rows, Resample::Bicubic);
             tiles.extend(cut(&refined, width, height));
             grid = Grid { rows: rows as usize, columns: columns as usize };

@@ -31,6 +31,15 @@ use image::RgbImage;
 /// The largest side of a tile and the largest count of tiles that a file may ask for.
 const LARGEST: u64 = 1 << 14;
 
+/// Pixels that may be seen of one picture, all tiles together: 160 tiles of 448 x 448.
+const MOST_PIXELS: u64 = 1 << 25;
+
+/// Tiles of one picture.
+const MOST_TILES: u64 = 1 << 12;
+
+/// Pixels along a side of a picture, as JPEG has them at most.
+const LONGEST_SIDE: u32 = 1 << 16;
+
 /// A picture as a model takes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Processed {
@@ -132,6 +141,14 @@ pub enum ProcessorError {
         /// Why that does not do.
         reason: &'static str,
     },
+    /// The sizes of the files make more of a picture than can be seen.
+    #[error("the picture becomes {tiles} tiles of {pixels} pixels together, which is too much")]
+    TooMuch {
+        /// Tiles.
+        tiles: u64,
+        /// Their pixels.
+        pixels: u64,
+    },
 }
 
 impl Hint for ProcessorError {
@@ -140,6 +157,9 @@ impl Hint for ProcessorError {
             Self::Settings(error) => error.hint(),
             Self::Unknown { .. } => Some(format!("use a checkpoint of {}", FAMILIES.join(", "))),
             Self::Shape { .. } => Some("crop or pad the picture, or leave its sample out".into()),
+            Self::TooMuch { .. } => {
+                Some("lower the sizes in `preprocessor_config.json` and `config.json`".into())
+            }
         }
     }
 }
@@ -184,7 +204,7 @@ impl Processor {
     /// least one tile is left.
     #[must_use]
     pub fn within(mut self, pixels: u64) -> Self {
-        let tiles = |side: u32| (pixels / u64::from(side).pow(2)).max(1) as u32;
+        let tiles = |side: u32| (pixels / u64::from(side).pow(2)).clamp(1, LARGEST) as u32;
         match &mut self {
             Self::SmolVlm(it) => {
                 let along = f64::from(tiles(it.tile)).sqrt() as u32;
@@ -216,6 +236,9 @@ impl Processor {
     pub fn process(&self, image: &RgbImage) -> Result<Processed, ProcessorError> {
         if image.width() == 0 || image.height() == 0 {
             return Err(shape(image, "which is empty"));
+        }
+        if image.width().max(image.height()) > LONGEST_SIDE {
+            return Err(shape(image, "one side longer than 65536"));
         }
         match self {
             Self::SmolVlm(processor) => processor.process(image),
@@ -263,6 +286,14 @@ impl Processed {
 
 fn shape(image: &RgbImage, reason: &'static str) -> ProcessorError {
     ProcessorError::Shape { width: image.width(), height: image.height(), reason }
+}
+
+/// Fails where `tiles` of so many pixels together are more than memory should be spent on.
+fn check_affordable(tiles: u64, pixels: u64) -> Result<(), ProcessorError> {
+    match tiles <= MOST_TILES && pixels <= MOST_PIXELS {
+        true => Ok(()),
+        false => Err(ProcessorError::TooMuch { tiles, pixels }),
+    }
 }
 
 /// The filter that a file names by number.

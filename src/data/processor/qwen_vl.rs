@@ -2,7 +2,7 @@
 //! area lies between two bounds; patches in the order in which they are merged, each twice in time.
 
 use super::{Grid, Normalization, Processed, ProcessorError, ProcessorFiles};
-use super::{check_resizes, resample, resize, shape};
+use super::{check_affordable, check_resizes, resample, resize, shape};
 use crate::data::picture::Resample;
 use image::RgbImage;
 
@@ -102,6 +102,7 @@ impl QwenVl {
     /// [`ProcessorError::Shape`] when one side is more than 200 times the other.
     pub fn process(&self, image: &RgbImage) -> Result<Processed, ProcessorError> {
         let (width, height) = self.smart_size(image)?;
+        check_affordable(1, u64::from(width) * u64::from(height) * self.temporal as u64)?;
         let resized = resize(image, width, height, self.resample);
         let (rows, columns) = (height as usize / self.patch, width as usize / self.patch);
         let features = 3 * self.temporal * self.patch * self.patch;

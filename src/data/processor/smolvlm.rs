@@ -2,7 +2,7 @@
 //! tiles row by row, and the whole picture once more as the last tile. Both resizings round to bytes.
 
 use super::{Grid, LARGEST, Normalization, Processed, ProcessorError, ProcessorFiles};
-use super::{check_resizes, cut, resample, resize, stacked};
+use super::{check_affordable, check_resizes, cut, resample, resize, stacked};
 use crate::data::picture::Resample;
 use image::RgbImage;
 
@@ -47,14 +47,18 @@ impl SmolVlm {
     /// A picture as the model takes it.
     ///
     /// # Errors
-    /// None today.
+    /// [`ProcessorError::TooMuch`].
     pub fn process(&self, image: &RgbImage) -> Result<Processed, ProcessorError> {
         let (width, height) = bounded(longest_edge(image.dimensions(), self.longest_edge));
+        let tile = u64::from(self.tile);
+        check_affordable(1, tile.pow(2))?;
         let image = resize(image, width, height, self.resample);
         let (mut tiles, mut grid) = (Vec::new(), Grid { rows: 0, columns: 0 });
         let mut whole = image;
         if self.splitting {
             let (width, height) = whole_tiles(whole.dimensions(), self.tile);
+            let pixels = u64::from(width) * u64::from(height);
+            check_affordable(pixels / tile.pow(2) + 1, pixels + tile.pow(2))?;
             whole = resize(&whole, width, height, self.resample);
             if width > self.tile || height > self.tile {
                 tiles = cut(&whole, self.tile, self.tile);
