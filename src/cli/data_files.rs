@@ -138,8 +138,8 @@ pub(crate) fn sample(data: &Data, number: u64) -> Result<Sample, (String, Option
         question: row.question,
         prompt: None,
         answer: Some(row.answer),
-        // No function of a script is shown the picture.
-        image: RgbImage::new(1, 1),
+        // No function of a script is shown the pictures.
+        images: vec![RgbImage::new(1, 1); row.images.len()],
     })
 }
 

@@ -3,7 +3,11 @@
 use super::exit::Trouble;
 use super::rollouts::{choices, in_words, pictured, read};
 use crate::base::{Hint, Key};
-use crate::data::{Reference, Sample, mini_vista, preview::png, table::Rollout};
+use crate::data::{
+    Reference, Sample, mini_vista,
+    preview::{png, side_by_side},
+    table::Rollout,
+};
 use crate::plan::{Branch, Evaluate, Graph, Node, Port, Split, Stage};
 use crate::report::{Answer, SampleView};
 use crate::store::Store;
@@ -60,7 +64,8 @@ fn view_of(
     answer: Answer,
     choice: Option<(bool, String)>,
 ) -> Result<SampleView, Trouble> {
-    let image = png(&sample.image)
+    let image = side_by_side(&sample.images).map_or(Ok(Vec::new()), |image| png(&image));
+    let image = image
         .map_err(|error| Trouble::wrong(error.to_string(), error.hint().unwrap_or_default()))?;
     Ok(SampleView {
         iteration,

@@ -1,15 +1,15 @@
-//! Whether parts of data share questions about the same picture: what was trained on is no test.
+//! Whether parts of data share questions about the same pictures: what was trained on is no test.
 //!
-//! Two pictures are the same when their pixels are, and nearly the same when a hash of their shape
+//! Pictures are the same when their pixels are, and nearly the same when a hash of their shape
 //! is: of 64 differences between neighbours in a thumbnail at most [`NEAR`] are others. Scaling and
 //! compression leave it as it is.
 
-use super::Sample;
+use super::{PLACE, Sample};
 use image::{RgbImage, imageops};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::base::Digest;
+use crate::base::{Digest, DigestWriter};
 
 /// Bits in which the hashes of nearly the same pictures may differ.
 pub const NEAR: u32 = 4;
@@ -23,25 +23,30 @@ pub struct Fingerprint {
     pub id: u64,
     question: u64,
     pixels: u64,
-    shape: u64,
+    /// One for each picture.
+    shapes: Vec<u64>,
 }
 
 impl Fingerprint {
     /// That of a sample. Case, white space and punctuation of the question do not count.
     pub fn of(sample: &Sample) -> Self {
-        Self::of_parts(sample.id, &sample.question, &sample.image)
+        Self::of_parts(sample.id, &sample.question, &sample.images)
     }
 
-    /// That of a question about a picture.
-    pub fn of_parts(id: u64, question: &str, image: &RgbImage) -> Self {
+    /// That of a question about pictures. Where they stand in it does not count.
+    pub fn of_parts(id: u64, question: &str, images: &[RgbImage]) -> Self {
+        let question = question.replace(PLACE, " ");
         let plain: String = question.chars().filter(|c| c.is_alphanumeric()).collect();
-        let mut pixels = format!("{:?}", image.dimensions()).into_bytes();
-        pixels.extend_from_slice(image.as_raw());
+        let mut pixels = DigestWriter::default();
+        for image in images {
+            pixels.update(format!("{:?}", image.dimensions()).as_bytes());
+            pixels.update(image.as_raw());
+        }
         Self {
             id,
             question: Digest::of(plain.to_lowercase().as_bytes()).leading_u64(),
-            pixels: Digest::of(&pixels).leading_u64(),
-            shape: shape(image),
+            pixels: pixels.finish().leading_u64(),
+            shapes: images.iter().map(shape).collect(),
         }
     }
 }
@@ -55,6 +60,12 @@ fn shape(image: &RgbImage) -> u64 {
     let grey = imageops::grayscale(&small);
     let lighter = |at: u32| grey.get_pixel(at % 8, at / 8).0 > grey.get_pixel(at % 8 + 1, at / 8).0;
     (0..64).fold(0, |bits, at| bits << 1 | u64::from(lighter(at)))
+}
+
+/// Whether each picture of one question is nearly the one of the other.
+fn is_near(one: &[u64], other: &[u64]) -> bool {
+    let near = |(one, other): (&u64, &u64)| (one ^ other).count_ones() <= NEAR;
+    one.len() == other.len() && one.iter().zip(other).all(near)
 }
 
 /// What two parts share.
@@ -105,7 +116,7 @@ pub fn overlaps(parts: &[(&str, Vec<Fingerprint>)]) -> Vec<Overlap> {
             for print in right {
                 let same = by_question.get(&print.question).map_or(&[][..], Vec::as_slice);
                 let same = &same[..same.len().min(MOST_OF_ONE_QUESTION)];
-                let near = |it: &&&Fingerprint| (it.shape ^ print.shape).count_ones() <= NEAR;
+                let near = |it: &&&Fingerprint| is_near(&it.shapes, &print.shapes);
                 if let Some(it) = same.iter().find(|it| it.pixels == print.pixels) {
                     overlap.exact.push((it.id, print.id));
                 } else if let Some(it) = same.iter().find(near) {
@@ -133,12 +144,22 @@ mod tests {
         assert_eq!(overlaps(&[("train", prints(&train)), ("test", prints(&test))])[0].count(), 0);
         // A copy with other marks, one that was scaled, and one with another question.
         test[0] = Sample { question: train[7].question.to_uppercase() + " ?", ..train[7].clone() };
-        let large = imageops::resize(&train[8].image, 96, 96, imageops::FilterType::CatmullRom);
-        test[1] = Sample { image: large, ..train[8].clone() };
+        let large = imageops::resize(&train[8].images[0], 96, 96, imageops::FilterType::CatmullRom);
+        test[1] = Sample { images: vec![large], ..train[8].clone() };
         test[2] = Sample { question: "what else".to_owned(), ..train[9].clone() };
         let found = overlaps(&[("train", prints(&train)), ("test", prints(&test))]);
         assert_eq!(found[0].exact, [(train[7].id, train[7].id)]);
         assert_eq!(found[0].near, [(train[8].id, train[8].id)]);
         assert!(found[0].to_string().contains("share 1 questions about the same picture"));
+        // Of several pictures each counts, and so does their number; none are the same as none.
+        let pair = [train[1].images[0].clone(), train[2].images[0].clone()];
+        let of =
+            |question: &str, images: &[RgbImage]| vec![Fingerprint::of_parts(0, question, images)];
+        let count = |one, other| overlaps(&[("a", one), ("b", other)])[0].count();
+        assert_eq!(count(of("q <image> <image>", &pair), of("q", &pair)), 1);
+        assert_eq!(count(of("q", &pair), of("q", &pair[..1])), 0);
+        assert_eq!(count(of("q", &pair), of("q", &[pair[0].clone(), pair[0].clone()])), 0);
+        assert_eq!(count(of("q", &[]), of("Q?", &[])), 1);
+        assert_eq!(count(of("q", &[]), of("q", &pair)), 0);
     }
 }

@@ -4,7 +4,7 @@
 //! text and pictures, which template a conversation has and what ends an answer.
 
 use super::{
-    Template, Tokenizer, TokenizerError,
+    PLACE, Template, Tokenizer, TokenizerError,
     checkpoint::Companions,
     pixels::{self, Numbers},
     processor::{Processed, Processor, ProcessorError, ProcessorFiles},
@@ -142,7 +142,8 @@ impl Dialect {
         matches!(self.grammar, Grammar::Embedded(..))
     }
 
-    /// A question about pictures, up to where the answer begins.
+    /// A question about pictures, up to where the answer begins. Each picture stands where the text
+    /// has a [`PLACE`] for it, or all of them first where it has none.
     ///
     /// # Errors
     /// [`DialectError`].
@@ -151,7 +152,12 @@ impl Dialect {
             Grammar::Embedded(tokenizer, template) => {
                 let image_tokens = template.image_tokens * pictures.len();
                 let framed = Template { image_tokens, ..*template };
-                let tokens = framed.prompt(tokenizer, text)?;
+                // It was taught to look first.
+                let text = match is_placed(text, pictures.len()) {
+                    true => text.replace(PLACE, " "),
+                    false => text.to_owned(),
+                };
+                let tokens = framed.prompt(tokenizer, &text)?;
                 Ok(Written {
                     tokens,
                     slots: (0..image_tokens).collect(),
@@ -212,10 +218,27 @@ fn processed(
     pictures.iter().map(|picture| processor.process(picture)).collect()
 }
 
-/// A question of a user, its pictures first.
+/// Whether a text has a place for each of its pictures.
+fn is_placed(text: &str, pictures: usize) -> bool {
+    pictures > 0 && text.matches(PLACE).count() == pictures
+}
+
+/// A question of a user, its pictures in their places or else first.
 fn user(text: &str, pictures: usize) -> Message {
-    let mut content = vec![Part::Image; pictures];
-    content.push(Part::text(text));
+    let mut content = Vec::new();
+    if is_placed(text, pictures) {
+        for (index, piece) in text.split(PLACE).enumerate() {
+            if index > 0 {
+                content.push(Part::Image);
+            }
+            if !piece.is_empty() {
+                content.push(Part::text(piece));
+            }
+        }
+    } else {
+        content = vec![Part::Image; pictures];
+        content.push(Part::text(text));
+    }
     Message { role: "user".to_owned(), content }
 }
 

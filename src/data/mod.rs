@@ -24,6 +24,6 @@ pub mod text;
 mod tokenizer;
 
 pub use dialect::{Dialect, DialectError, Written};
-pub use sample::{HiddenAnswer, Reference, Sample};
+pub use sample::{HiddenAnswer, PLACE, Reference, Sample};
 pub use template::Template;
 pub use tokenizer::{Tokenizer, TokenizerError};

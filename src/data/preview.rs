@@ -4,11 +4,14 @@ use crate::{base::Hint, data::Sample};
 use image::{
     ExtendedColorType, ImageEncoder as _, Rgb, RgbImage, codecs::png::PngEncoder, imageops,
 };
+use std::borrow::Cow;
 
 /// Side of the square that a picture is fitted into, in pixels.
 const SIDE: u32 = 192;
 /// Space around a picture and its text, in pixels.
 const MARGIN: u32 = 12;
+/// Space between the pictures of one sample, in pixels.
+const GAP: u32 = 4;
 /// A letter and the line it stands in, in pixels.
 const LETTER: u32 = 8;
 const LINE: u32 = 11;
@@ -49,7 +52,24 @@ pub fn png(image: &RgbImage) -> Result<Vec<u8>, PictureError> {
     Ok(bytes)
 }
 
-/// A PNG with one tile a sample, so many a row: its picture, category, question and answer.
+/// The pictures of a sample as one, from left to right; nothing of none.
+pub fn side_by_side(images: &[RgbImage]) -> Option<Cow<'_, RgbImage>> {
+    let [first, others @ ..] = images else { return None };
+    if others.is_empty() {
+        return Some(Cow::Borrowed(first));
+    }
+    let width: u32 = images.iter().map(|image| image.width() + GAP).sum();
+    let height = images.iter().map(RgbImage::height).max().unwrap_or(1);
+    let mut strip = RgbImage::from_pixel(width - GAP, height, PAPER);
+    let mut left = 0;
+    for image in images {
+        imageops::replace(&mut strip, image, i64::from(left), 0);
+        left += image.width() + GAP;
+    }
+    Some(Cow::Owned(strip))
+}
+
+/// A PNG with one tile a sample, so many a row: its pictures, category, question and answer.
 ///
 /// # Errors
 /// [`PictureError`], when there are no samples or too many.
@@ -61,8 +81,9 @@ pub fn contact_sheet(samples: &[Sample], columns: u32) -> Result<Vec<u8>, Pictur
     for (index, sample) in (0..).zip(samples) {
         let left = index % columns * tile.0 + MARGIN;
         let top = index / columns * tile.1 + MARGIN;
-        let picture = fit(&sample.image);
-        imageops::replace(&mut sheet, &picture, i64::from(left), i64::from(top));
+        if let Some(picture) = side_by_side(&sample.images) {
+            imageops::replace(&mut sheet, &fit(&picture), i64::from(left), i64::from(top));
+        }
         let answer = sample.answer.as_deref().unwrap_or("hidden");
         let text = format!("{}: {} -> {answer}", sample.category, sample.question);
         for (row, line) in (0..LINES).zip(wrap(&text, (SIDE / LETTER) as usize)) {
@@ -139,13 +160,29 @@ mod tests {
         assert_eq!(bytes, contact_sheet(&samples, 5).unwrap());
         let sheet = image::load_from_memory(&bytes).unwrap().into_rgb8();
         assert_eq!(sheet.dimensions(), (5 * 216, 4 * 272));
-        assert_eq!(*sheet.get_pixel(MARGIN + 3, MARGIN + 3), *samples[0].image.get_pixel(0, 0));
+        assert_eq!(*sheet.get_pixel(MARGIN + 3, MARGIN + 3), *samples[0].images[0].get_pixel(0, 0));
         let ink = sheet.pixels().filter(|&&pixel| pixel == INK).count();
         assert!(ink > 20 * 100, "{ink}");
         if let Some(path) = std::env::var_os("MSTAR_CONTACT_SHEET") {
             #[expect(clippy::disallowed_methods, reason = "a test that was asked for the file")]
             std::fs::write(path, bytes).unwrap();
         }
+    }
+
+    #[test]
+    fn pictures_of_one_sample_stand_side_by_side() {
+        let drawn = |width, height, value| RgbImage::from_pixel(width, height, Rgb([value; 3]));
+        let images = [drawn(3, 2, 7), drawn(2, 5, 9)];
+        assert!(side_by_side(&images[..0]).is_none());
+        assert!(matches!(side_by_side(&images[..1]), Some(Cow::Borrowed(_))));
+        let strip = side_by_side(&images).unwrap();
+        assert_eq!(strip.dimensions(), (3 + GAP + 2, 5));
+        let pixels =
+            [(0, 0), (2, 4), (3, 0), (3 + GAP, 4)].map(|(x, y)| strip.get_pixel(x, y).0[0]);
+        assert_eq!(pixels, [7, PAPER.0[0], PAPER.0[0], 9]);
+        let task = MiniVista::new(Seed(1), POOL_ONE_OPERATION);
+        let none = Sample { images: Vec::new(), ..task.sample(Stream::Test, 0) };
+        assert!(contact_sheet(&[none], 1).is_ok());
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! A question about a picture, and, kept apart from it, the reasoning that is known to be right and
+//! A question about pictures, and, kept apart from it, the reasoning that is known to be right and
 //! the answers that are hidden.
 
 use image::RgbImage;
 
-/// A question about a picture, with the answer that a reward compares with, where it may be seen.
+/// What stands in a question where a picture of it belongs.
+pub const PLACE: &str = "<image>";
+
+/// A question about pictures, with the answer that a reward compares with, where it may be seen.
 ///
 /// Whoever wants an answer says what is done where there is none:
 ///
@@ -19,14 +22,15 @@ pub struct Sample {
     pub id: u64,
     /// What accuracies are broken down by, such as `FQA`.
     pub category: String,
-    /// The question alone, without image placeholders or a template around it.
+    /// The question alone, without a template around it. It has a [`PLACE`] for each picture, or none:
+    /// then the pictures come first.
     pub question: String,
     /// What the policy is asked instead of the question, where a script says so; no part of tables.
     pub prompt: Option<String>,
     /// The gold answer; none where it is hidden.
     pub answer: Option<String>,
-    /// The picture, 8 bits a channel.
-    pub image: RgbImage,
+    /// The pictures in their order, 8 bits a channel; there may be none.
+    pub images: Vec<RgbImage>,
 }
 
 impl Sample {

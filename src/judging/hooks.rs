@@ -85,6 +85,7 @@ impl Hooks {
                 "id": sample.id,
                 "category": sample.category,
                 "question": sample.question,
+                "images": sample.images.len(),
             });
             let prompt = self.call(Moment::Prompt, &[given], &about)?;
             Ok(Sample { prompt: prompt.as_str().map(str::to_owned), ..sample.clone() })
@@ -293,6 +294,7 @@ fn response(rollout: &Rollout, sample: Option<&Sample>) -> Map<String, Value> {
         "sample": rollout.sample,
         "category": rollout.category,
         "question": sample.map(|sample| &sample.question),
+        "images": sample.map(|sample| sample.images.len()),
         "text": rollout.response,
         "tokens": rollout.tokens.len(),
         "finished": rollout.finish == Finish::Stop,

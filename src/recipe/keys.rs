@@ -157,7 +157,7 @@ pub struct DataColumns {
     pub question: String,
     /// The answer; usually `answer` or `label`.
     pub answer: String,
-    /// The image; usually `image`, `images` or `image_path`.
+    /// The image, or a list of images; usually `image`, `images` or `image_path`.
     pub image: String,
     /// What accuracies are broken down by; usually `category`.
     pub category: String,

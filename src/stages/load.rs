@@ -93,7 +93,7 @@ impl Loaded {
                 return Err(failure(reason, hint));
             };
             match row.decode() {
-                Ok(image) => {
+                Ok(images) => {
                     *done += 1;
                     context.progress(*done, total, Unit::Prompts, &[]);
                     let Unread { question, answer, category, .. } = row;
@@ -104,7 +104,7 @@ impl Loaded {
                         question,
                         prompt: None,
                         answer,
-                        image,
+                        images,
                     });
                 }
                 Err(bad) => self.pass_over(&bad)?,

@@ -106,13 +106,13 @@ impl Policy {
 
     /// What is asked about a sample.
     pub(super) fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
-        let asked = self.asked(sample.asked(), &[&sample.image]);
+        let asked = self.asked(sample.asked(), &pictures(sample));
         asked.map_err(|error| unseen(sample, &error))
     }
 
     /// What is seen of a sample.
     pub(super) fn seen(&self, sample: &Sample) -> Result<Pixels, Stop> {
-        let pictures = self.dialect.see(&[&sample.image]);
+        let pictures = self.dialect.see(&pictures(sample));
         Ok(pixels(pictures.map_err(|error| unseen(sample, &error))?))
     }
 
@@ -150,6 +150,10 @@ impl Policy {
     pub(super) fn can_read<T: Copy + Into<i64>>(&self, drawn: &[T]) -> bool {
         drawn.iter().all(|&token| token.into() != self.model.image_token())
     }
+}
+
+fn pictures(sample: &Sample) -> Vec<&RgbImage> {
+    sample.images.iter().collect()
 }
 
 fn unseen(sample: &Sample, error: &DialectError) -> Stop {

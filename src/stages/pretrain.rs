@@ -96,7 +96,7 @@ fn perceive(options: &Pretrain, policy: &Policy, context: &Context<'_>) -> Resul
             indices.map(|index| task.example(Stream::Captions, index)).collect();
         let pixels: Vec<f32> = examples
             .iter()
-            .flat_map(|example| pixels::channels_last(&example.sample().image))
+            .flat_map(|example| pixels::channels_last(&example.sample().images[0]))
             .collect();
         let targets: Vec<PatchTarget> = examples.iter().flat_map(targets).collect();
         let loss = perception.step(&pixels, &targets, factor(phase, step, total));

@@ -70,7 +70,7 @@ fn sample(written: &WrittenTrial, recipe: &Recipe, files: &Files) -> Result<Samp
         prompt: None,
         answer,
         // No function of a script is shown the picture.
-        image: RgbImage::new(1, 1),
+        images: vec![RgbImage::new(1, 1)],
     };
     if let Some(sample) = &files.of_files {
         return Ok(sample.clone());

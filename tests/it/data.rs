@@ -15,9 +15,9 @@ fn rows(sandbox: &Sandbox, count: u64) -> Vec<Value> {
     std::fs::create_dir_all(sandbox.path("data/images")).unwrap();
     let task = MiniVista::new(Seed(11), POOL_ONE_OPERATION);
     let row = |at: u64| {
-        let Sample { question, answer, category, image, .. } = task.sample(Stream::Train, at);
+        let Sample { question, answer, category, images, .. } = task.sample(Stream::Train, at);
         let name = format!("images/{at}.png");
-        sandbox.write(&format!("data/{name}"), png(&image).unwrap());
+        sandbox.write(&format!("data/{name}"), png(&images[0]).unwrap());
         json!({ "q": question, "answer": answer, "category": category, "image": name })
     };
     (0..count).map(row).collect()
@@ -167,7 +167,7 @@ fn files_are_prepared_as_the_embedded_task_is() {
     let task = MiniVista::new(Seed(11), POOL_ONE_OPERATION);
     for sample in train.iter().filter(|sample| sample.id < 48) {
         let drawn = task.sample(Stream::Train, sample.id);
-        assert_eq!((&sample.image, &sample.question), (&drawn.image, &drawn.question));
+        assert_eq!((&sample.images, &sample.question), (&drawn.images, &drawn.question));
     }
     let metrics = std::fs::read_to_string(folder.join("metrics.json")).unwrap();
     let metrics: Value = serde_json::from_str(&metrics).unwrap();

@@ -134,6 +134,78 @@ fn a_checkpoint_evolves() {
     }
 }
 
+/// Token ids of a question as a command is asked it, and how many pictures they hold.
+fn tokens_of(sandbox: &Sandbox, question: &str, images: &[&str]) -> Vec<i64> {
+    let tiny = sandbox.path("tiny").display().to_string();
+    let images: Vec<String> =
+        images.iter().map(|it| sandbox.path(it).display().to_string()).collect();
+    let mut call = vec!["sample", &tiny, question, "--max-new-tokens", "1", "--format", "json"];
+    images.iter().for_each(|image| call.extend(["--image", image]));
+    let said = sandbox.mstar(&call).exits(0).json();
+    serde_json::from_value(said["prompt_tokens"].clone()).unwrap()
+}
+
+#[test]
+fn pictures_stand_where_the_question_has_them() {
+    for name in CHECKPOINTS {
+        let sandbox = sandbox_with(name);
+        let pair = ["00.png", "10.png"];
+        let first = tokens_of(&sandbox, "<image><image>one two", &pair);
+        assert_eq!(first, tokens_of(&sandbox, "one two", &pair), "{name}");
+        let placed = tokens_of(&sandbox, "one<image>two<image>", &pair);
+        assert_ne!(first, placed, "{name}");
+        // Twice as far apart, the pictures are the same ones.
+        let filler =
+            *first.iter().max_by_key(|it| first.iter().filter(|at| at == it).count()).unwrap();
+        let count = |tokens: &[i64]| tokens.iter().filter(|it| **it == filler).count();
+        assert_eq!(count(&first), count(&placed), "{name}");
+        let runs = |tokens: &[i64]| {
+            let starts = tokens.windows(2).filter(|pair| pair[0] != filler && pair[1] == filler);
+            starts.count()
+        };
+        assert!(runs(&placed) >= runs(&first), "{name}");
+    }
+}
+
+#[test]
+fn prompts_with_several_images_and_none_are_evolved_on() {
+    for name in ["smolvlm", "qwen2.5-vl", "phi-3-vision"] {
+        let sandbox = sandbox_with(name);
+        let row = |at: usize| {
+            let (question, images) = match at % 3 {
+                0 => (format!("How many bars are in {at}?"), vec!["00.png"]),
+                1 => (format!("Is {at}: <image> like <image>?"), vec!["10.png", "30.png"]),
+                _ => (format!("What is {at} + 1?"), vec![]),
+            };
+            json!({ "question": question, "answer": "1", "images": images }).to_string()
+        };
+        sandbox.write("rows.jsonl", (0..16).map(row).collect::<Vec<_>>().join("\n"));
+        sandbox.write(
+            "all.rhai",
+            "fn extract(response) { `${response.images}` }\nfn correct(answer, gold) { true }\n",
+        );
+        sandbox.mstar(&["run", "real.toml", "--workers", "1"]).exits(0);
+        let walk = ["rollouts", "real-1", "--split", "train", "--images", "seen"];
+        let told = sandbox.mstar(&[&walk[..], &["--format", "json"]].concat()).exits(0).json();
+        let mut seen = std::collections::BTreeSet::new();
+        for prompt in told["prompts"].as_array().unwrap() {
+            let count = prompt["images"].as_array().unwrap().len();
+            assert_eq!(count, [1, 2, 0][prompt["id"].as_u64().unwrap() as usize % 3]);
+            // A script is told how many there are.
+            assert_eq!(prompt["responses"][0]["extracted"], json!(count.to_string()));
+            assert_eq!(prompt["image"], prompt["images"].get(0).cloned().unwrap_or(Value::Null));
+            for image in prompt["images"].as_array().unwrap() {
+                assert!(sandbox.path(image["file"].as_str().unwrap()).is_file(), "{image}");
+            }
+            seen.insert(count);
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2], "{name}");
+        let text = sandbox.mstar(&walk).exits(0).stdout;
+        assert!(text.contains("<image> like <image>"), "{text}");
+        sandbox.mstar(&["report", "real-1"]).exits(0);
+    }
+}
+
 #[test]
 fn a_run_of_a_checkpoint_is_handed_over() {
     let sandbox = sandbox_with("smolvlm");

@@ -82,13 +82,13 @@ fn first(
     let read = loaders::samples(source, columns, &mut |id, row| {
         let sample = row.and_then(|row| Ok((row.decode()?, row)));
         match sample {
-            Ok((image, row)) => samples.push(Sample {
+            Ok((images, row)) => samples.push(Sample {
                 id,
                 category: row.category,
                 question: row.question,
                 prompt: None,
                 answer: Some(row.answer),
-                image,
+                images,
             }),
             Err(bad) => {
                 bad_rows += 1;
@@ -140,8 +140,8 @@ fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
             Found { source: name, prints: Vec::new(), bad: Vec::new(), no_choice: Vec::new() };
         let read = loaders::samples(&source, &columns, &mut |id, row| {
             match row.and_then(|row| Ok((row.decode()?, row))) {
-                Ok((image, row)) => {
-                    of_it.prints.push(Fingerprint::of_parts(id, &row.question, &image));
+                Ok((images, row)) => {
+                    of_it.prints.push(Fingerprint::of_parts(id, &row.question, &images));
                     if row.is_no_choice {
                         let Unread { file, row, answer, .. } = row;
                         of_it.no_choice.push(NoChoice { file, row, answer });

@@ -22,8 +22,8 @@ pub(crate) fn rollouts(
     if let Some(folder) = &arguments.images {
         write_images(&walk, folder)?;
     }
-    let file = |prompt: &Prompt| {
-        let path = arguments.images.as_deref().map(|folder| image_path(folder, prompt));
+    let file = |prompt: &Prompt, number: usize| {
+        let path = arguments.images.as_deref().map(|folder| image_path(folder, prompt, number));
         path.map(|path| path.display().to_string())
     };
     if arguments.format == TextOrJson::Json {
@@ -88,8 +88,13 @@ fn leaf_through(walk: &Walk, printer: Printer) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn image_path(folder: &Path, prompt: &Prompt) -> PathBuf {
-    folder.join(format!("{}.png", prompt.sample.id))
+/// The file of a picture; the only one of a prompt needs no number.
+fn image_path(folder: &Path, prompt: &Prompt, number: usize) -> PathBuf {
+    let id = prompt.sample.id;
+    folder.join(match prompt.sample.images.len() {
+        1 => format!("{id}.png"),
+        _ => format!("{id}-{}.png", number + 1),
+    })
 }
 
 fn write_images(walk: &Walk, folder: &Path) -> Result<(), Trouble> {
@@ -98,9 +103,12 @@ fn write_images(walk: &Walk, folder: &Path) -> Result<(), Trouble> {
         Trouble::wrong(error.to_string(), "name a folder that you may write in with `--images`")
     })?;
     for prompt in &walk.prompts {
-        let bytes = png(&prompt.sample.image)
-            .map_err(|error| Trouble::from_hint(&error as &dyn Hint, Exit::Wrong))?;
-        crate::store::write_beside(&image_path(folder, prompt), &bytes).map_err(of_store)?;
+        for (number, image) in prompt.sample.images.iter().enumerate() {
+            let bytes =
+                png(image).map_err(|error| Trouble::from_hint(&error as &dyn Hint, Exit::Wrong))?;
+            let path = image_path(folder, prompt, number);
+            crate::store::write_beside(&path, &bytes).map_err(of_store)?;
+        }
     }
     Ok(())
 }

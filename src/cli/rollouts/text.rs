@@ -2,6 +2,7 @@
 
 use super::{Prompt, Response, Step, Walk, half_blocks, is_cut};
 use crate::base::printable;
+use crate::data::preview::side_by_side;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -25,15 +26,16 @@ pub(crate) fn screen(walk: &Walk, at: usize, with_picture: bool) -> Screen {
         at + 1,
         walk.prompts.len()
     );
-    let (width, height) = sample.image.dimensions();
-    let (drawing, mut lines) = match with_picture {
-        true => {
-            let picture = half_blocks(&sample.image).join("\n");
+    let (drawing, mut lines) = match side_by_side(&sample.images).filter(|_| with_picture) {
+        Some(picture) => {
+            let picture = half_blocks(&picture).join("\n");
             (format!("{}\n{picture}\n", printable(&head)), Vec::new())
         }
-        false => {
-            let picture = format!("picture   {width} x {height} pixels, not shown");
-            (String::new(), vec![head, picture])
+        None => {
+            let sizes = sample.images.iter().map(|image| image.dimensions());
+            let sizes = sizes
+                .map(|(width, height)| format!("picture   {width} x {height} pixels, not shown"));
+            (String::new(), std::iter::once(head).chain(sizes).collect())
         }
     };
     lines.push(format!("question  {}", one_line(&sample.question)));
@@ -104,19 +106,23 @@ fn one_line(text: &str) -> String {
     text.lines().collect::<Vec<_>>().join(" ")
 }
 
-/// The walk for programs; `file` names the picture of a prompt, where one was written.
-pub(crate) fn to_json(walk: &Walk, file: &dyn Fn(&Prompt) -> Option<String>) -> Value {
+/// The walk for programs; `file` names a picture of a prompt by its number, where it was written.
+pub(crate) fn to_json(walk: &Walk, file: &dyn Fn(&Prompt, usize) -> Option<String>) -> Value {
     let prompts: Vec<Value> = walk
         .prompts
         .iter()
         .map(|prompt| {
             let sample = &prompt.sample;
-            let (width, height) = sample.image.dimensions();
-            let image = json!({ "width": width, "height": height, "file": file(prompt) });
+            let images = sample.images.iter().enumerate().map(|(number, image)| {
+                let (width, height) = image.dimensions();
+                json!({ "width": width, "height": height, "file": file(prompt, number) })
+            });
+            let images: Vec<Value> = images.collect();
             let responses: Vec<Value> = prompt.responses.iter().map(response_json).collect();
             json!({
                 "id": sample.id, "category": sample.category, "question": sample.question,
-                "gold": sample.answer, "image": image, "responses": responses,
+                "gold": sample.answer, "image": images.first(), "images": images,
+                "responses": responses,
             })
         })
         .collect();

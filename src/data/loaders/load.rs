@@ -6,6 +6,7 @@ use super::{
     sample::{BadSample, Columns, Picture, Place, Unread},
 };
 use crate::base::{Digest, DigestWriter, Hint};
+use crate::data::PLACE;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -108,10 +109,16 @@ pub fn survey(source: &FileSource, columns: &Columns) -> Result<Survey, LoadErro
         match sample {
             Ok(sample) => {
                 samples_found += 1;
-                if let Picture::File(path) = &sample.image {
+                for picture in &sample.images {
+                    let Picture::File(path) = picture else { continue };
                     let inside = root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path);
                     let size = std::fs::metadata(path).map_or(0, |about| about.len());
                     writer.update(format!("\n{} {size}", inside.display()).as_bytes());
+                }
+                // Rows that were not always read so have digests of their own.
+                let count = sample.images.len();
+                if count != 1 || sample.question.contains(PLACE) {
+                    writer.update(format!("\nrow {}: {count}", sample.row).as_bytes());
                 }
             }
             Err(error) => {

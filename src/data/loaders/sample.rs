@@ -1,5 +1,5 @@
-//! A row as a sample: which columns hold question, answer, category and image, by the format or as
-//! the recipe says. The image stays as it lies until it is needed.
+//! A row as a sample: which columns hold question, answer, category and images, by the format or as
+//! the recipe says. The images stay as they lie until they are needed.
 
 use super::{
     cell::{Cell, Row},
@@ -7,6 +7,7 @@ use super::{
     whole::read_whole,
 };
 use crate::base::Hint;
+use crate::data::PLACE;
 use crate::data::picture::{self, PictureLimits};
 use base64::Engine as _;
 use image::RgbImage;
@@ -33,7 +34,7 @@ pub struct Columns {
     pub choices: String,
 }
 
-/// A sample whose image was not decoded yet.
+/// A sample whose images were not decoded yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
     /// What is asked, with the choices where there are any.
@@ -42,8 +43,8 @@ pub struct Unread {
     pub answer: String,
     /// The category.
     pub category: String,
-    /// The image.
-    pub image: Picture,
+    /// The images in their order; there may be none.
+    pub images: Vec<Picture>,
     /// Whether there are choices and the answer is none of them.
     pub is_no_choice: bool,
     /// The file that holds the row.
@@ -107,9 +108,8 @@ impl Place<'_> {
             self.unfold_conversation(&mut row)?;
         }
         let choices = self.choices(&row)?;
-        let mut question =
-            self.text(&row, &self.columns.question, &["question", "query", "text"])?;
-        question = question.replace("<image>", "").trim().to_owned();
+        let usual = ["question", "query", "text"];
+        let mut question = self.text(&row, &self.columns.question, &usual)?.trim().to_owned();
         let answer = self.text(&row, &self.columns.answer, &["answer", "label"])?;
         let answer = self.answer(answer, &choices);
         let is_no_choice = !choices.is_empty() && !is_letter_of(&answer, choices.len());
@@ -118,9 +118,31 @@ impl Place<'_> {
             question = format!("{question}\nChoices:{}", lines.collect::<String>());
         }
         let category = self.category(&row);
-        let image = self.image(&row)?;
+        let images = self.images(&row)?;
+        let question = self.placed(question, images.len())?;
         let (file, row) = (Arc::clone(self.file), self.row);
-        Ok(Unread { question, answer, category, image, is_no_choice, file, row })
+        Ok(Unread { question, answer, category, images, is_no_choice, file, row })
+    }
+
+    /// A question with a place for each of its images, or with none where all of them come first.
+    fn placed(&self, question: String, images: usize) -> Result<String, BadSample> {
+        let places = question.matches(PLACE).count();
+        if places == 0 {
+            return Ok(question);
+        }
+        if places != images {
+            let fault = format!("the question has {places} `{PLACE}`, and the row {images} images");
+            return Err(self.bad(
+                "",
+                fault,
+                "give an image for each, or take them out of the text",
+            ));
+        }
+        let mut rest = question.as_str();
+        while let Some(after) = rest.strip_prefix(PLACE) {
+            rest = after.trim_start();
+        }
+        Ok(if rest.contains(PLACE) { question } else { rest.to_owned() })
     }
 
     /// The column that is meant: the one the recipe names, or else the first usual one that is there.
@@ -237,39 +259,64 @@ impl Place<'_> {
         Ok(())
     }
 
-    fn image(&self, row: &Row) -> Result<Picture, BadSample> {
+    /// The images of a row; none where the format lets a row have none and it says so.
+    fn images(&self, row: &Row) -> Result<Vec<Picture>, BadSample> {
         let usual: &[&'static str] = match self.format {
             Format::Images => &["file_name"],
             Format::MathVista => &["decoded_image", "image"],
             _ => &["image", "images", "image_path"],
         };
-        let (field, cell) = self.find(row, &self.columns.image, usual)?;
-        let cell = match cell {
-            Cell::List(several) if several.len() == 1 => &several[0],
-            other => other,
+        let filled = |name: &&str| row.get(*name).is_some_and(|cell| !cell.is_empty());
+        let usual = &usual[usual.iter().position(filled).unwrap_or(0)..];
+        let may_have_none =
+            matches!(self.format, Format::Jsonl | Format::Llava | Format::Parquet | Format::Tsv);
+        let (field, cell) = match self.find(row, &self.columns.image, usual) {
+            // A conversation about nothing that is seen has no key for it.
+            Err(_) if self.format == Format::Llava && self.columns.image.is_empty() => {
+                return Ok(Vec::new());
+            }
+            found => found.map_err(|mut bad| {
+                if may_have_none {
+                    bad.hint.push_str("; of a row about no image it is null or an empty list");
+                }
+                bad
+            })?,
         };
+        match cell {
+            Cell::Null if may_have_none => Ok(Vec::new()),
+            Cell::List(several) if several.is_empty() && !may_have_none => {
+                Ok(vec![self.picture(&field, &Cell::Null)?])
+            }
+            Cell::List(several) => several.iter().map(|it| self.picture(&field, it)).collect(),
+            Cell::Text(text) if text.trim_start().starts_with('[') => match cell.texts() {
+                Some(paths) => {
+                    paths.into_iter().map(|it| self.picture(&field, &Cell::Text(it))).collect()
+                }
+                None => Ok(vec![self.picture(&field, cell)?]),
+            },
+            one => Ok(vec![self.picture(&field, one)?]),
+        }
+    }
+
+    fn picture(&self, field: &str, cell: &Cell) -> Result<Picture, BadSample> {
         let hint = "leave the row out, or write `data.on_bad_sample = \"skip\"`";
         match cell {
             Cell::Bytes(bytes) => Ok(Picture::Bytes(bytes.clone())),
             Cell::Table(_) => match (cell.at("bytes"), cell.at("path")) {
                 (Cell::Bytes(bytes), _) => Ok(Picture::Bytes(bytes.clone())),
-                (_, Cell::Text(path)) => self.file(&field, path),
-                _ => Err(self.bad(&field, "has neither `bytes` nor `path`".to_owned(), hint)),
+                (_, Cell::Text(path)) => self.file(field, path),
+                _ => Err(self.bad(field, "has neither `bytes` nor `path`".to_owned(), hint)),
             },
             Cell::Text(text) if !text.trim().is_empty() => match encoded(text) {
                 Some(bytes) => Ok(Picture::Bytes(bytes)),
-                None => self.file(&field, text.trim()),
+                None => self.file(field, text.trim()),
             },
-            Cell::List(several) => {
-                let fault = format!("holds {} images, and one is read", several.len());
-                Err(self.bad(&field, fault, hint))
-            }
             other if other.is_empty() => {
-                Err(self.bad(&field, "is empty, and an image is expected".to_owned(), hint))
+                Err(self.bad(field, "is empty, and an image is expected".to_owned(), hint))
             }
             other => {
                 let fault = format!("should be an image, and is {}", other.kind());
-                Err(self.bad(&field, fault, "an image is a path, base64, or a struct of bytes"))
+                Err(self.bad(field, fault, "an image is a path, base64, or a struct of bytes"))
             }
         }
     }
@@ -323,18 +370,19 @@ fn encoded(text: &str) -> Option<Vec<u8>> {
 }
 
 impl Unread {
-    /// The picture itself.
+    /// The pictures themselves.
     ///
     /// # Errors
     /// [`BadSample`], for what is no picture, is larger than it may be, or moves.
-    pub fn decode(&self) -> Result<RgbImage, BadSample> {
-        self.image.decode().map_err(|reason| BadSample {
+    pub fn decode(&self) -> Result<Vec<RgbImage>, BadSample> {
+        let bad = |reason: String| BadSample {
             file: self.file.to_path_buf(),
             row: self.row,
             field: "image".to_owned(),
             fault: format!("cannot be decoded: {reason}"),
             hint: "mend it, or write `data.on_bad_sample = \"skip\"`".to_owned(),
-        })
+        };
+        self.images.iter().map(|picture| picture.decode().map_err(bad)).collect()
     }
 }
 

@@ -47,7 +47,7 @@ fn every_form_gives_the_same_samples() {
     let (mut paths, mut inline, mut talks, mut named) = (vec![], vec![], vec![], vec![]);
     let mut table = "index\tquestion\tanswer\tcategory\timage\n".to_owned();
     for (at, sample) in samples.iter().enumerate() {
-        let picture = png(&sample.image).unwrap();
+        let picture = png(&sample.images[0]).unwrap();
         let path = format!("pictures/{at}.png");
         fs::write(folder.join(&path), &picture).unwrap();
         let Sample { question, category, .. } = sample;
@@ -89,7 +89,7 @@ fn every_form_gives_the_same_samples() {
             assert_eq!(found.question, sample.question, "{source}");
             assert_eq!(Some(&found.answer), sample.answer.as_ref(), "{source}");
             assert_eq!(found.category, sample.category, "{source}");
-            assert_eq!(found.decode().unwrap(), sample.image, "{source}");
+            assert_eq!(found.decode().unwrap(), sample.images, "{source}");
         }
     }
 }
@@ -98,7 +98,7 @@ fn every_form_gives_the_same_samples() {
 fn named_sources_are_read_as_they_are_handed_round() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let picture = png(&drawn(1)[0].image).unwrap();
+    let picture = png(&drawn(1)[0].images[0]).unwrap();
     let images = folder.join("data_images/TabMWP/images");
     fs::create_dir_all(&images).unwrap();
     fs::write(images.join("1.png"), &picture).unwrap();
@@ -122,7 +122,7 @@ fn named_sources_are_read_as_they_are_handed_round() {
     let first = all[0].as_ref().unwrap();
     assert_eq!(first.question, "which?\nChoices:\n(A) dog\n(B) cat");
     assert_eq!((first.answer.as_str(), first.category.as_str()), ("B", "logic"));
-    assert_eq!(first.image, all[1].as_ref().unwrap().image);
+    assert_eq!(first.images, all[1].as_ref().unwrap().images);
     assert!(all[2].as_ref().unwrap_err().to_string().contains("index `7`"));
 
     let row = json!({ "question": "q", "options": ["a", "b"], "answer": "1", "image": image });
@@ -140,7 +140,7 @@ fn named_sources_are_read_as_they_are_handed_round() {
 fn bad_rows_are_told_with_file_row_and_column() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    fs::write(folder.join("lies.png"), &png(&drawn(1)[0].image).unwrap()[..60]).unwrap();
+    fs::write(folder.join("lies.png"), &png(&drawn(1)[0].images[0]).unwrap()[..60]).unwrap();
     let rows = [
         json!({ "question": "q", "answer": "a", "image": "none.png" }),
         json!({ "question": "q", "answer": "a", "image": "../../etc/passwd" }),
@@ -167,7 +167,7 @@ fn bad_rows_are_told_with_file_row_and_column() {
         "row 1 of `DIR/rows.jsonl`: `image` names `none.png`, and there is no such file",
         "`image` names `../../etc/passwd`, which is not below the folder of its file",
         "`image` should be an image, and is a number",
-        "`image` holds 2 images, and one is read",
+        "`image` names `x`, and there is no such file",
         "`image` is empty",
         "`image` is not there",
         "`answer` is empty, and text is expected",
@@ -181,6 +181,75 @@ fn bad_rows_are_told_with_file_row_and_column() {
     {
         assert!(told[at].contains(part), "{part}\n{}", told[at]);
     }
+}
+
+#[test]
+fn rows_have_several_images_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let samples = drawn(3);
+    for (sample, name) in samples.iter().zip(["a.png", "b.png"]) {
+        fs::write(folder.join(name), png(&sample.images[0]).unwrap()).unwrap();
+    }
+    let pictures = |count: usize| -> Vec<image::RgbImage> {
+        samples[..count].iter().map(|sample| sample.images[0].clone()).collect()
+    };
+    let check = |found: &Unread, question: &str, count: usize| {
+        assert_eq!((found.question.as_str(), found.images.len()), (question, count));
+        assert_eq!(found.decode().unwrap(), pictures(count));
+    };
+    let rows = [
+        json!({ "question": "Is <image> like <image>?", "answer": "a", "images": ["a.png", "b.png"] }),
+        json!({ "question": "Which is it? <image>", "answer": "a", "image": "a.png" }),
+        json!({ "question": "How much?", "answer": "a", "images": [] }),
+        json!({ "question": "How much?", "answer": "a", "image": null }),
+        json!({ "question": "Both?", "answer": "a", "image": null, "images": ["a.png", "b.png"] }),
+        json!({ "question": "Is <image> like <image>?", "answer": "a", "image": "a.png" }),
+        json!({ "question": "<image> How much?", "answer": "a", "images": [] }),
+        json!({ "question": "How much?", "answer": "a", "images": ["a.png", null] }),
+        json!({ "question": "How much?", "answer": "a" }),
+    ];
+    fs::write(folder.join("rows.jsonl"), rows.map(|row| row.to_string()).join("\n")).unwrap();
+    let source = format!("jsonl:{}", folder.join("rows.jsonl").display());
+    let found = read(&source, &Columns::default()).unwrap();
+    check(found[0].as_ref().unwrap(), "Is <image> like <image>?", 2);
+    check(found[1].as_ref().unwrap(), "Which is it? <image>", 1);
+    check(found[2].as_ref().unwrap(), "How much?", 0);
+    check(found[3].as_ref().unwrap(), "How much?", 0);
+    check(found[4].as_ref().unwrap(), "Both?", 2);
+    let told = |at: usize| found[at].as_ref().unwrap_err();
+    let places = "row 6 of `DIR` the question has 2 `<image>`, and the row 1 images";
+    let file = folder.join("rows.jsonl").display().to_string();
+    assert_eq!(told(5).to_string().replace(&file, "DIR"), places);
+    assert!(told(6).to_string().contains("has 1 `<image>`, and the row 0 images"));
+    assert!(told(7).to_string().contains("`images` is empty, and an image is expected"));
+    // An image that was called otherwise is not taken for none.
+    assert!(told(8).to_string().contains("`image` is not there"));
+    assert!(told(8).hint.contains("an empty list"), "{}", told(8).hint);
+
+    let said =
+        |text: &str| json!([{ "from": "human", "value": text }, { "from": "gpt", "value": "a" }]);
+    let talks = json!([
+        { "image": ["a.png", "b.png"], "conversations": said("<image>\n<image>\nCompare.") },
+        { "conversations": said("How much?") },
+    ]);
+    fs::write(folder.join("talks.json"), talks.to_string()).unwrap();
+    let found = good(folder, "llava:talks.json");
+    check(&found[0], "Compare.", 2);
+    check(&found[1], "How much?", 0);
+
+    let table = "question\tanswer\timage_path\nBoth?\ta\t\"['a.png', 'b.png']\"\nNone?\ta\t\n";
+    fs::write(folder.join("rows.tsv"), table).unwrap();
+    let found = good(folder, "tsv:rows.tsv");
+    check(&found[0], "Both?", 2);
+    check(&found[1], "None?", 0);
+
+    let prepared: Vec<Sample> = [0, 1, 2]
+        .map(|count| Sample { images: pictures(count), ..samples[count].clone() })
+        .to_vec();
+    fs::write(folder.join("rows.parquet"), table::encode(&prepared).unwrap()).unwrap();
+    let found = good(folder, "parquet:rows.parquet");
+    (0..3).for_each(|count| check(&found[count], &samples[count].question, count));
 }
 
 #[test]
@@ -209,7 +278,7 @@ fn a_survey_knows_what_changed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.jsonl");
     let picture = folder.path().join("a.png");
-    fs::write(&picture, png(&drawn(1)[0].image).unwrap()).unwrap();
+    fs::write(&picture, png(&drawn(1)[0].images[0]).unwrap()).unwrap();
     let good = json!({ "question": "q", "answer": "a", "image": "a.png" }).to_string();
     fs::write(&file, format!("{good}\n{{}}\n{good}")).unwrap();
     let source = FileSource::parse(&format!("jsonl:{}", file.display())).unwrap().unwrap();
@@ -225,7 +294,7 @@ fn a_survey_knows_what_changed() {
 /// A file of each format with a few rows.
 fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let samples = drawn(3);
-    let picture = base64(&png(&samples[0].image).unwrap());
+    let picture = base64(&png(&samples[0].images[0]).unwrap());
     let row = json!({ "question": "q", "answer": "a", "image": picture, "choices": ["a", "b"] });
     let lines = format!("{row}\n{row}");
     let talk = json!([{ "image": picture, "conversations": [

@@ -77,7 +77,7 @@ impl Example {
             question: self.problem.question.clone(),
             prompt: None,
             answer: Some(self.problem.answer.to_string()),
-            image: paint::paint(&self.scene, self.seed.named("noise"), self.stream),
+            images: vec![paint::paint(&self.scene, self.seed.named("noise"), self.stream)],
         }
     }
 
@@ -139,7 +139,7 @@ mod tests {
         for stream in Stream::ALL {
             for example in examples(stream, 40) {
                 let sample = example.sample();
-                bytes.extend_from_slice(sample.image.as_raw());
+                bytes.extend_from_slice(sample.images[0].as_raw());
                 bytes.extend_from_slice(&sample.id.to_le_bytes());
                 let texts = format!(
                     "{} {} {} {:?} {} {} {:?}",
@@ -167,9 +167,9 @@ mod tests {
         for stream in Stream::ALL {
             for example in examples(stream, 300) {
                 let sample = example.sample();
-                let sum: u32 = sample.image.as_raw().iter().map(|&byte| u32::from(byte)).sum();
+                let sum: u32 = sample.images[0].as_raw().iter().map(|&byte| u32::from(byte)).sum();
                 assert_eq!(sum % Stream::CODES, stream.code());
-                let bytes = [sample.image.as_raw(), sample.question.as_bytes()].concat();
+                let bytes = [sample.images[0].as_raw(), sample.question.as_bytes()].concat();
                 assert_eq!(seen.insert(Digest::of(&bytes), sample.id), None);
             }
         }
@@ -220,7 +220,7 @@ mod tests {
         let count = 1500;
         let (mut pixels, mut answers, mut tokens) = (0.0, 0.0, 0.0);
         for example in examples(Stream::Validation, count) {
-            let image = example.sample().image.into_raw();
+            let image = example.sample().images.remove(0).into_raw();
             pixels += image.iter().map(|&byte| f64::from(byte)).sum::<f64>() / image.len() as f64;
             answers += f64::from(example.problem.answer);
             tokens += example.demonstration(0).split(' ').count() as f64 + 1.0;
@@ -310,7 +310,7 @@ mod tests {
     fn pictures_show_what_the_labels_say() {
         // The middle of every square has the colour that its label names.
         for example in examples(Stream::Captions, 200) {
-            let image = example.sample().image;
+            let image = example.sample().images.remove(0);
             for (patch, label) in (0..).zip(example.patches()) {
                 if PATCH_KINDS[usize::from(label.kind)] != "square" {
                     continue;

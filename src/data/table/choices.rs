@@ -5,6 +5,7 @@ use super::{
     schema::{Column, Kind, Row},
 };
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_schema::Schema;
 use std::sync::Arc;
 
 /// What became of one response.
@@ -27,7 +28,7 @@ impl Row for Choice {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let verdicts = rows.iter().map(|row| &row.verdict);
         Ok(vec![
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.prompt))),

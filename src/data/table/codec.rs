@@ -1,8 +1,8 @@
 //! Parquet bytes from arrays and back, with every way that bytes can be wrong as a typed error.
 
-use super::schema::{Row, schema_of};
+use super::schema::{Row, schema_of, schema_to_read};
 use crate::base::Hint;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, RecordBatch, new_null_array};
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
@@ -84,7 +84,7 @@ impl Hint for TableError {
 /// [`TableError`], for a value that its column cannot hold.
 pub fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, TableError> {
     let unwritable = |source| TableError::Unwritable { table: R::TABLE, source };
-    let schema = schema_of::<R>(R::is_full(rows));
+    let schema = schema_of(rows);
     let properties = WriterProperties::builder()
         .set_created_by("mstar".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -95,7 +95,8 @@ pub fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, TableError> {
         ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(unwritable)?;
     // A group at a time, for pictures as PNG and as columns would otherwise be there all at once.
     for (index, group) in rows.chunks(R::ROWS_IN_GROUP).enumerate() {
-        let columns = R::columns(group).map_err(|error| error.after(index * R::ROWS_IN_GROUP))?;
+        let columns = R::columns(group, &schema);
+        let columns = columns.map_err(|error| error.after(index * R::ROWS_IN_GROUP))?;
         let batch = RecordBatch::try_new(schema.clone(), columns)
             .map_err(|error| unwritable(error.into()))?;
         writer.write(&batch).map_err(unwritable)?;
@@ -138,12 +139,18 @@ fn read<R: Row>(bytes: &[u8]) -> Result<Vec<R>, TableError> {
 
 /// The table's own columns in their order, of the right types, without nulls where none may be.
 fn checked<R: Row>(batch: &RecordBatch) -> Result<RecordBatch, TableError> {
-    let schema = schema_of::<R>(false);
+    let schema = schema_to_read::<R>();
     let mut arrays = Vec::new();
     for (column, field) in R::COLUMNS.iter().zip(schema.fields()) {
         let fault =
             |fault: String| TableError::Column { table: R::TABLE, column: column.name, fault };
-        let array = batch.column_by_name(column.name).ok_or_else(|| fault("is missing".into()))?;
+        let Some(array) = batch.column_by_name(column.name) else {
+            if column.replaceable {
+                arrays.push(new_null_array(field.data_type(), batch.num_rows()));
+                continue;
+            }
+            return Err(fault("is missing".into()));
+        };
         if array.data_type() != field.data_type() {
             let types = (field.data_type(), array.data_type());
             return Err(fault(format!("should be {}, but is {}", types.0, types.1)));

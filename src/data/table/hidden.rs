@@ -6,6 +6,7 @@ use super::{
 };
 use crate::data::HiddenAnswer;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow_schema::Schema;
 use std::sync::Arc;
 
 impl Row for HiddenAnswer {
@@ -16,7 +17,7 @@ impl Row for HiddenAnswer {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let answers = rows.iter().map(|row| &row.answer);
         Ok(vec![
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.prompt))),

@@ -1,15 +1,23 @@
-//! The table of prompts: samples with their pictures.
+//! The table of prompts: samples with their pictures, one for each in most tables. Where some sample
+//! has several or none, all of them have lists.
 
 use super::{
     codec::{TableError, column},
-    schema::{Column, Kind, Row, picture_fields},
+    schema::{Column, Kind, Row, item, picture_fields},
 };
 use crate::data::{Sample, preview::png};
 use arrow_array::{
-    Array as _, ArrayRef, BinaryArray, RecordBatch, StringArray, StructArray, UInt64Array,
+    Array as _, ArrayRef, BinaryArray, ListArray, RecordBatch, StringArray, StructArray,
+    UInt64Array, builder::OffsetBufferBuilder,
 };
-use image::ImageFormat;
+use arrow_schema::{DataType, Schema};
+use image::{ImageFormat, RgbImage};
 use std::sync::Arc;
+
+/// The column of the only picture.
+const ONE: &str = "image";
+/// The column of lists of pictures.
+const SEVERAL: &str = "images";
 
 impl Row for Sample {
     const TABLE: &'static str = "prompts";
@@ -18,7 +26,8 @@ impl Row for Sample {
         Column::new("category", Kind::Text, "what accuracies are broken down by"),
         Column::new("question", Kind::Text, "the question without a template"),
         Column::optional("answer", Kind::Text, "the gold answer; none where it is hidden"),
-        Column::new("image", Kind::Picture, "the picture, as PNG"),
+        Column::replaceable(ONE, Kind::Picture, "the picture, as PNG, where each prompt has one"),
+        Column::replaceable(SEVERAL, Kind::Pictures, "the pictures, where some have none or more"),
     ];
     const ROWS_IN_GROUP: usize = 4096;
 
@@ -26,30 +35,54 @@ impl Row for Sample {
         rows.iter().all(|sample| sample.answer.is_some())
     }
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn has(rows: &[Self], column: &Column) -> bool {
+        let is_one_each = || rows.iter().all(|sample| sample.images.len() == 1);
+        match column.name {
+            ONE => is_one_each(),
+            SEVERAL => !is_one_each(),
+            _ => true,
+        }
+    }
+
+    fn columns(rows: &[Self], schema: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let text = |of: fn(&Self) -> &String| {
             Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
         };
-        let pictures = rows.iter().enumerate().map(|(row, sample)| {
-            png(&sample.image).map_err(|error| TableError::Value {
-                table: Self::TABLE,
-                column: "image",
-                row,
-                reason: error.to_string(),
-            })
-        });
-        let pictures: Vec<Vec<u8>> = pictures.collect::<Result<_, _>>()?;
-        let paths = rows.iter().map(|sample| format!("{}.png", sample.id));
+        let has_lists = schema.field_with_name(SEVERAL).is_ok();
+        let (mut bytes, mut paths) = (Vec::new(), Vec::new());
+        for (row, sample) in rows.iter().enumerate() {
+            for (number, image) in sample.images.iter().enumerate() {
+                bytes.push(
+                    png(image).map_err(|error| {
+                        wrong(if has_lists { SEVERAL } else { ONE }, row, &error)
+                    })?,
+                );
+                paths.push(match has_lists {
+                    true => format!("{}-{}.png", sample.id, number + 1),
+                    false => format!("{}.png", sample.id),
+                });
+            }
+        }
         let parts: Vec<ArrayRef> = vec![
-            Arc::new(BinaryArray::from_iter_values(pictures)),
+            Arc::new(BinaryArray::from_iter_values(bytes)),
             Arc::new(StringArray::from_iter_values(paths)),
         ];
+        let pictures: ArrayRef = Arc::new(StructArray::new(picture_fields(), parts, None));
+        let pictures = match has_lists {
+            true => {
+                let mut offsets = OffsetBufferBuilder::new(rows.len());
+                rows.iter().for_each(|sample| offsets.push_length(sample.images.len()));
+                let field = item(DataType::Struct(picture_fields()));
+                Arc::new(ListArray::new(field, offsets.finish(), pictures, None))
+            }
+            false => pictures,
+        };
         Ok(vec![
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|sample| sample.id))),
             text(|sample| &sample.category),
             text(|sample| &sample.question),
             Arc::new(rows.iter().map(|sample| sample.answer.as_deref()).collect::<StringArray>()),
-            Arc::new(StructArray::new(picture_fields(), parts, None)),
+            pictures,
         ])
     }
 
@@ -57,29 +90,49 @@ impl Row for Sample {
         let ids: &UInt64Array = column(batch, 0);
         let [categories, questions, answers] =
             [1, 2, 3].map(|index| column::<StringArray>(batch, index));
-        let pictures: &StructArray = column(batch, 4);
-        let pictures: &BinaryArray =
-            pictures.column(0).as_any().downcast_ref().expect("`checked` compared the types");
+        let (one, lists): (&StructArray, &ListArray) = (column(batch, 4), column(batch, 5));
         let sample = |row: usize| {
-            let picture = pictures.value(row);
-            let image = image::load_from_memory_with_format(picture, ImageFormat::Png);
-            let image = image.map_err(|error| TableError::Value {
-                table: Self::TABLE,
-                column: "image",
-                row: first + row,
-                reason: error.to_string(),
-            })?;
+            let images = if lists.is_valid(row) {
+                let list = lists.value(row);
+                let list: &StructArray =
+                    list.as_any().downcast_ref().expect("`checked` compared the types");
+                decoded(list, 0..list.len(), (SEVERAL, first + row))?
+            } else if one.is_valid(row) {
+                decoded(one, row..row + 1, (ONE, first + row))?
+            } else {
+                let fault = "is missing".to_owned();
+                return Err(TableError::Column { table: Self::TABLE, column: ONE, fault });
+            };
             Ok(Self {
                 id: ids.value(row),
                 category: categories.value(row).to_owned(),
                 question: questions.value(row).to_owned(),
                 prompt: None,
                 answer: answers.is_valid(row).then(|| answers.value(row).to_owned()),
-                image: image.into_rgb8(),
+                images,
             })
         };
         (0..batch.num_rows()).map(sample).collect()
     }
+}
+
+/// Some of the pictures of an array, which belong to a row of a column.
+fn decoded(
+    pictures: &StructArray,
+    which: std::ops::Range<usize>,
+    (column, row): (&'static str, usize),
+) -> Result<Vec<RgbImage>, TableError> {
+    let bytes: &BinaryArray =
+        pictures.column(0).as_any().downcast_ref().expect("`checked` compared the types");
+    let decode = |at: usize| {
+        let image = image::load_from_memory_with_format(bytes.value(at), ImageFormat::Png);
+        Ok(image.map_err(|error| wrong(column, row, &error))?.into_rgb8())
+    };
+    which.map(decode).collect()
+}
+
+fn wrong(column: &'static str, row: usize, error: &dyn std::error::Error) -> TableError {
+    TableError::Value { table: Sample::TABLE, column, row, reason: error.to_string() }
 }
 
 #[cfg(test)]
@@ -129,6 +182,27 @@ mod tests {
     }
 
     #[test]
+    fn several_pictures_and_none_round_trip_as_lists() {
+        let mut samples = samples();
+        let second = samples[1].images[0].clone();
+        samples[0].images.push(second);
+        samples[7].images.clear();
+        let bytes = encode(&samples).unwrap();
+        assert_eq!(decode::<Sample>(&bytes).unwrap(), samples);
+        let columns = |bytes: Vec<u8>| {
+            use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder as Reader;
+            let schema = Reader::try_new(bytes::Bytes::from(bytes)).unwrap().schema().clone();
+            schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(columns(bytes), ["id", "category", "question", "answer", "images"]);
+        let one_each = encode(&samples[1..7]).unwrap();
+        assert_eq!(columns(one_each), ["id", "category", "question", "answer", "image"]);
+        samples[2].images.push(RgbImage::new(0, 0));
+        let error = encode(&samples).unwrap_err().to_string();
+        assert!(error.starts_with("row 2 of the table `prompts` has a wrong `images`"), "{error}");
+    }
+
+    #[test]
     fn another_table_is_refused_by_column() {
         let bytes = encode(&samples()).unwrap();
         let error = decode::<Rollout>(&bytes).unwrap_err();
@@ -138,7 +212,7 @@ mod tests {
     #[test]
     fn a_picture_without_pixels_is_refused() {
         let mut samples = samples();
-        samples[3].image = image::RgbImage::new(0, 0);
+        samples[3].images[0] = RgbImage::new(0, 0);
         assert!(matches!(encode(&samples), Err(TableError::Value { row: 3, .. })));
     }
 }

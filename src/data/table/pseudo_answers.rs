@@ -5,6 +5,7 @@ use super::{
     schema::{Column, Kind, Row},
 };
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_schema::Schema;
 use std::sync::Arc;
 
 /// What was taken for the answer of one unlabelled prompt.
@@ -30,7 +31,7 @@ impl Row for PseudoAnswer {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let count = |of: fn(&Self) -> u32| {
             Arc::new(UInt32Array::from_iter_values(rows.iter().map(of))) as ArrayRef
         };

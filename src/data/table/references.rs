@@ -9,7 +9,7 @@ use arrow_array::{
     Array, ArrayRef, ListArray, RecordBatch, StringArray, UInt64Array,
     builder::{ListBuilder, StringBuilder},
 };
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema};
 use std::sync::Arc;
 
 impl Row for Reference {
@@ -21,7 +21,7 @@ impl Row for Reference {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         Ok(vec![
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.id))),
             text_lists(rows.iter().map(|row| &row.variants)),

@@ -9,7 +9,7 @@ use arrow_array::{
     UInt32Array, UInt64Array,
     builder::{Int32Builder, ListBuilder},
 };
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ impl Row for Rollout {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let text = |of: fn(&Self) -> &str| {
             Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
         };

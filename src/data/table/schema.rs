@@ -26,6 +26,8 @@ pub enum Kind {
     TextLists,
     /// A struct of PNG `bytes` and a `path`, which Hugging Face `datasets` reads as an image.
     Picture,
+    /// A list of such structs.
+    Pictures,
 }
 
 /// One documented column.
@@ -37,17 +39,23 @@ pub struct Column {
     pub kind: Kind,
     /// Whether a row may lack it.
     pub nullable: bool,
+    /// Whether a table may be without it, since another column stands for it.
+    pub replaceable: bool,
     /// What it means.
     pub about: &'static str,
 }
 
 impl Column {
     pub(super) const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
-        Self { name, kind, nullable: false, about }
+        Self { name, kind, nullable: false, replaceable: false, about }
     }
 
     pub(super) const fn optional(name: &'static str, kind: Kind, about: &'static str) -> Self {
-        Self { name, kind, nullable: true, about }
+        Self { nullable: true, ..Self::new(name, kind, about) }
+    }
+
+    pub(super) const fn replaceable(name: &'static str, kind: Kind, about: &'static str) -> Self {
+        Self { replaceable: true, ..Self::new(name, kind, about) }
     }
 }
 
@@ -65,13 +73,18 @@ pub trait Row: Sized {
         false
     }
 
-    /// One array a column.
+    /// Whether a table of these rows has a column. Of those that stand for each other it has one.
+    fn has(_rows: &[Self], _column: &Column) -> bool {
+        true
+    }
+
+    /// One array for each column of the schema of the table, of which the rows may be a part.
     ///
     /// # Errors
     /// [`TableError::Value`] for what a column cannot hold.
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError>;
+    fn columns(rows: &[Self], schema: &Schema) -> Result<Vec<ArrayRef>, TableError>;
 
-    /// The rows of a batch whose columns have been checked; `first` is the number of its first row.
+    /// The rows of a batch whose columns have been checked, those that were left out full of nulls; `first` is the number of its first row.
     ///
     /// # Errors
     /// [`TableError::Value`] for a value that no row can have.
@@ -90,6 +103,10 @@ pub(super) fn picture_fields() -> Fields {
     ])
 }
 
+fn picture() -> DataType {
+    DataType::Struct(picture_fields())
+}
+
 fn data_type(kind: Kind) -> DataType {
     match kind {
         Kind::Id => DataType::UInt64,
@@ -100,33 +117,43 @@ fn data_type(kind: Kind) -> DataType {
         Kind::Numbers => DataType::List(item(DataType::Float32)),
         Kind::Tokens => DataType::List(item(DataType::Int32)),
         Kind::TextLists => DataType::List(item(DataType::List(item(DataType::Utf8)))),
-        Kind::Picture => DataType::Struct(picture_fields()),
+        Kind::Picture => picture(),
+        Kind::Pictures => DataType::List(item(picture())),
     }
 }
 
-/// The Arrow schema of a table, in which only a full one declares optional columns to be full.
-pub(super) fn schema_of<R: Row>(is_full: bool) -> SchemaRef {
-    let fields: Vec<Field> = R::COLUMNS
-        .iter()
-        .map(|column| Field::new(column.name, data_type(column.kind), column.nullable && !is_full))
-        .collect();
-    let schema = Schema::new(fields);
-    let has_picture = R::COLUMNS.iter().any(|column| column.kind == Kind::Picture);
+/// The schema of the table of some rows, in which only a full one declares optional columns to be
+/// full.
+pub(super) fn schema_of<R: Row>(rows: &[R]) -> SchemaRef {
+    let is_full = R::is_full(rows);
+    let columns: Vec<&Column> = R::COLUMNS.iter().filter(|it| R::has(rows, it)).collect();
+    let field = |it: &&Column| Field::new(it.name, data_type(it.kind), it.nullable && !is_full);
+    let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
+    let has_picture = columns.iter().any(|it| matches!(it.kind, Kind::Picture | Kind::Pictures));
     Arc::new(if has_picture {
-        let features = hugging_face_features::<R>().to_string();
+        let features = hugging_face_features(&columns).to_string();
         schema.with_metadata([("huggingface", features)])
     } else {
         schema
     })
 }
 
+/// The schema in which any table is read: all columns, those that may be left out with nulls.
+pub(super) fn schema_to_read<R: Row>() -> SchemaRef {
+    let field =
+        |it: &Column| Field::new(it.name, data_type(it.kind), it.nullable || it.replaceable);
+    Arc::new(Schema::new(R::COLUMNS.iter().map(field).collect::<Vec<_>>()))
+}
+
 /// What `datasets` wants to know in order to show pictures; it is needed for tables with pictures
 /// only, whose other columns are ids and texts.
-fn hugging_face_features<R: Row>() -> serde_json::Value {
+fn hugging_face_features(columns: &[&Column]) -> serde_json::Value {
     let value = |dtype: &str| serde_json::json!({"dtype": dtype, "_type": "Value"});
-    let features = R::COLUMNS.iter().map(|column| {
+    let image = serde_json::json!({"_type": "Image"});
+    let features = columns.iter().map(|column| {
         let feature = match column.kind {
-            Kind::Picture => serde_json::json!({"_type": "Image"}),
+            Kind::Picture => image.clone(),
+            Kind::Pictures => serde_json::json!({"feature": image, "_type": "Sequence"}),
             Kind::Id => value("uint64"),
             Kind::Count => value("uint32"),
             Kind::Number => value("float32"),

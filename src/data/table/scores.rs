@@ -8,7 +8,7 @@ use arrow_array::{
     Array, ArrayRef, Float32Array, ListArray, RecordBatch, UInt32Array, UInt64Array,
     builder::{Float32Builder, ListBuilder},
 };
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema};
 use std::sync::Arc;
 
 /// The scores of one response.
@@ -34,7 +34,7 @@ impl Row for ResponseScores {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let mut steps = ListBuilder::new(Float32Builder::new()).with_field(item(DataType::Float32));
         for row in rows {
             steps.values().append_slice(&row.steps);

@@ -5,6 +5,7 @@ use super::{
     schema::{Column, Kind, Row},
 };
 use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch, UInt32Array, UInt64Array};
+use arrow_schema::Schema;
 use std::sync::Arc;
 
 /// What the responses to one prompt at one temperature come to.
@@ -43,7 +44,7 @@ impl Row for TallyRow {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let count = |of: fn(&Self) -> u32| {
             Arc::new(UInt32Array::from_iter_values(rows.iter().map(of))) as ArrayRef
         };

@@ -6,6 +6,7 @@ use super::{
     schema::{Column, Kind, Row},
 };
 use arrow_array::{ArrayRef, ListArray, RecordBatch, StringArray, UInt64Array};
+use arrow_schema::Schema;
 use std::sync::Arc;
 
 /// One response to train on.
@@ -31,7 +32,7 @@ impl Row for TrainingExample {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
-    fn columns(rows: &[Self]) -> Result<Vec<ArrayRef>, TableError> {
+    fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let responses = rows.iter().map(|row| &row.response);
         Ok(vec![
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.id))),

@@ -588,9 +588,9 @@ fn hub_with_checkpoint(sandbox: &Sandbox) -> (Hub, PathBuf) {
     let files: Vec<(&str, &[u8])> = files.iter().map(|(name, it)| (&**name, &**it)).collect();
     let task = MiniVista::new(Seed(5), POOL_ONE_OPERATION);
     let row = |at: u64| {
-        let Sample { question, answer, image, .. } = task.sample(Stream::Train, at);
+        let Sample { question, answer, images, .. } = task.sample(Stream::Train, at);
         let name = format!("{at}.png");
-        sandbox.write(&name, mstar::data::preview::png(&image).unwrap());
+        sandbox.write(&name, mstar::data::preview::png(&images[0]).unwrap());
         serde_json::json!({ "question": question, "answer": answer, "image": name }).to_string()
     };
     sandbox.write("rows.jsonl", (0..16).map(row).collect::<Vec<_>>().join("\n"));
