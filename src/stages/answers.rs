@@ -100,8 +100,8 @@ fn respond(
 fn prompts(policy: &Policy, questions: &[Posed<'_>], from: usize) -> Result<Vec<Prompt>, Stop> {
     let (mut prompts, mut pictured) = (Vec::new(), 0);
     for (id, Posed { id: name, text, row }) in questions.iter().enumerate().skip(from) {
-        let image = row.decode().map_err(failed)?;
-        let asked = policy.asked(text, &[&image]).map_err(|error| {
+        let images = row.decode().map_err(failed)?;
+        let asked = policy.asked(text, &images.iter().collect::<Vec<_>>()).map_err(|error| {
             let reason = format!("question `{name}` cannot be asked: {error}");
             failure(reason, error.hint().unwrap_or_default())
         });

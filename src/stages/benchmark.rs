@@ -42,7 +42,7 @@ pub(super) fn prepare(options: &Prepare, context: &Context<'_>) -> Result<(), St
             question: asked.text,
             prompt: None,
             answer: Some(asked.question.answer.clone()),
-            image: asked.row.decode().map_err(failed)?,
+            images: asked.row.decode().map_err(failed)?,
         });
         questions.push(asked.question);
         context.progress(id + 1, total, Unit::Prompts, &[]);

@@ -45,11 +45,14 @@ fn is_small(value: &Value, key: &str) -> bool {
     match value {
         Value::Number(number) => {
             let bound = match key {
-                _ if key.contains("token") || key.contains("position") || key == "vocab_size" => 4096,
+                _ if key.contains("token") || key.contains("position") || key == "vocab_size" => {
+                    4096
+                }
                 _ if key.contains("layer") || key == "depth" => FEW,
                 _ => SMALL,
             };
-            number.as_i64().is_none_or(|number| number.unsigned_abs() <= bound) || key.contains("theta")
+            number.as_i64().is_none_or(|number| number.unsigned_abs() <= bound)
+                || key.contains("theta")
         }
         Value::Array(items) => items.iter().all(|item| is_small(item, key)),
         Value::Object(fields) => fields.iter().all(|(key, value)| is_small(value, key)),
