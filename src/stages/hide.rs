@@ -6,7 +6,7 @@ use super::policy::write_metrics;
 use super::prepare::is_loadable;
 use crate::base::Seed;
 use crate::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
-use crate::data::{HiddenAnswer, table};
+use crate::data::{HiddenAnswer, Sample, table};
 use crate::event::Unit;
 use crate::plan::{Hide, Loading, Port};
 use crate::run::{Context, Stop};
@@ -41,13 +41,15 @@ fn of_files(options: &Hide, loading: &Loading, context: &Context<'_>) -> Result<
     let total = options.held_out + options.prompts;
     let mut done = 0;
     let before = options.held_out + options.labelled;
-    loaded.take(before, (&mut done, total), context)?;
+    loaded.each(before, (&mut done, total), context, &mut |_| Ok(()))?;
     let count = options.prompts.saturating_sub(options.labelled);
     let mut hidden: Vec<HiddenAnswer> = Vec::new();
-    for sample in loaded.take(count, (&mut done, total), context)? {
-        let answer = sample.answer.unwrap_or_default();
-        hidden.push(HiddenAnswer { prompt: sample.id, answer });
-    }
+    loaded.each(count, (&mut done, total), context, &mut |samples| {
+        let answer =
+            |it: Sample| HiddenAnswer { prompt: it.id, answer: it.answer.unwrap_or_default() };
+        hidden.extend(samples.into_iter().map(answer));
+        Ok(())
+    })?;
     context.results().write(FILE, &table::encode(&hidden).map_err(failed)?)?;
     write_metrics(context, &json!({ "prompts": hidden.len() }))
 }

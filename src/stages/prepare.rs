@@ -68,13 +68,19 @@ fn of_files(options: &Prepare, loading: &Loading, context: &Context<'_>) -> Resu
     for (name, count) in
         [("test", options.test), ("validation", options.validation), ("train", options.prompts)]
     {
-        let mut samples = loaded.take(count, (&mut done, total), context)?;
-        prints.push((name, samples.iter().map(Fingerprint::of).collect()));
-        if let (Some(labelled), "train") = (options.labelled, name) {
-            samples.iter_mut().skip(labelled as usize).for_each(|sample| sample.answer = None);
-        }
-        let bytes = table::encode(&samples).map_err(failed)?;
-        context.results().write(&format!("{name}.parquet"), &bytes)?;
+        let visible = options.labelled.filter(|_| name == "train").unwrap_or(count);
+        let file = context.results().create(&format!("{name}.parquet"))?;
+        let mut table =
+            table::prompt_writer(file, visible >= count, loaded.one_each).map_err(failed)?;
+        let mut of_it: Vec<Fingerprint> = Vec::new();
+        loaded.each(count, (&mut done, total), context, &mut |mut samples| {
+            let shown = visible.saturating_sub(of_it.len() as u64) as usize;
+            of_it.extend(samples.iter().map(Fingerprint::of));
+            samples.iter_mut().skip(shown).for_each(|sample| sample.answer = None);
+            table.write(&samples).map_err(failed)
+        })?;
+        table.finish().map_err(failed)?.finish()?;
+        prints.push((name, of_it));
         counts.insert(name.to_owned(), json!(count));
     }
     loaded.tell(context);

@@ -184,7 +184,14 @@ fn prompts_with_several_images_and_none_are_evolved_on() {
             "all.rhai",
             "fn extract(response) { `${response.images}` }\nfn correct(answer, gold) { true }\n",
         );
-        sandbox.mstar(&["run", "real.toml", "--workers", "1"]).exits(0);
+        // All but two of the rows are explored, so that there are some of each sort.
+        let mut call = vec!["run", "real.toml", "--workers", "1"];
+        for value in
+            ["data.prompts=14", "data.validation=1", "data.test=1", "training.interval=1.0"]
+        {
+            call.extend(["--set", value]);
+        }
+        sandbox.mstar(&call).exits(0);
         let walk = ["rollouts", "real-1", "--split", "train", "--images", "seen"];
         let told = sandbox.mstar(&[&walk[..], &["--format", "json"]].concat()).exits(0).json();
         let mut seen = std::collections::BTreeSet::new();

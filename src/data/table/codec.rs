@@ -1,14 +1,17 @@
 //! Parquet bytes from arrays and back, with every way that bytes can be wrong as a typed error.
 
-use super::schema::{Row, schema_of, schema_to_read};
+use super::schema::{Column, Row, schema_of, schema_to_read};
 use crate::base::Hint;
 use arrow_array::{Array, RecordBatch, new_null_array};
+use arrow_schema::SchemaRef;
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
     errors::ParquetError,
     file::properties::WriterProperties,
 };
+use std::io::Write;
+use std::marker::PhantomData;
 use std::panic::catch_unwind;
 
 /// What can be wrong with a table.
@@ -83,27 +86,58 @@ impl Hint for TableError {
 /// # Errors
 /// [`TableError`], for a value that its column cannot hold.
 pub fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, TableError> {
-    let unwritable = |source| TableError::Unwritable { table: R::TABLE, source };
-    let schema = schema_of(rows);
-    let properties = WriterProperties::builder()
-        .set_created_by("mstar".to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(R::ROWS_IN_GROUP))
-        .build();
-    let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(unwritable)?;
-    // A group at a time, for pictures as PNG and as columns would otherwise be there all at once.
-    for (index, group) in rows.chunks(R::ROWS_IN_GROUP).enumerate() {
-        let columns = R::columns(group, &schema);
-        let columns = columns.map_err(|error| error.after(index * R::ROWS_IN_GROUP))?;
-        let batch = RecordBatch::try_new(schema.clone(), columns)
-            .map_err(|error| unwritable(error.into()))?;
-        writer.write(&batch).map_err(unwritable)?;
-        writer.flush().map_err(unwritable)?;
+    let mut writer = Writer::new(Vec::new(), R::is_full(rows), |column| R::has(rows, column))?;
+    rows.chunks(R::ROWS_IN_GROUP).try_for_each(|group| writer.write(group))?;
+    writer.finish()
+}
+
+/// A table that is written group by group, so that its rows need not be there all at once.
+pub struct Writer<R: Row, W: Write + Send> {
+    schema: SchemaRef,
+    writer: ArrowWriter<W>,
+    rows: usize,
+    row: PhantomData<R>,
+}
+
+impl<R: Row, W: Write + Send> Writer<R, W> {
+    /// Begins a table of which is known whether no row lacks a value, and which columns it has.
+    ///
+    /// # Errors
+    /// [`TableError::Unwritable`].
+    pub fn new(sink: W, is_full: bool, has: impl Fn(&Column) -> bool) -> Result<Self, TableError> {
+        let schema = schema_of::<R>(is_full, has);
+        let properties = WriterProperties::builder()
+            .set_created_by("mstar".to_owned())
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(R::ROWS_IN_GROUP))
+            .build();
+        let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties));
+        Ok(Self { schema, writer: writer.map_err(unwritable::<R>)?, rows: 0, row: PhantomData })
     }
-    writer.close().map_err(unwritable)?;
-    Ok(bytes)
+
+    /// Writes rows as a group of their own: they are compressed, and read, together.
+    ///
+    /// # Errors
+    /// [`TableError`], for a value that its column cannot hold.
+    pub fn write(&mut self, rows: &[R]) -> Result<(), TableError> {
+        let columns = R::columns(rows, &self.schema).map_err(|error| error.after(self.rows))?;
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|error| unwritable::<R>(error.into()))?;
+        self.rows += rows.len();
+        self.writer.write(&batch).and_then(|()| self.writer.flush()).map_err(unwritable::<R>)
+    }
+
+    /// Ends the table, and gives back what it was written to.
+    ///
+    /// # Errors
+    /// [`TableError::Unwritable`].
+    pub fn finish(self) -> Result<W, TableError> {
+        self.writer.into_inner().map_err(unwritable::<R>)
+    }
+}
+
+fn unwritable<R: Row>(source: ParquetError) -> TableError {
+    TableError::Unwritable { table: R::TABLE, source }
 }
 
 /// The rows of a Parquet file. Columns are found by name; more than the table's own do no harm.

@@ -17,8 +17,9 @@ mod tallies;
 mod training;
 
 pub use choices::Choice;
-pub use codec::{TableError, decode, encode};
+pub use codec::{TableError, Writer, decode, encode};
 pub use labels::StepLabel;
+pub use prompts::prompt_writer;
 pub use pseudo_answers::PseudoAnswer;
 pub use rollouts::{Finish, Rollout};
 pub use schema::{Column, Kind, Row};

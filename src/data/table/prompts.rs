@@ -2,7 +2,7 @@
 //! has several or none, all of them have lists.
 
 use super::{
-    codec::{TableError, column},
+    codec::{TableError, Writer, column},
     schema::{Column, Kind, Row, item, picture_fields},
 };
 use crate::data::{Sample, preview::png};
@@ -12,6 +12,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Schema};
 use image::{ImageFormat, RgbImage};
+use std::io::Write;
 use std::sync::Arc;
 
 /// The column of the only picture.
@@ -36,12 +37,7 @@ impl Row for Sample {
     }
 
     fn has(rows: &[Self], column: &Column) -> bool {
-        let is_one_each = || rows.iter().all(|sample| sample.images.len() == 1);
-        match column.name {
-            ONE => is_one_each(),
-            SEVERAL => !is_one_each(),
-            _ => true,
-        }
+        !column.replaceable || is_in(column, rows.iter().all(|it| it.images.len() == 1))
     }
 
     fn columns(rows: &[Self], schema: &Schema) -> Result<Vec<ArrayRef>, TableError> {
@@ -114,6 +110,28 @@ impl Row for Sample {
         };
         (0..batch.num_rows()).map(sample).collect()
     }
+}
+
+/// Whether a table has a column, where each prompt has exactly one picture or not.
+fn is_in(column: &Column, one_each: bool) -> bool {
+    match column.name {
+        ONE => one_each,
+        SEVERAL => !one_each,
+        _ => true,
+    }
+}
+
+/// A table of prompts that are not all there yet, of which is known whether no answer is hidden and
+/// whether each has exactly one picture.
+///
+/// # Errors
+/// [`TableError::Unwritable`].
+pub fn prompt_writer<W: Write + Send>(
+    sink: W,
+    is_full: bool,
+    one_each: bool,
+) -> Result<Writer<Sample, W>, TableError> {
+    Writer::new(sink, is_full, |column| is_in(column, one_each))
 }
 
 /// Some of the pictures of an array, which belong to a row of a column.
@@ -197,6 +215,14 @@ mod tests {
         assert_eq!(columns(bytes), ["id", "category", "question", "answer", "images"]);
         let one_each = encode(&samples[1..7]).unwrap();
         assert_eq!(columns(one_each), ["id", "category", "question", "answer", "image"]);
+        // One each, among others that are not: written in parts, all are lists.
+        let mut writer = prompt_writer(Vec::new(), true, false).unwrap();
+        writer.write(&samples[1..7]).unwrap();
+        writer.write(&samples[7..]).unwrap();
+        let parts = writer.finish().unwrap();
+        assert_eq!(decode::<Sample>(&parts).unwrap(), samples[1..]);
+        let mut writer = prompt_writer(Vec::new(), true, true).unwrap();
+        assert!(writer.write(&samples[7..8]).is_err());
         samples[2].images.push(RgbImage::new(0, 0));
         let error = encode(&samples).unwrap_err().to_string();
         assert!(error.starts_with("row 2 of the table `prompts` has a wrong `images`"), "{error}");

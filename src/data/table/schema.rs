@@ -122,11 +122,10 @@ fn data_type(kind: Kind) -> DataType {
     }
 }
 
-/// The schema of the table of some rows, in which only a full one declares optional columns to be
-/// full.
-pub(super) fn schema_of<R: Row>(rows: &[R]) -> SchemaRef {
-    let is_full = R::is_full(rows);
-    let columns: Vec<&Column> = R::COLUMNS.iter().filter(|it| R::has(rows, it)).collect();
+/// The schema of a table that has some columns, in which only a full one declares optional columns
+/// to be full.
+pub(super) fn schema_of<R: Row>(is_full: bool, has: impl Fn(&Column) -> bool) -> SchemaRef {
+    let columns: Vec<&Column> = R::COLUMNS.iter().filter(|it| has(it)).collect();
     let field = |it: &&Column| Field::new(it.name, data_type(it.kind), it.nullable && !is_full);
     let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
     let has_picture = columns.iter().any(|it| matches!(it.kind, Kind::Picture | Kind::Pictures));
