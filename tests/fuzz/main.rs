@@ -18,7 +18,7 @@ mod memory;
 mod mutate;
 mod targets;
 
-use targets::{checkpoint, data, records, recipes};
+use targets::{checkpoint, data, recipes, records};
 
 #[global_allocator]
 static COUNTED: memory::Counted = memory::Counted;

@@ -6,7 +6,9 @@
 //! goes by width and height instead. Both orders are kept.
 
 use super::{Grid, LARGEST, Normalization, Processed, ProcessorError, ProcessorFiles};
-use super::{check_affordable, check_resizes, cut, resample, resize, set_order::set_order, stacked};
+use super::{
+    check_affordable, check_resizes, cut, resample, resize, set_order::set_order, stacked,
+};
 use crate::data::picture::Resample;
 use image::RgbImage;
 

@@ -95,11 +95,9 @@ pub(crate) fn preprocessor(bytes: &[u8], _: &Path) -> String {
     let read = |name: &str| {
         files.get(name).map(|value| Settings::from_bytes(name, &content(value))).transpose()
     };
-    let (Ok(config), Ok(preprocessor), Ok(processor)) = (
-        read("config.json"),
-        read("preprocessor_config.json"),
-        read("processor_config.json"),
-    ) else {
+    let (Ok(config), Ok(preprocessor), Ok(processor)) =
+        (read("config.json"), read("preprocessor_config.json"), read("processor_config.json"))
+    else {
         return "no settings".to_owned();
     };
     let config = config.unwrap_or_else(|| Settings::empty("config.json"));
