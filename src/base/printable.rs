@@ -14,7 +14,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         match character {
-            '\r' if characters.peek() == Some(&'\n') => {}
+            // The end of a line of CSV.
+            '\r' if characters.peek() == Some(&'\n') => clean.push('\r'),
             steering if steers(steering) => {
                 write!(clean, "\\u{:04x}", u32::from(steering)).expect("a string takes every text")
             }
@@ -37,7 +38,7 @@ mod tests {
     fn what_steers_a_terminal_is_written_out_and_nothing_else_changes() {
         for (text, shown) in [
             ("ä\tb\nשלום ▀", "ä\tb\nשלום ▀"),
-            ("a\r\nb\rc", "a\nb\\u000dc"),
+            ("a\r\nb\rc", "a\r\nb\\u000dc"),
             ("\u{1b}[31m\u{7}\u{7f}\u{9b}2J", "\\u001b[31m\\u0007\\u007f\\u009b2J"),
             ("safe\u{202e}txt.exe", "safe\\u202etxt.exe"),
         ] {

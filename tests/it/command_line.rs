@@ -7,7 +7,9 @@ use std::path::Path;
 #[test]
 fn shipped_recipes_are_good_and_plan_as_told() {
     let mut recipes = entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes"));
-    recipes.retain(|path| path.extension().is_some_and(|it| it == "toml"));
+    // What `smol.toml` starts from has to be made: see `real_models`.
+    let is_whole = |path: &Path| path.file_stem().is_some_and(|stem| stem != "smol");
+    recipes.retain(|path| path.extension().is_some_and(|it| it == "toml") && is_whole(path));
     assert!(recipes.len() >= 2);
     for path in recipes {
         let stem = path.file_stem().unwrap().to_str().unwrap();

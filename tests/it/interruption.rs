@@ -237,7 +237,7 @@ fn a_stage_that_takes_too_long_fails_and_the_next_run_goes_on() {
     assert!(!said.stderr.contains("trying again"), "{}", said.stderr);
     for wrong in ["fast", "3 weeks", "-1", "999d"] {
         let said = sandbox.mstar(&[RUN, &[&format!("--timeout={wrong}")]].concat()).exits(2);
-        assert!(said.stderr.contains("a number with `s`, `min`, `h` or `d`"), "{}", said.stderr);
+        assert!(said.stderr.contains("a number with `s`, `m`, `h` or `d`"), "{}", said.stderr);
     }
     sandbox.mstar(RUN).exits(0);
     assert_same(&sandbox.artifacts(), &undisturbed());

@@ -249,6 +249,8 @@ fn a_real_language_model_takes_a_few_steps() {
         "control.equal_steps=false",
     ];
     let set: Vec<&str> = small.iter().flat_map(|it| ["--set", it]).collect();
+    let checked = sandbox.mstar(&["check", "smol.toml"]).exits(0).stderr;
+    assert!(checked.starts_with("smol.toml: good, "), "{checked}");
     let run = sandbox.mstar(&[&["run", "smol.toml", "--workers", "1"][..], &set].concat());
     let said = run.exits(0).told();
     assert!(said.contains("136788288 parameters"), "{said}");
