@@ -137,8 +137,11 @@ impl Campaign {
         let mut names: Vec<PathBuf> =
             fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.sort();
+        // What a process that ended was at comes first: trying it writes the same file.
         let left = self.folder.join("running");
-        names.extend(left.exists().then_some(left));
+        if left.exists() {
+            names.insert(0, left);
+        }
         for name in names {
             self.try_one(fs::read(name).unwrap());
         }
