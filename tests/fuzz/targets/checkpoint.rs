@@ -106,7 +106,7 @@ pub(crate) fn preprocessor(bytes: &[u8], _: &Path) -> String {
     let side = |name: &str| files.get(name).and_then(|it| it.as_u64()).unwrap_or(9);
     let (width, height) = (side("width") % 4097, side("height") % 4097);
     let longest = if width * height > 1 << 16 { 1 << 16 } else { width * height };
-    let height = if width == 0 { height.min(9) } else { height.min(longest / width) };
+    let height = height.min(longest.checked_div(width).unwrap_or(9));
     let image = picture(width as u32, height as u32);
     let seen = processor.process(&image);
     if let Ok(seen) = &seen {

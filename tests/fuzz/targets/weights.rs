@@ -2,18 +2,11 @@
 
 use super::{content, files, said};
 use crate::campaign::file;
-use mstar::base::Seed;
 use mstar::engine::{
     self, Adapters, Device, Model, Pixels, Precision, Size, Weights,
     weights::{from_safetensors, to_safetensors},
 };
-use serde_json::Value;
 use std::path::Path;
-
-/// Numbers of a configuration up to which a model is made of it.
-const SMALL: u64 = 160;
-/// Of its layers.
-const FEW: u64 = 4;
 
 fn empty() -> Vec<u8> {
     to_safetensors(std::iter::empty())
@@ -28,36 +21,7 @@ pub(crate) fn config(bytes: &[u8], _: &Path) -> String {
     let weights = || Weights::from_bytes(&empty(), "x", Precision::F32, Device::Cpu).unwrap();
     let loaded = engine::load(&kind, &text, weights());
     let spelled = engine::spelling(&text, weights());
-    let mut all = [said(&loaded), said(&spelled)].concat();
-    let value: Value = serde_json::from_str(&text).unwrap();
-    if is_small(&value, "") {
-        let weights = Weights::random(Seed(7), Precision::F32, Device::Cpu);
-        match engine::load(&kind, &text, weights) {
-            Ok(model) => all.push_str(&used(&model)),
-            error => all.push_str(&said(&error)),
-        }
-    }
-    all
-}
-
-/// Whether a model of this configuration is made and used in a moment.
-fn is_small(value: &Value, key: &str) -> bool {
-    match value {
-        Value::Number(number) => {
-            let bound = match key {
-                _ if key.contains("token") || key.contains("position") || key == "vocab_size" => {
-                    4096
-                }
-                _ if key.contains("layer") || key == "depth" => FEW,
-                _ => SMALL,
-            };
-            number.as_i64().is_none_or(|number| number.unsigned_abs() <= bound)
-                || key.contains("theta")
-        }
-        Value::Array(items) => items.iter().all(|item| is_small(item, key)),
-        Value::Object(fields) => fields.iter().all(|(key, value)| is_small(value, key)),
-        _ => true,
-    }
+    [said(&loaded), said(&spelled)].concat()
 }
 
 fn used(model: &Model) -> String {
