@@ -83,12 +83,12 @@ pub fn survey(benchmark: &Benchmark, data: &Path) -> Result<Surveyed, QuestionsE
     Ok(Surveyed { digest: writer.finish(), questions })
 }
 
+/// Rows by file and number.
+type Rows = BTreeMap<(usize, u64), Result<Unread, BadSample>>;
+
 /// The rows of some files as samples, by file and row.
-fn rows(
-    benchmark: &Benchmark,
-    files: &[PathBuf],
-) -> Result<BTreeMap<(usize, u64), Result<Unread, BadSample>>, QuestionsError> {
-    let mut rows = BTreeMap::new();
+fn rows(benchmark: &Benchmark, files: &[PathBuf]) -> Result<Rows, QuestionsError> {
+    let mut rows = Rows::new();
     for (at, file) in files.iter().enumerate() {
         let source = FileSource { format: benchmark.family.format(), path: file.clone() };
         samples(&source, &Columns::default(), &mut |_, read| {

@@ -57,7 +57,7 @@ fn what_is_only_planned_says_so_and_is_refused_by_run_before_anything() {
         &["plan", "tiny.toml", "--set", "data.source=mathv36k"],
         &["plan", "tiny.toml", "--set", "data.source=ai2d", "--set", "data.prompts=0"],
         &["check", "paper.toml", "--base", "tiny.toml"],
-        &["plan", "paper.toml", "--set", "data.benchmarks=['mathvista']"],
+        &["plan", "paper.toml", "--set", "data.benchmarks=['mathvist']"],
         &["plan", "paper.toml", "--set", "data.benchmarks=['gsm8k/test', 'm3cot/tset']"],
     ] {
         let said = sandbox.mstar(arguments).told();
