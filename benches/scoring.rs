@@ -11,7 +11,6 @@ use std::process::Command;
 /// Iterations of which a median is taken.
 const ITERATIONS: &str = "7";
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark runs the program")]
 fn main() {
     let folder = tempfile::tempdir().expect("a folder for the store");
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/common.toml");
@@ -46,7 +45,6 @@ fn main() {
 }
 
 /// Seconds of each stage that was carried out, by name.
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads what a run left")]
 fn seconds_of_stages(store: &Path) -> BTreeMap<String, f64> {
     let log = std::fs::read_to_string(store.join("run-v1/common-1/events.jsonl"));
     let records = Record::read_log(&log.expect("a run has a log")).expect("it was just written");

@@ -99,6 +99,11 @@ pub const FAULT_CODES: &[FaultCode] = &[
         "The base of an experiment is an experiment itself.",
         "Name a recipe as the base.",
     ),
+    code(
+        "benchmark-twice",
+        "A recipe names two splits of one benchmark.",
+        "Evaluate on the other one in a recipe of its own.",
+    ),
     code("cannot-vary", "An axis is a key that never changes a result.", "Leave the axis out."),
     code(
         "cap-inside-iteration",

@@ -16,7 +16,7 @@ fn drawn(sandbox: &Sandbox, count: u64) -> Vec<String> {
     for index in 0..count {
         let sample = task.example(Stream::Test, index).sample();
         let name = format!("{index}.png");
-        sandbox.write(&name, png(&sample.image).unwrap());
+        sandbox.write(&name, png(&sample.images[0]).unwrap());
         let answer = sample.answer.unwrap();
         let is_number = answer.parse::<i64>().is_ok();
         let row = json!({

@@ -31,10 +31,11 @@ fn read(path: &Path, formats: &[Format]) -> String {
         let _survey = survey(&source, &columns);
         let mut first = None;
         let read = samples(&source, &columns, &mut |_, sample| {
-            let decoded = sample.and_then(|sample| match sample.image {
-                // A path may name what has no end; reading those is another part's job.
-                Picture::File(_) => Ok(None),
-                Picture::Bytes(_) => sample.decode().map(Some),
+            // A path may name what has no end; reading those is another part's job.
+            let is_file = |picture: &Picture| matches!(picture, Picture::File(_));
+            let decoded = sample.and_then(|sample| match sample.images.iter().any(is_file) {
+                true => Ok(None),
+                false => sample.decode().map(Some),
             });
             let told = match decoded {
                 Ok(_) => String::new(),
