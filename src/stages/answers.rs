@@ -3,7 +3,7 @@
 use super::failure::{as_failure, failed, failure};
 use super::named::NamedModel;
 use super::policy::{Asked, Policy};
-use super::rollout::{Draw, PICTURED};
+use super::rollout::{Draw, next_prompts};
 use crate::base::{Failure, Hint as _};
 use crate::data::loaders::Unread;
 use crate::engine::{self, DeviceChoice, Prompt, generate};
@@ -68,11 +68,14 @@ fn respond(
 ) -> Result<(), Stop> {
     let device: DeviceChoice = respondent.device.parse().map_err(failed)?;
     let policy = respondent.model.load(device.open().map_err(failed)?)?;
-    let settings = Draw::greedy(respondent.max_new_tokens).settings(&policy);
+    let draw = Draw::greedy(respondent.max_new_tokens);
     let of = questions.len() as u64;
-    let mut from = 0;
-    while from < questions.len() {
-        let prompts = prompts(&policy, questions, from)?;
+    let numbered: Vec<(u64, &Posed<'_>)> = (0..).zip(questions).collect();
+    let mut waiting = &numbered[..];
+    while !waiting.is_empty() {
+        let from = questions.len() - waiting.len();
+        let prompts = next_prompts(&mut waiting, &|it| prompt(&policy, it))?;
+        let settings = draw.settings(&policy, &prompts);
         let has_ended = Cell::new(false);
         let mut progress = |now: engine::Progress| {
             let done = (from + now.responses) as u64;
@@ -91,26 +94,17 @@ fn respond(
         if generated.stopped {
             break;
         }
-        from += prompts.len();
     }
     Ok(())
 }
 
-/// As many of the questions as their pictures leave room for, and at least one.
-fn prompts(policy: &Policy, questions: &[Posed<'_>], from: usize) -> Result<Vec<Prompt>, Stop> {
-    let (mut prompts, mut pictured) = (Vec::new(), 0);
-    for (id, Posed { id: name, text, row }) in questions.iter().enumerate().skip(from) {
-        let images = row.decode().map_err(failed)?;
-        let asked = policy.asked(text, &images.iter().collect::<Vec<_>>()).map_err(|error| {
-            let reason = format!("question `{name}` cannot be asked: {error}");
-            failure(reason, error.hint().unwrap_or_default())
-        });
-        let Asked { tokens, pixels } = asked?;
-        pictured += pixels.values().len();
-        if pictured > PICTURED && !prompts.is_empty() {
-            break;
-        }
-        prompts.push(Prompt { id: id as u64, tokens, pixels });
-    }
-    Ok(prompts)
+/// A question as the engine answers it.
+fn prompt(policy: &Policy, (id, posed): &(u64, &Posed<'_>)) -> Result<Prompt, Stop> {
+    let images = posed.row.decode().map_err(failed)?;
+    let asked = policy.asked(posed.text, &images.iter().collect::<Vec<_>>()).map_err(|error| {
+        let reason = format!("question `{}` cannot be asked: {error}", posed.id);
+        failure(reason, error.hint().unwrap_or_default())
+    });
+    let Asked { tokens, pixels } = asked?;
+    Ok(Prompt { id: *id, tokens, pixels })
 }

@@ -116,17 +116,27 @@ impl Examples {
         (seed, pass): (Seed, u64),
     ) -> Vec<Sequence<'a>> {
         let sequence = |(index, pixels): (&usize, &'a Pixels)| {
-            let example = &self.examples[*index];
-            let draw = seed.named("variant").uniform_at(*index as u64, pass);
-            let variant = (draw * example.variants.len() as f64) as usize;
-            Sequence {
-                tokens: &example.variants[variant],
-                pixels,
-                prompt: example.prompt,
-                weights: None,
-            }
+            let (tokens, prompt) = self.variant(*index, (seed, pass));
+            Sequence { tokens, pixels, prompt, weights: None }
         };
         indices.iter().zip(pixels).map(sequence).collect()
+    }
+
+    /// Tokens of responses that are learned from some examples in a pass.
+    pub(super) fn learned(&self, indices: &[usize], draw: (Seed, u64)) -> usize {
+        let of = |index: &usize| {
+            let (tokens, prompt) = self.variant(*index, draw);
+            tokens.len() - prompt
+        };
+        indices.iter().map(of).sum()
+    }
+
+    /// What an example is in a pass, and how much of it is its prompt.
+    fn variant(&self, index: usize, (seed, pass): (Seed, u64)) -> (&[i64], usize) {
+        let example = &self.examples[index];
+        let draw = seed.named("variant").uniform_at(index as u64, pass);
+        let variant = (draw * example.variants.len() as f64) as usize;
+        (&example.variants[variant], example.prompt)
     }
 
     /// Ids of the prompts of some examples.

@@ -11,7 +11,7 @@ use super::failure::failed;
 use super::hooks::Hooks;
 use super::policy::{Asked, Policy, Resident, write_metrics};
 use super::prompts::Prompts;
-use super::rollout::{Draw, judge};
+use super::rollout::{Draw, judge, next_prompts};
 use super::steps::Cutter;
 use super::verifier::{by_id, sample_of};
 use crate::base::Seed;
@@ -149,37 +149,41 @@ impl Judge<'_> {
         report: &dyn Fn(usize) -> bool,
     ) -> Result<(Vec<u32>, u64), Stop> {
         let Self { policy, options, .. } = self;
-        let mut prompts = Vec::with_capacity(prefixes.len());
-        for &(id, prefix) in prefixes {
-            let sample = sample_of(samples, id)?;
-            let Asked { mut tokens, pixels } = policy.question(sample)?;
+        let prompt = |&(id, prefix): &Prefix<'_>| {
+            let Asked { mut tokens, pixels } = policy.question(sample_of(samples, id)?)?;
             tokens.extend(prefix.iter().map(|&token| i64::from(token)));
-            prompts.push(Prompt { id: name_of(id, prefix), tokens, pixels });
-        }
+            Ok(Prompt { id: name_of(id, prefix), tokens, pixels })
+        };
         let draw = Draw {
             samples: options.completions,
             temperature: options.temperature,
             seed: Seed(options.seed),
             ..Draw::greedy(options.max_new_tokens)
         };
-        let settings: Settings = draw.settings(policy);
-        let stop = std::cell::Cell::new(false);
-        let mut progress = |it: engine::Progress| stop.set(report(it.responses));
-        let generated = generate(&policy.model, &prompts, &settings, &mut progress, &|| stop.get())
-            .map_err(failed)?;
-        if generated.stopped {
-            return Err(Stop::Cancelled);
-        }
         let (mut counts, mut tokens) = (Vec::with_capacity(prefixes.len()), 0);
-        let completions = generated.responses.chunks(options.completions as usize);
-        for (&(id, prefix), completions) in prefixes.iter().zip(completions) {
-            let sample = sample_of(samples, id)?;
-            let mut right = 0;
-            for completion in completions {
-                tokens += completion.tokens.len() as u64;
-                right += u32::from(self.reaches(sample, prefix, completion)?);
+        let mut waiting = prefixes;
+        while let Some(asked) = prefixes.get(counts.len()..).filter(|asked| !asked.is_empty()) {
+            let prompts = next_prompts(&mut waiting, &prompt)?;
+            let done = counts.len() * options.completions as usize;
+            let stop = std::cell::Cell::new(false);
+            let mut progress = |it: engine::Progress| stop.set(report(done + it.responses));
+            let settings: Settings = draw.settings(policy, &prompts);
+            let generated =
+                generate(&policy.model, &prompts, &settings, &mut progress, &|| stop.get())
+                    .map_err(failed)?;
+            if generated.stopped {
+                return Err(Stop::Cancelled);
             }
-            counts.push(right);
+            let completions = generated.responses.chunks(options.completions as usize);
+            for (&(id, prefix), completions) in asked.iter().zip(completions) {
+                let sample = sample_of(samples, id)?;
+                let mut right = 0;
+                for completion in completions {
+                    tokens += completion.tokens.len() as u64;
+                    right += u32::from(self.reaches(sample, prefix, completion)?);
+                }
+                counts.push(right);
+            }
         }
         Ok((counts, tokens))
     }

@@ -6,7 +6,7 @@ use super::policy::Policy;
 use crate::base::Seed;
 use crate::data::Sample;
 use crate::data::table::{Finish, Rollout};
-use crate::engine::{self, Device, Model, Sampling, Settings, generate};
+use crate::engine::{self, Device, Model, Prompt, Sampling, Settings, generate};
 use crate::event::Unit;
 use crate::judging::first_judgement;
 use crate::run::{Context, Stop};
@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 /// Responses that grow at a time. More fill the processor better and take more memory; the result
 /// does not depend on it.
 const SLOTS: usize = 512;
-/// Bytes of keys and values that growing responses may take: fewer grow at a time where a model is
-/// large.
+/// Bytes of keys and values that growing responses and their prompts may take, on the CPU and on a
+/// GPU: fewer grow at a time where a model is large.
 const CACHE: (usize, usize) = (4 << 30, 32 << 30);
 /// Numbers of pictures that are held at a time; prompts beyond wait until others are answered.
-pub(super) const PICTURED: usize = 1 << 28;
+const PICTURED: usize = 1 << 28;
 
 /// How to draw.
 pub(super) struct Draw {
@@ -52,7 +52,8 @@ impl Draw {
         }
     }
 
-    pub(super) fn settings(&self, policy: &Policy) -> Settings {
+    /// The engine's settings for some prompts.
+    pub(super) fn settings(&self, policy: &Policy, prompts: &[Prompt]) -> Settings {
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: (self.top_k > 0).then_some(self.top_k as usize),
@@ -66,8 +67,21 @@ impl Draw {
             first_sample: u64::from(self.first_sample),
             sampling,
             seed: self.seed,
-            slots: slots(&policy.model, self.max_new_tokens as usize),
+            slots: self.slots(&policy.model, prompts),
         }
+    }
+
+    /// How many responses may grow at a time.
+    fn slots(&self, model: &Model, prompts: &[Prompt]) -> usize {
+        let (layers, heads) = model.layers();
+        // Keys and values, at four bytes a number at most.
+        let token = layers * 8 * (heads.keys * heads.width) as usize;
+        let asked = prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or(0);
+        // A prompt is shared by its responses, and stays until the last of them has ended.
+        let row =
+            token * (self.max_new_tokens as usize + asked * 3 / 2 / self.samples.max(1) as usize);
+        let room = if model.device() == Device::Cpu { CACHE.0 } else { CACHE.1 };
+        SLOTS.min(room / row.max(1)).max(1)
     }
 }
 
@@ -96,14 +110,21 @@ pub(super) fn respond_within(
     progress: &mut dyn FnMut(u64, u64),
     context: &Context<'_>,
 ) -> Result<Vec<Rollout>, Stop> {
-    let settings = draw.settings(policy);
     let hooks = Hooks::of(context)?;
     let by_id: BTreeMap<u64, &Sample> = samples.iter().map(|sample| (sample.id, *sample)).collect();
-    let of = (samples.len() * settings.samples) as u64;
+    let of = samples.len() as u64 * u64::from(draw.samples);
+    let prompt = |sample: &&Sample| match &sample.answer {
+        Some(answer) if draw.hint => {
+            let prompt = Some(format!("{} {answer}", sample.asked()));
+            policy.prompt(&Sample { prompt, ..(*sample).clone() })
+        }
+        _ => policy.prompt(sample),
+    };
     let mut waiting = samples;
     let mut rollouts = Vec::with_capacity(of as usize);
     while !waiting.is_empty() {
-        let prompts = next_prompts(policy, &mut waiting, draw)?;
+        let prompts = next_prompts(&mut waiting, &prompt)?;
+        let settings = draw.settings(policy, &prompts);
         let done = rollouts.len() as u64;
         let mut progress = |now: engine::Progress| progress(done + now.responses as u64, of);
         let stop = || context.cancelled();
@@ -122,21 +143,18 @@ pub(super) fn respond_within(
     Ok(rollouts)
 }
 
-/// As many of the waiting prompts as their pictures leave room for, and at least one.
-fn next_prompts(
-    policy: &Policy,
-    waiting: &mut &[&Sample],
-    draw: &Draw,
-) -> Result<Vec<engine::Prompt>, Stop> {
+/// The prompts of as many of those that wait as their pictures leave room for, and of at least one.
+/// No result depends on how they are parted.
+///
+/// # Errors
+/// When a prompt cannot be made.
+pub(super) fn next_prompts<T>(
+    waiting: &mut &[T],
+    make: &dyn Fn(&T) -> Result<Prompt, Stop>,
+) -> Result<Vec<Prompt>, Stop> {
     let (mut prompts, mut pictured) = (Vec::new(), 0);
-    while let Some((sample, rest)) = waiting.split_first() {
-        let prompt = match &sample.answer {
-            Some(answer) if draw.hint => {
-                let prompt = Some(format!("{} {answer}", sample.asked()));
-                policy.prompt(&Sample { prompt, ..(*sample).clone() })?
-            }
-            _ => policy.prompt(sample)?,
-        };
+    while let Some((first, rest)) = waiting.split_first() {
+        let prompt = make(first)?;
         pictured += prompt.pixels.values().len();
         if pictured > PICTURED && !prompts.is_empty() {
             break;
@@ -145,15 +163,6 @@ fn next_prompts(
         *waiting = rest;
     }
     Ok(prompts)
-}
-
-/// How many responses may grow at a time.
-fn slots(model: &Model, longest: usize) -> usize {
-    let (layers, heads) = model.layers();
-    // Keys and values, at four bytes a number at most.
-    let row = layers * 8 * (heads.keys * heads.width) as usize * longest;
-    let room = if model.device() == Device::Cpu { CACHE.0 } else { CACHE.1 };
-    SLOTS.min(room / row.max(1)).max(1)
 }
 
 /// A response with what the answer reward says of it.

@@ -11,7 +11,7 @@ use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use crate::base::Seed;
 use crate::engine::{
-    self, Curve, Device, Model, Optimizer, OptimizerSettings, Pack, Schedule, backward,
+    self, Curve, Device, Model, Optimizer, OptimizerSettings, Schedule, backward,
     backward_recomputing, pack,
 };
 use crate::event::Unit;
@@ -135,21 +135,20 @@ fn gradients(
         0 => batch.len(),
         size => size as usize,
     };
-    let pixels = examples.pixels(policy, batch)?;
-    let mut packs = Vec::with_capacity(batch.len().div_ceil(at_once));
-    for (indices, pixels) in batch.chunks(at_once).zip(pixels.chunks(at_once)) {
-        let sequences = examples.sequences(indices, pixels, (seed, pass));
-        packs.push(pack(&policy.model, &sequences).map_err(failed)?);
-    }
-    let weight: f64 = packs.iter().map(Pack::weight).sum();
     let backward = if options.gradient_checkpointing { backward_recomputing } else { backward };
     let dropout = seed.named("dropout").nth(step);
-    let loss = (0..).zip(&packs).map(|(index, pack)| {
+    let weight = examples.learned(batch, (seed, pass)) as f64;
+    let (mut loss, mut tokens) = (0.0, 0);
+    // The pictures of one micro-batch are in memory at a time.
+    for (index, indices) in (0..).zip(batch.chunks(at_once)) {
+        let pixels = examples.pixels(policy, indices)?;
+        let sequences = examples.sequences(indices, &pixels, (seed, pass));
         let model = &policy.model;
-        model.while_dropping(dropout.nth(index), || backward(model, pack, weight))
-    });
-    let loss = loss.sum();
-    Ok((loss, packs.iter().map(|pack| pack.tokens() as u64).sum()))
+        let pack = pack(model, &sequences).map_err(failed)?;
+        loss += model.while_dropping(dropout.nth(index), || backward(model, &pack, weight));
+        tokens += pack.tokens() as u64;
+    }
+    Ok((loss, tokens))
 }
 
 /// The policy with what is trained of it free and the rest frozen.
