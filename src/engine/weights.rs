@@ -13,7 +13,9 @@ mod names;
 mod shards;
 
 pub use adapters::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, Adapted, Adapters, Lora};
+pub(in crate::engine) use checkpoint::{Bytes, map};
 pub use file::{from_safetensors, to_safetensors};
+pub(in crate::engine) use file::{Stored, copied, digest_of, header};
 pub use init::{Init, normal, orthogonal};
 pub use names::{Fused, Names, Rows, Spelling};
 pub use shards::{Shard, index, shards};

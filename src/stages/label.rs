@@ -37,7 +37,7 @@ pub(super) fn run(
     (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, device)?;
     let samples = prompts.samples(context, "train")?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
@@ -72,18 +72,19 @@ pub(super) fn run(
     context.results().write("labels.parquet", &table::encode(&labels).map_err(failed)?)?;
     let completed = labels.iter().filter(|label| label.completions > 1);
     let correct = rollouts.iter().filter(|rollout| rollout.correct).count();
-    write_metrics(
-        context,
-        &json!({
-            "rollouts": rollouts.len(),
-            "steps": labels.len(),
-            "prefixes": right.len(),
-            "samples": right.len() * options.completions as usize,
-            "tokens": tokens,
-            "mean_share": mean(completed.map(StepLabel::share)),
-            "mean_correct": (!rollouts.is_empty()).then(|| correct as f64 / rollouts.len() as f64),
-        }),
-    )
+    let mut metrics = json!({
+        "rollouts": rollouts.len(),
+        "steps": labels.len(),
+        "prefixes": right.len(),
+        "samples": right.len() * options.completions as usize,
+        "tokens": tokens,
+        "mean_share": mean(completed.map(StepLabel::share)),
+        "mean_correct": (!rollouts.is_empty()).then(|| correct as f64 / rollouts.len() as f64),
+    });
+    if let Some((name, pictures)) = policy.looked_up() {
+        metrics[name] = pictures;
+    }
+    write_metrics(context, &metrics)
 }
 
 /// Rollouts drawn at random, in their order.

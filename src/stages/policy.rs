@@ -2,17 +2,20 @@
 
 use super::adapters;
 use super::failure::{failed, failure, json};
+use super::features::StoredFeatures;
 use crate::base::{Hint as _, Key, Seed};
 use crate::data::checkpoint::Companions;
 use crate::data::pixels::Numbers;
 use crate::data::{Dialect, DialectError, Sample, Written};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Size, Weights};
+use crate::plan::Port;
 use crate::recipe::{Dtype, Lora};
 use crate::rewards::Extraction;
 use crate::run::{Context, Stop};
 use crate::store::{Artifact, Folder};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::Path;
 
 /// What a policy's training left besides weights: `trainer.json`.
@@ -46,6 +49,8 @@ pub(super) struct Policy {
     pub(super) model: Model,
     pub(super) dialect: Dialect,
     companions: Companions,
+    /// What the vision tower makes of pictures, where it need not look at them again.
+    features: Option<StoredFeatures>,
 }
 
 impl Policy {
@@ -80,7 +85,7 @@ impl Policy {
         let config = String::from_utf8_lossy(config);
         let kind = engine::kind_of(&config).map_err(failed)?;
         let model = engine::load(&kind, &config, weights).map_err(failed)?;
-        Ok(Self { model, dialect, companions })
+        Ok(Self { model, dialect, companions, features: None })
     }
 
     /// Writes weights and the files beside them.
@@ -104,14 +109,49 @@ impl Policy {
         Ok(Asked { tokens, pixels: pixels(pictures) })
     }
 
+    /// From here on pictures are looked up in the stage's features, if it reads any.
+    pub(super) fn look_up(&mut self, dtype: Dtype, context: &Context<'_>) -> Result<(), Stop> {
+        let wanted = context.optional_input(Port::Features).map(Artifact::key);
+        if self.features.as_ref().map(StoredFeatures::key) != wanted {
+            self.features = StoredFeatures::of(&self.model, dtype, context)?;
+        }
+        drop(self.looked_up());
+        Ok(())
+    }
+
+    /// How many pictures were seen without the vision tower since this was asked last, as a metric;
+    /// none where no features are read.
+    pub(super) fn looked_up(&self) -> Option<(String, Value)> {
+        self.features.as_ref().map(|features| looked_up(features.looked_up()))
+    }
+
+    /// The tokens of what is asked about a sample.
+    pub(super) fn question_tokens(&self, sample: &Sample) -> Result<Vec<i64>, Stop> {
+        let asked = self.asked(sample.asked(), &pictures(sample));
+        Ok(asked.map_err(|error| unseen(sample, &error))?.tokens)
+    }
+
     /// What is asked about a sample.
     pub(super) fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
         let asked = self.asked(sample.asked(), &pictures(sample));
-        asked.map_err(|error| unseen(sample, &error))
+        let asked = asked.map_err(|error| unseen(sample, &error))?;
+        match &self.features {
+            Some(features) => Ok(Asked { pixels: features.of_prompt(sample.id)?, ..asked }),
+            None => Ok(asked),
+        }
+    }
+
+    /// What is seen in one picture of a sample.
+    pub(super) fn seen_in(&self, picture: &RgbImage, sample: &Sample) -> Result<Pixels, Stop> {
+        let pictures = self.dialect.see(&[picture]);
+        Ok(pixels(pictures.map_err(|error| unseen(sample, &error))?))
     }
 
     /// What is seen of a sample.
     pub(super) fn seen(&self, sample: &Sample) -> Result<Pixels, Stop> {
+        if let Some(features) = &self.features {
+            return features.of_prompt(sample.id);
+        }
         let pictures = self.dialect.see(&pictures(sample));
         Ok(pixels(pictures.map_err(|error| unseen(sample, &error))?))
     }
@@ -192,19 +232,21 @@ pub(super) struct Asked {
 pub(super) struct Resident(Option<(Key, Dtype, Policy)>);
 
 impl Resident {
-    /// The policy of an artifact, from memory if it is the last one used.
+    /// The policy that a stage reads, from memory if it is the last one used.
     pub(super) fn policy(
         &mut self,
-        artifact: &Artifact,
+        context: &Context<'_>,
         dtype: Dtype,
         device: Device,
     ) -> Result<&Policy, Stop> {
+        let artifact = context.input(Port::Policy)?;
         let wanted = (artifact.key(), dtype);
         if !matches!(&self.0, Some((key, dtype, _)) if (*key, *dtype) == wanted) {
             self.0 = None;
             self.0 = Some((wanted.0, wanted.1, Policy::load(artifact, dtype, device)?));
         }
-        let (_, _, policy) = self.0.as_ref().expect("it was put there a line above");
+        let (_, _, policy) = self.0.as_mut().expect("it was put there a line above");
+        policy.look_up(dtype, context)?;
         Ok(policy)
     }
 
@@ -220,6 +262,11 @@ pub(super) fn precision(dtype: Dtype) -> Precision {
         Dtype::Fp32 => Precision::F32,
         Dtype::Bf16 => Precision::Bf16,
     }
+}
+
+/// The metric of pictures that were seen without the vision tower.
+pub(super) fn looked_up(count: u64) -> (String, Value) {
+    ("looked_up".to_owned(), count.into())
 }
 
 /// Writes `metrics.json`.

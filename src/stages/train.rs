@@ -117,7 +117,11 @@ pub(super) fn run(
     context.results().write("optimizer.safetensors", &optimizer.to_bytes())?;
     context.results().write("trainer.json", &json(&state))?;
     let rate = curve.factor((inherited + total).saturating_sub(1)) * options.learning_rate;
-    write_metrics(context, &metrics(&position, &state, &examples, rate))?;
+    let mut metrics = metrics(&position, &state, &examples, rate);
+    if let Some((name, pictures)) = policy.looked_up() {
+        metrics[name] = pictures;
+    }
+    write_metrics(context, &metrics)?;
     resident.keep(context.key(), options.dtype, policy);
     Ok(())
 }
@@ -156,7 +160,8 @@ fn to_train(options: &Train, device: Device, context: &Context<'_>) -> Result<Po
     let artifact = context.input(Port::Policy)?;
     let seed = Seed(options.seed).named("adapters");
     let fresh = options.lora.as_ref().map(|lora| (lora, seed));
-    let policy = Policy::load_adapted(artifact, options.dtype, device, fresh)?;
+    let mut policy = Policy::load_adapted(artifact, options.dtype, device, fresh)?;
+    policy.look_up(options.dtype, context)?;
     if options.lora.is_none() {
         let parts = &options.parts;
         policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));

@@ -64,6 +64,7 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let mut policy = Policy::load(context.input(Port::Policy)?, options.dtype, device)?;
     policy.model.merge();
+    policy.look_up(options.dtype, context)?;
     let parts = &options.parts;
     policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));
     let seed = Seed(options.seed);
@@ -95,6 +96,7 @@ pub(super) fn run(
     metrics.insert("steps".into(), json!(losses.len()));
     metrics.insert("loss_first".into(), json!(mean(&losses[..window])));
     metrics.insert("loss_last".into(), json!(mean(&losses[losses.len() - window..])));
+    metrics.extend(verifier.policy.looked_up());
     verifier.write(context.results())?;
     write_metrics(context, &metrics)
 }
@@ -125,7 +127,7 @@ fn examples<'a>(
             },
         };
         let sample = sample_of(samples, rollout.prompt)?;
-        let prompt = verifier.policy.question(sample)?.tokens;
+        let prompt = verifier.policy.question_tokens(sample)?;
         if prompt.len() + rollout.tokens.len() > longest {
             dropped += 1;
             continue;

@@ -46,9 +46,14 @@ struct Response<'a> {
 type Scores<'a> = BTreeMap<(u64, &'a [u32]), Vec<f32>>;
 
 impl Verifier {
-    /// Loads the artifact of a `train-reward`.
-    pub(super) fn load(artifact: &Artifact, dtype: Dtype, device: Device) -> Result<Self, Stop> {
-        let policy = Policy::load(artifact, dtype, device)?;
+    /// Loads the artifact of a `train-reward`, which looks up what the stage has features of.
+    pub(super) fn load(
+        artifact: &Artifact,
+        dtype: Dtype,
+        (device, context): (Device, &Context<'_>),
+    ) -> Result<Self, Stop> {
+        let mut policy = Policy::load(artifact, dtype, device)?;
+        policy.look_up(dtype, context)?;
         let bytes = artifact.read(HEAD)?;
         let head = RewardHead::from_bytes(&policy.model, &bytes, HEAD).map_err(failed)?;
         let about: About =

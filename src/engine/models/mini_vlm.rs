@@ -22,7 +22,7 @@ use crate::engine::{
         Projector, RmsNorm, Rotary, attention::attention, linear::side_by_side, mlp::Activation,
         norm::standardise, rotary::Angles,
     },
-    pack::Inputs,
+    pack::{Given, Inputs},
     weights::{Init, Path, normal, orthogonal},
 };
 use serde::{Deserialize, Serialize};
@@ -438,14 +438,14 @@ impl MiniVlm {
         standardise(&self.patch.forward(pixels), 1e-5)
     }
 
-    /// Image features as the decoder reads them: `[N, side, side, 3]` to `[N, patches, D]`.
-    pub fn image_features(&self, pixels: &Tensor) -> Tensor {
+    /// What the tower makes of images: `[N, side, side, 3]` to `[N, patches, V]`.
+    pub(super) fn tower(&self, pixels: &Tensor) -> Tensor {
         let places = LearnedPositions::grid(&self.row_embed, &self.col_embed);
         let mut xs = self.patch_features(pixels) + places;
         for block in &self.vision {
             xs = block.forward(&xs);
         }
-        self.projector.forward(&xs)
+        xs
     }
 
     /// The stream before the first layer, `[T, D]`.
@@ -455,8 +455,14 @@ impl MiniVlm {
         match &inputs.images {
             None => text,
             Some(images) => {
-                let tiles = images.squares(self.config.vision_config.image_size as usize);
-                let features = self.image_features(&tiles).flatten(0, 1);
+                let VisionConfig { image_size, hidden_size, .. } = self.config.vision_config;
+                let patches = match &images.given {
+                    Given::Pixels(_) => self.tower(&images.squares(image_size as usize)),
+                    Given::Tower(outputs) => {
+                        outputs[0].view([-1, self.image_tokens() as i64, hidden_size])
+                    }
+                };
+                let features = self.projector.forward(&patches).flatten(0, 1);
                 Tensor::cat(&[text, features], 0).index_select(0, &images.order)
             }
         }

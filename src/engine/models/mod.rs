@@ -15,12 +15,13 @@ mod vision;
 
 pub use config::ConfigError;
 
-use crate::base::{Hint, Seed};
+use crate::base::{Digest, Hint, Seed};
 use crate::engine::{
     nn::{Attend, Heads, adapter::State, rotary::Angles},
-    pack::Inputs,
-    pixels::Size,
-    weights::{Adapted, Parameters, Spelling, Weights, WeightsError},
+    features::TowerOutputs,
+    pack::{Images, Inputs, given},
+    pixels::{Pixels, Size},
+    weights::{Adapted, Parameters, Spelling, Weights, WeightsError, digest_of},
 };
 use config::Keys;
 use decoder::Decoder;
@@ -321,6 +322,33 @@ impl Model {
     /// Whether `name` is a matrix inside a block, which Muon may train.
     pub fn is_block_matrix(name: &str) -> bool {
         names::is_block_matrix(name)
+    }
+
+    /// What the vision tower makes of pictures, before the projector.
+    pub fn tower(&self, pictures: &Pixels) -> TowerOutputs {
+        let (sizes, tiles) = (pictures.sizes().to_vec(), pictures.tiles().to_vec());
+        let order = Tensor::empty([0], (Kind::Int64, self.device));
+        let images = Images { given: given(self, pictures), sizes, tiles, order };
+        let outputs = tch::no_grad(|| match &self.architecture {
+            Architecture::MiniVlm(model) => {
+                let side = model.config().vision_config.image_size as usize;
+                vec![model.tower(&images.squares(side)).flatten(0, 1)]
+            }
+            Architecture::Sighted(_, vision) => vision.tower(&images),
+        });
+        TowerOutputs { sizes: images.sizes, outputs }
+    }
+
+    /// The digest of the vision tower's weights in their number format.
+    pub fn tower_digest(&self) -> Digest {
+        let tower = self.parameters.iter().filter(|(name, _)| Self::part(name) == Part::Vision);
+        digest_of(tower)
+    }
+
+    /// Whether adapters change what the vision tower makes of pictures.
+    pub fn has_adapted_tower(&self) -> bool {
+        let names = self.adapted.iter().flat_map(|adapted| adapted.parameters().iter());
+        names.map(|(name, _)| Self::part(name)).any(|part| part == Part::Vision)
     }
 
     /// The stream before the first layer, and what is added to it after each of the first ones.

@@ -19,13 +19,14 @@ const INDEX: &str = "model.safetensors.index.json";
 const PICKLED: [&str; 4] =
     ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "consolidated.00.pth"];
 
-enum Bytes {
+/// The bytes of a file.
+pub(in crate::engine) enum Bytes {
     Mapped(memmap2::Mmap),
     Owned(Vec<u8>),
 }
 
 impl Bytes {
-    fn as_slice(&self) -> &[u8] {
+    pub(in crate::engine) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
             Self::Owned(bytes) => bytes,
@@ -182,7 +183,8 @@ impl Checkpoint {
     }
 }
 
-fn map(path: &Path) -> Result<Bytes, WeightsError> {
+/// Maps a file into memory.
+pub(in crate::engine) fn map(path: &Path) -> Result<Bytes, WeightsError> {
     let name = path.display().to_string();
     let unreadable = |source| WeightsError::Unreadable { path: name.clone(), source };
     let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -191,8 +193,8 @@ fn map(path: &Path) -> Result<Bytes, WeightsError> {
         return Err(WeightsError::Corrupt { path: name, offset: 0, reason });
     }
     #[expect(unsafe_code, reason = "weights are memory-mapped")]
-    // SAFETY: the map is read only while a model is built; stored artifacts are never rewritten in
-    // place.
+    // SAFETY: checkpoints are read only while a model is built; stored artifacts are never rewritten
+    // in place.
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(unreadable)?;
     Ok(Bytes::Mapped(map))
 }

@@ -1,6 +1,7 @@
 //! safetensors: the only format that weights are read from, and bytes for those who write.
 
 use super::WeightsError;
+use crate::base::{Digest, DigestWriter};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 use tch::{Kind, Tensor};
@@ -11,15 +12,18 @@ const MOST_DIMENSIONS: usize = 8;
 const LENGTH_BYTES: usize = 8;
 
 /// One tensor of a file: what it is and which bytes hold it.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Stored {
     pub(super) kind: Kind,
-    pub(super) shape: Vec<i64>,
+    pub(in crate::engine) shape: Vec<i64>,
     pub(super) bytes: Range<usize>,
 }
 
 /// The tensors that the header of a safetensors file names. `path` stands for it in errors.
-pub(super) fn header(bytes: &[u8], path: &str) -> Result<BTreeMap<String, Stored>, WeightsError> {
+pub(in crate::engine) fn header(
+    bytes: &[u8],
+    path: &str,
+) -> Result<BTreeMap<String, Stored>, WeightsError> {
     let (length, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
         // A zip archive or a bare pickle: both are what `torch.save` writes.
         match bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
@@ -100,7 +104,7 @@ pub fn from_safetensors(
 }
 
 /// A tensor with memory of its own.
-fn copied(bytes: &[u8], stored: &Stored) -> Tensor {
+pub(in crate::engine) fn copied(bytes: &[u8], stored: &Stored) -> Tensor {
     Tensor::from_data_size(&bytes[stored.bytes.clone()], &stored.shape, stored.kind)
 }
 
@@ -178,14 +182,31 @@ impl View for ToStore {
     }
 }
 
+/// The numbers of a tensor as they lie in a file.
+fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+    let tensor = tensor.detach().to_device(tch::Device::Cpu).contiguous();
+    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    bytes
+}
+
+/// The digest of some tensors: of names, number formats, shapes and numbers.
+pub(in crate::engine) fn digest_of<'t>(
+    tensors: impl Iterator<Item = (&'t str, &'t Tensor)>,
+) -> Digest {
+    let mut digest = DigestWriter::default();
+    for (name, tensor) in tensors {
+        digest.update(format!("{name}: {:?} {:?}\n", tensor.kind(), tensor.size()).as_bytes());
+        digest.update(&bytes_of(tensor));
+    }
+    digest.finish()
+}
+
 /// A safetensors file as bytes: by number format, then by name, so that equal tensors give equal
 /// bytes. It carries `format = pt`, which transformers asks for.
 pub fn to_safetensors<'t>(tensors: impl Iterator<Item = (&'t str, &'t Tensor)>) -> Vec<u8> {
     let stored = tensors.map(|(name, tensor)| {
-        let tensor = tensor.detach().to_device(tch::Device::Cpu).contiguous();
-        let size = tensor.numel() * tensor.kind().elt_size_in_bytes();
-        let mut bytes = vec![0; size];
-        tensor.copy_data_u8(&mut bytes, tensor.numel());
+        let bytes = bytes_of(tensor);
         let shape = tensor.size().iter().map(|&side| side as usize).collect();
         (name.to_owned(), ToStore { format: format_of(tensor.kind()), shape, bytes })
     });
