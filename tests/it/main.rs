@@ -69,8 +69,12 @@ mod rollouts;
 mod sandbox;
 #[cfg(feature = "torch")]
 mod sharing;
+#[cfg(feature = "torch")]
+mod stored_features;
 mod study_log;
 mod trackers;
+#[cfg(feature = "torch")]
+mod tower_features;
 #[cfg(feature = "torch")]
 mod training;
 mod trials;
