@@ -1,8 +1,9 @@
 //! What a vision tower made of pictures, in files: a frozen tower need not look at a picture twice.
 //!
 //! A file is safetensors. Of a picture called `P` it has `P.images`, the heights and widths of the
-//! images that the picture consists of, and `P.0`, `P.1` and so on, the outputs of the tower, each
-//! `[patches, V]` in the model's number format. Files are mapped: what is not asked for is not read.
+//! images that the picture consists of, `P.0`, `P.1` and so on, the outputs of the tower, each
+//! `[patches, V]` in the model's number format, and `P.about`, what else is to be known of it. Files
+//! are mapped: what is not asked for is not read.
 
 use super::{
     pixels::{Pixels, Size},
@@ -13,9 +14,13 @@ use tch::{Device, Tensor};
 
 /// Where the sizes of a picture's images are.
 const IMAGES: &str = "images";
+/// Where the whole numbers beside them are.
+const ABOUT: &str = "about";
 
 /// What a tower made of one picture.
 pub struct TowerOutputs {
+    /// Whole numbers that whoever keeps it wants to know with it.
+    pub about: Vec<i64>,
     pub(in crate::engine) sizes: Vec<Size>,
     pub(in crate::engine) outputs: Vec<Tensor>,
 }
@@ -30,10 +35,11 @@ impl TowerOutputs {
 /// The file of some pictures, by name; names have no dot.
 pub fn to_file(pictures: &BTreeMap<String, TowerOutputs>) -> Vec<u8> {
     let mut tensors = Vec::new();
-    for (name, TowerOutputs { sizes, outputs }) in pictures {
+    for (name, TowerOutputs { sizes, outputs, about }) in pictures {
         let sides = sizes.iter().flat_map(|size| [size.height as i64, size.width as i64]);
         let sides = Tensor::from_slice(&sides.collect::<Vec<i64>>()).view([-1, 2]);
         tensors.push((format!("{name}.{IMAGES}"), sides));
+        tensors.push((format!("{name}.{ABOUT}"), Tensor::from_slice(about)));
         let numbered = outputs.iter().enumerate();
         tensors.extend(numbered.map(|(at, it)| (format!("{name}.{at}"), it.shallow_clone())));
     }
@@ -43,8 +49,37 @@ pub fn to_file(pictures: &BTreeMap<String, TowerOutputs>) -> Vec<u8> {
 /// A file of pictures that a tower has seen.
 pub struct FeatureFile {
     bytes: Arc<Bytes>,
-    pictures: BTreeMap<String, Vec<Stored>>,
-    sizes: BTreeMap<String, Vec<Size>>,
+    pictures: BTreeMap<String, Picture>,
+}
+
+/// Where in a file a picture is.
+#[derive(Default)]
+struct Picture {
+    outputs: BTreeMap<usize, Stored>,
+    sizes: Option<Vec<Size>>,
+    about: Option<Vec<i64>>,
+}
+
+impl Picture {
+    /// Takes one of its tensors; whether it is one.
+    fn take(&mut self, what: &str, stored: Stored, bytes: &[u8]) -> bool {
+        match what {
+            IMAGES => self.sizes = images(&copied(bytes, &stored)),
+            ABOUT => self.about = Vec::try_from(copied(bytes, &stored)).ok(),
+            place => match place.parse() {
+                Ok(place) if stored.shape.len() == 2 => drop(self.outputs.insert(place, stored)),
+                _ => return false,
+            },
+        }
+        true
+    }
+
+    fn is_whole(&self) -> bool {
+        self.sizes.is_some()
+            && self.about.is_some()
+            && !self.outputs.is_empty()
+            && self.outputs.keys().copied().eq(0..self.outputs.len())
+    }
 }
 
 impl FeatureFile {
@@ -55,35 +90,22 @@ impl FeatureFile {
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let shown = path.display().to_string();
         let bytes = map(path)?;
-        let (mut found, mut sizes) = (BTreeMap::<String, BTreeMap<usize, Stored>>::new(), {
-            BTreeMap::new()
-        });
         let foreign = |name: &str| WeightsError::Corrupt {
             path: shown.clone(),
             offset: 0,
             reason: format!("`{name}` is nothing that a vision tower made"),
         };
+        let mut pictures = BTreeMap::<String, Picture>::new();
         for (tensor, stored) in header(bytes.as_slice(), &shown)? {
             let (name, what) = tensor.rsplit_once('.').ok_or_else(|| foreign(&tensor))?;
-            if what == IMAGES {
-                let images = images(&copied(bytes.as_slice(), &stored));
-                sizes.insert(name.to_owned(), images.ok_or_else(|| foreign(&tensor))?);
-                continue;
+            let picture = pictures.entry(name.to_owned()).or_default();
+            if !picture.take(what, stored, bytes.as_slice()) {
+                return Err(foreign(&tensor));
             }
-            let place = what.parse().ok().filter(|_| stored.shape.len() == 2);
-            let place = place.ok_or_else(|| foreign(&tensor))?;
-            found.entry(name.to_owned()).or_default().insert(place, stored);
         }
-        let mut pictures = BTreeMap::new();
-        for (name, outputs) in found {
-            if !outputs.keys().copied().eq(0..outputs.len()) || !sizes.contains_key(&name) {
-                return Err(foreign(&name));
-            }
-            pictures.insert(name, outputs.into_values().collect());
-        }
-        match sizes.keys().find(|name| !pictures.contains_key(*name)) {
-            Some(name) => Err(foreign(name)),
-            None => Ok(Self { bytes: Arc::new(bytes), pictures, sizes }),
+        match pictures.iter().find(|(_, picture)| !picture.is_whole()) {
+            Some((name, _)) => Err(foreign(name)),
+            None => Ok(Self { bytes: Arc::new(bytes), pictures }),
         }
     }
 
@@ -92,17 +114,24 @@ impl FeatureFile {
         self.pictures.keys().map(String::as_str)
     }
 
+    /// What is to be known of a picture beside what the tower made of it.
+    pub fn about(&self, name: &str) -> Option<&[i64]> {
+        self.pictures.get(name)?.about.as_deref()
+    }
+
     /// What the tower made of a picture, out of the file.
     pub fn outputs(&self, name: &str) -> Option<TowerOutputs> {
-        let each = self.pictures.get(name)?.iter();
-        let outputs = each.map(|stored| copied(self.bytes.as_slice(), stored)).collect();
-        Some(TowerOutputs { sizes: self.sizes.get(name)?.clone(), outputs })
+        let Picture { outputs, sizes, about } = self.pictures.get(name)?;
+        let outputs = outputs.values().map(|stored| copied(self.bytes.as_slice(), stored));
+        let (sizes, about) = (sizes.clone()?, about.clone()?);
+        Some(TowerOutputs { about, sizes, outputs: outputs.collect() })
     }
 
     /// A picture, as a model reads it in place of its numbers.
     pub fn picture(&self, name: &str) -> Option<Pixels> {
-        let (bytes, outputs) = (Arc::clone(&self.bytes), self.pictures.get(name)?.clone());
-        Some(Pixels::seen(self.sizes.get(name)?.clone(), PictureFeatures { bytes, outputs }))
+        let Picture { outputs, sizes, .. } = self.pictures.get(name)?;
+        let (bytes, outputs) = (Arc::clone(&self.bytes), outputs.values().cloned().collect());
+        Some(Pixels::seen(sizes.clone()?, PictureFeatures { bytes, outputs }))
     }
 }
 

@@ -10,6 +10,7 @@ use super::policy::{Policy, Resident, write_metrics};
 use super::prompts::Prompts;
 use crate::base::{Digest, DigestWriter, Key};
 use crate::data::Sample;
+use crate::data::processor::{Extent, Grid};
 use crate::engine::features::to_file;
 use crate::engine::{Device, FeatureFile, Model, Pixels, TowerOutputs};
 use crate::event::Unit;
@@ -133,7 +134,9 @@ impl Parts {
         for picture in &sample.images {
             let name = name_of(picture);
             if self.known.insert(name.clone()) {
-                let outputs = policy.model.tower(&policy.seen_in(picture, sample)?);
+                let (pixels, extent) = policy.look(picture, sample)?;
+                let mut outputs = policy.model.tower(&pixels);
+                outputs.about = about(extent);
                 self.begun.insert(name.clone(), outputs);
                 self.keep(context)?;
             }
@@ -234,18 +237,38 @@ impl StoredFeatures {
     /// # Errors
     /// When they are not there, or a file is not as it was committed.
     pub(super) fn of_prompt(&self, prompt: u64) -> Result<Pixels, Stop> {
+        let mut pixels = Pixels::none();
+        for picture in self.each(prompt, |file, name| file.picture(name))? {
+            pixels.extend(&picture);
+            self.looked_up.update(|count| count + 1);
+        }
+        Ok(pixels)
+    }
+
+    /// What a question has to know of the pictures of a prompt.
+    ///
+    /// # Errors
+    /// As [`StoredFeatures::of_prompt`].
+    pub(super) fn extents(&self, prompt: u64) -> Result<Vec<Extent>, Stop> {
+        self.each(prompt, |file, name| file.about(name).and_then(extent))
+    }
+
+    fn each<T>(
+        &self,
+        prompt: u64,
+        of: impl Fn(&FeatureFile, &str) -> Option<T>,
+    ) -> Result<Vec<T>, Stop> {
         let missing = || {
             let key = self.artifact.key();
             let reason = format!("the features of {key} have no pictures of prompt {prompt}");
             failure(reason, "they were made of other prompts: run the recipe again")
         };
-        let mut pixels = Pixels::none();
-        for &number in self.prompts.get(&prompt).ok_or_else(missing)? {
-            let (part, name) = self.pictures.get(number).ok_or_else(missing)?;
-            pixels.extend(&self.file(*part)?.picture(name).ok_or_else(missing)?);
-            self.looked_up.update(|count| count + 1);
-        }
-        Ok(pixels)
+        let numbers = self.prompts.get(&prompt).ok_or_else(missing)?;
+        let one = |number: &usize| {
+            let (part, name) = self.pictures.get(*number).ok_or_else(missing)?;
+            of(&*self.file(*part)?, name).ok_or_else(missing)
+        };
+        numbers.iter().map(one).collect()
     }
 
     fn file(&self, part: usize) -> Result<Rc<FeatureFile>, Stop> {
@@ -257,6 +280,19 @@ impl StoredFeatures {
         self.files.borrow_mut().insert(part, Rc::clone(&file));
         Ok(file)
     }
+}
+
+/// What a question has to know of a picture, as numbers beside its features.
+fn about(extent: Extent) -> Vec<i64> {
+    let Extent { grid: Grid { rows, columns }, placeholders } = extent;
+    [rows, columns, placeholders].map(|number| number as i64).to_vec()
+}
+
+fn extent(about: &[i64]) -> Option<Extent> {
+    let &[rows, columns, placeholders] = about else { return None };
+    let number = |number: i64| usize::try_from(number).ok();
+    let grid = Grid { rows: number(rows)?, columns: number(columns)? };
+    Some(Extent { grid, placeholders: number(placeholders)? })
 }
 
 fn foreign(key: Key, is_of_another_type: bool) -> Stop {

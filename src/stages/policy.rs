@@ -6,6 +6,7 @@ use super::features::StoredFeatures;
 use crate::base::{Hint as _, Key, Seed};
 use crate::data::checkpoint::Companions;
 use crate::data::pixels::Numbers;
+use crate::data::processor::Extent;
 use crate::data::{Dialect, DialectError, Sample, Written};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Size, Weights};
 use crate::plan::Port;
@@ -101,12 +102,8 @@ impl Policy {
 
     /// A question about pictures as the engine reads it.
     pub(super) fn asked(&self, text: &str, pictures: &[&RgbImage]) -> Result<Asked, DialectError> {
-        let Written { tokens, slots, pictures } = self.dialect.question(text, pictures)?;
-        let mut tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
-        for slot in slots {
-            tokens[slot] = self.model.image_token();
-        }
-        Ok(Asked { tokens, pixels: pixels(pictures) })
+        let written = self.dialect.question(text, pictures)?;
+        Ok(Asked { tokens: self.tokens(&written), pixels: pixels(written.pictures) })
     }
 
     /// From here on pictures are looked up in the stage's features, if it reads any.
@@ -127,24 +124,38 @@ impl Policy {
 
     /// The tokens of what is asked about a sample.
     pub(super) fn question_tokens(&self, sample: &Sample) -> Result<Vec<i64>, Stop> {
-        let asked = self.asked(sample.asked(), &pictures(sample));
-        Ok(asked.map_err(|error| unseen(sample, &error))?.tokens)
+        let Some(features) = &self.features else { return Ok(self.question(sample)?.tokens) };
+        let written = self.dialect.question_on(sample.asked(), &features.extents(sample.id)?);
+        Ok(self.tokens(&written.map_err(|error| unseen(sample, &error))?))
+    }
+
+    fn tokens(&self, written: &Written) -> Vec<i64> {
+        let mut tokens: Vec<i64> = written.tokens.iter().copied().map(i64::from).collect();
+        for &slot in &written.slots {
+            tokens[slot] = self.model.image_token();
+        }
+        tokens
     }
 
     /// What is asked about a sample.
     pub(super) fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
-        let asked = self.asked(sample.asked(), &pictures(sample));
-        let asked = asked.map_err(|error| unseen(sample, &error))?;
-        match &self.features {
-            Some(features) => Ok(Asked { pixels: features.of_prompt(sample.id)?, ..asked }),
-            None => Ok(asked),
+        if let Some(features) = &self.features {
+            let tokens = self.question_tokens(sample)?;
+            return Ok(Asked { tokens, pixels: features.of_prompt(sample.id)? });
         }
+        let asked = self.asked(sample.asked(), &pictures(sample));
+        asked.map_err(|error| unseen(sample, &error))
     }
 
-    /// What is seen in one picture of a sample.
-    pub(super) fn seen_in(&self, picture: &RgbImage, sample: &Sample) -> Result<Pixels, Stop> {
-        let pictures = self.dialect.see(&[picture]);
-        Ok(pixels(pictures.map_err(|error| unseen(sample, &error))?))
+    /// What is seen in one picture of a sample, and what a question has to know of it.
+    pub(super) fn look(
+        &self,
+        picture: &RgbImage,
+        sample: &Sample,
+    ) -> Result<(Pixels, Extent), Stop> {
+        let (images, extent) =
+            self.dialect.look(picture).map_err(|error| unseen(sample, &error))?;
+        Ok((pixels(vec![images]), extent))
     }
 
     /// What is seen of a sample.

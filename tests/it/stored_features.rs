@@ -111,7 +111,7 @@ const TINY: [&str; 5] = [
 #[test]
 fn a_killed_stage_of_features_goes_on_to_the_same_bytes() {
     let whole = Sandbox::new();
-    let tiny = run("tiny.toml", &[&TINY[..], &["run.checkpoint_every_secs=0"]].concat());
+    let tiny = run("tiny.toml", &[&TINY[..], &["run.checkpoint_every_secs=0.02"]].concat());
     let said = whole.mstar(&tiny).exits(0).told();
     assert!(said.contains("the vision tower ran 552 times instead of"), "{said}");
     // Pictures of 520 prompts do not fit in two parts.

@@ -336,7 +336,7 @@ impl Model {
             }
             Architecture::Sighted(_, vision) => vision.tower(&images),
         });
-        TowerOutputs { sizes: images.sizes, outputs }
+        TowerOutputs { about: Vec::new(), sizes: images.sizes, outputs }
     }
 
     /// The digest of the vision tower's weights in their number format.
