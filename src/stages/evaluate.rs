@@ -49,7 +49,9 @@ pub(super) fn run(
     metrics.insert("steps_right".into(), shares.steps_right());
     metrics.insert("mean_tokens".into(), json!(tokens as f64 / rollouts.len().max(1) as f64));
     metrics.insert("truncated".into(), json!(cut));
-    metrics.extend(policy.looked_up());
+    if context.optional_input(Port::Features).is_some() {
+        metrics.insert("looked_up".into(), json!(policy.model.looked_up()));
+    }
     if let Some(numbers) = Hooks::of(context)?.metrics(&rollouts, &all, split)? {
         metrics.insert("hook".into(), numbers);
     }

@@ -10,7 +10,7 @@
 use super::balance;
 use super::failure::{failed, failure, json};
 use super::measure::unanswered;
-use super::policy::{Policy, Resident, looked_up, write_metrics};
+use super::policy::{Policy, Resident, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, respond};
 use crate::base::Seed;
@@ -61,8 +61,8 @@ pub(super) fn shard(
         None => respond(policy, &chosen, &draw, context)?,
         Some(searched) => complete(policy, &chosen, &draw, searched, context)?,
     };
-    if let Some((_, pictures)) = policy.looked_up() {
-        context.work().write(&pictures_name(shard), &json(&pictures))?;
+    if context.optional_input(Port::Features).is_some() {
+        context.work().write(&pictures_name(shard), &json(&policy.model.looked_up()))?;
     }
     let bytes = table::encode(&rollouts).map_err(failed)?;
     Ok(context.work().write(&shard_name(shard), &bytes)?)
@@ -107,14 +107,13 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
         metrics["taken_over"] = json!(rollouts.iter().filter(is_of_it).count());
     }
     if context.optional_input(Port::Features).is_some() {
-        let (name, pictures) = looked_up(pictures_looked_up(options, context)?);
-        metrics[name] = pictures;
+        metrics["looked_up"] = json!(looked_up(options, context)?);
     }
     write_metrics(context, &metrics)
 }
 
 /// Pictures that the shards saw without the vision tower.
-fn pictures_looked_up(options: &Explore, context: &Context<'_>) -> Result<u64, Stop> {
+fn looked_up(options: &Explore, context: &Context<'_>) -> Result<u64, Stop> {
     let mut pictures = 0;
     for shard in 0..options.shards() {
         let bytes = context.work().read(&pictures_name(shard))?.unwrap_or_default();

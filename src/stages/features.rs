@@ -21,9 +21,8 @@ use crate::store::Artifact;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 /// Where it is said which pictures are where.
 const INDEX: &str = "features.json";
@@ -188,8 +187,7 @@ pub(super) struct StoredFeatures {
     pictures: Vec<(usize, String)>,
     prompts: BTreeMap<u64, Vec<usize>>,
     /// Parts that were asked for, each found as it was committed and mapped.
-    files: RefCell<BTreeMap<usize, Rc<FeatureFile>>>,
-    looked_up: Cell<u64>,
+    files: Mutex<BTreeMap<usize, Arc<FeatureFile>>>,
 }
 
 impl StoredFeatures {
@@ -217,8 +215,7 @@ impl StoredFeatures {
             artifact: artifact.clone(),
             pictures: pictures.collect(),
             prompts: index.prompts,
-            files: RefCell::default(),
-            looked_up: Cell::default(),
+            files: Mutex::default(),
         }))
     }
 
@@ -227,9 +224,9 @@ impl StoredFeatures {
         self.artifact.key()
     }
 
-    /// How many pictures were looked up since this was asked last.
-    pub(super) fn looked_up(&self) -> u64 {
-        self.looked_up.take()
+    /// How many pictures a prompt has.
+    pub(super) fn count(&self, prompt: u64) -> u64 {
+        self.prompts.get(&prompt).map_or(0, |pictures| pictures.len() as u64)
     }
 
     /// What is seen of the pictures of a prompt.
@@ -240,7 +237,6 @@ impl StoredFeatures {
         let mut pixels = Pixels::none();
         for picture in self.each(prompt, |file, name| file.picture(name))? {
             pixels.extend(&picture);
-            self.looked_up.update(|count| count + 1);
         }
         Ok(pixels)
     }
@@ -271,13 +267,14 @@ impl StoredFeatures {
         numbers.iter().map(one).collect()
     }
 
-    fn file(&self, part: usize) -> Result<Rc<FeatureFile>, Stop> {
-        if let Some(file) = self.files.borrow().get(&part) {
-            return Ok(Rc::clone(file));
+    fn file(&self, part: usize) -> Result<Arc<FeatureFile>, Stop> {
+        let mut files = self.files.lock().expect("no holder panics");
+        if let Some(file) = files.get(&part) {
+            return Ok(Arc::clone(file));
         }
         let path = self.artifact.path(&part_name(part))?;
-        let file = Rc::new(FeatureFile::open(&path).map_err(failed)?);
-        self.files.borrow_mut().insert(part, Rc::clone(&file));
+        let file = Arc::new(FeatureFile::open(&path).map_err(failed)?);
+        files.insert(part, Arc::clone(&file));
         Ok(file)
     }
 }

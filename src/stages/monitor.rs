@@ -7,7 +7,7 @@
 
 use super::failure::failed;
 use super::hooks::Hooks;
-use super::policy::{Policy, Resident, TrainerState, looked_up, write_metrics};
+use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use super::rollout::{Draw, respond_within};
 use super::verifier::Verifier;
@@ -49,7 +49,9 @@ pub(super) fn run(
     }
     context.results().write("rollouts.parquet", &table::encode(&rollouts).map_err(failed)?)?;
 
-    let drawn = policy.looked_up();
+    // Draws that a killed attempt has kept count as well.
+    let each = policy.stored_pictures(samples.iter().map(|sample| sample.id));
+    let drawn = each.map(|each| each * draws.len() as u64);
     let (scores, read) = scores(options, (&rollouts, &all), device, context)?;
     let each = rollouts.len() / draws.len();
     let bootstrap = Bootstrap::new(samples.len(), Seed(options.seed).named("bootstrap"));
@@ -78,8 +80,7 @@ pub(super) fn run(
         ("temperatures", Value::from(measured)),
     ];
     metrics.extend(whole.map(|(name, value)| (name.to_owned(), value)));
-    let pictures = drawn.and_then(|(_, count)| count.as_u64());
-    metrics.extend(pictures.map(|drawn| looked_up(drawn + read)));
+    metrics.extend(drawn.map(|drawn| ("looked_up".to_owned(), json!(drawn + read))));
     write_metrics(context, &metrics)
 }
 
@@ -139,9 +140,8 @@ fn scores(
         let bytes = table::encode(&scores).map_err(failed)?;
         context.results().write("scores.parquet", &bytes)?;
     }
-    let read = verifier.policy.looked_up().and_then(|(_, count)| count.as_u64());
     let scores = scores.into_iter().map(|it| f64::from(it.score)).collect();
-    Ok((Some(scores), read.unwrap_or(0)))
+    Ok((Some(scores), verifier.policy.model.looked_up()))
 }
 
 /// What the responses at one temperature come to, by prompt.

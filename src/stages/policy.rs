@@ -16,7 +16,6 @@ use crate::run::{Context, Stop};
 use crate::store::{Artifact, Folder};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::path::Path;
 
 /// What a policy's training left besides weights: `trainer.json`.
@@ -112,14 +111,14 @@ impl Policy {
         if self.features.as_ref().map(StoredFeatures::key) != wanted {
             self.features = StoredFeatures::of(&self.model, dtype, context)?;
         }
-        drop(self.looked_up());
+        self.model.looked_up();
         Ok(())
     }
 
-    /// How many pictures were seen without the vision tower since this was asked last, as a metric;
-    /// none where no features are read.
-    pub(super) fn looked_up(&self) -> Option<(String, Value)> {
-        self.features.as_ref().map(|features| looked_up(features.looked_up()))
+    /// How many pictures some prompts have; none where no features are read.
+    pub(super) fn stored_pictures(&self, prompts: impl Iterator<Item = u64>) -> Option<u64> {
+        let features = self.features.as_ref()?;
+        Some(prompts.map(|prompt| features.count(prompt)).sum())
     }
 
     /// The tokens of what is asked about a sample.
@@ -273,11 +272,6 @@ pub(super) fn precision(dtype: Dtype) -> Precision {
         Dtype::Fp32 => Precision::F32,
         Dtype::Bf16 => Precision::Bf16,
     }
-}
-
-/// The metric of pictures that were seen without the vision tower.
-pub(super) fn looked_up(count: u64) -> (String, Value) {
-    ("looked_up".to_owned(), count.into())
 }
 
 /// Writes `metrics.json`.

@@ -35,6 +35,9 @@ struct Position {
     losses: Vec<f64>,
     /// Tokens learned from, image and prompt included.
     tokens: u64,
+    /// Pictures seen without the vision tower.
+    #[serde(default)]
+    looked_up: u64,
 }
 
 pub(super) fn run(
@@ -91,6 +94,7 @@ pub(super) fn run(
         position.step += 1;
         position.losses.push(loss);
         position.tokens += tokens;
+        position.looked_up += policy.model.looked_up();
         context.progress(position.step, total, Unit::Steps, &[("loss", loss)]);
         let cancelled = context.cancelled();
         let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
@@ -118,8 +122,8 @@ pub(super) fn run(
     context.results().write("trainer.json", &json(&state))?;
     let rate = curve.factor((inherited + total).saturating_sub(1)) * options.learning_rate;
     let mut metrics = metrics(&position, &state, &examples, rate);
-    if let Some((name, pictures)) = policy.looked_up() {
-        metrics[name] = pictures;
+    if context.optional_input(Port::Features).is_some() {
+        metrics["looked_up"] = json!(position.looked_up);
     }
     write_metrics(context, &metrics)?;
     resident.keep(context.key(), options.dtype, policy);

@@ -19,13 +19,14 @@ use crate::base::{Digest, Hint, Seed};
 use crate::engine::{
     nn::{Attend, Heads, adapter::State, rotary::Angles},
     features::TowerOutputs,
-    pack::{Images, Inputs, given},
+    pack::{Given, Images, Inputs, given},
     pixels::{Pixels, Size},
     weights::{Adapted, Parameters, Spelling, Weights, WeightsError, digest_of},
 };
 use config::Keys;
 use decoder::Decoder;
 use mini_vlm::MiniVlm;
+use std::cell::Cell;
 use tch::{Device, Kind, Tensor};
 use vision::{Seen, Vision};
 
@@ -106,6 +107,8 @@ pub struct Model {
     config: String,
     kind: Kind,
     device: Device,
+    /// Pictures that were seen without the vision tower.
+    looked_up: Cell<u64>,
 }
 
 /// The `model_type` of a `config.json`.
@@ -131,7 +134,8 @@ pub fn load(kind: &str, config: &str, weights: Weights) -> Result<Model, ModelEr
     }
     let first = parameters.iter().next().map(|(_, tensor)| (tensor.kind(), tensor.device()));
     let (kind, device) = first.unwrap_or((Kind::Float, Device::Cpu));
-    Ok(Model { architecture, parameters, adapted, config: config.to_owned(), kind, device })
+    let (config, looked_up) = (config.to_owned(), Cell::default());
+    Ok(Model { architecture, parameters, adapted, config, kind, device, looked_up })
 }
 
 /// What a checkpoint calls the tensors of the model that it holds, without reading them.
@@ -339,6 +343,11 @@ impl Model {
         TowerOutputs { about: Vec::new(), sizes: images.sizes, outputs }
     }
 
+    /// How many pictures were seen without the vision tower since this was asked last.
+    pub fn looked_up(&self) -> u64 {
+        self.looked_up.take()
+    }
+
     /// The digest of the vision tower's weights in their number format.
     pub fn tower_digest(&self) -> Digest {
         let tower = self.parameters.iter().filter(|(name, _)| Self::part(name) == Part::Vision);
@@ -353,6 +362,9 @@ impl Model {
 
     /// The stream before the first layer, and what is added to it after each of the first ones.
     pub(crate) fn embedded(&self, inputs: &Inputs) -> (Tensor, Vec<Tensor>) {
+        if let Some(Images { given: Given::Tower(_), tiles, .. }) = &inputs.images {
+            self.looked_up.set(self.looked_up.get() + tiles.len() as u64);
+        }
         match &self.architecture {
             Architecture::MiniVlm(model) => (model.embedded(inputs), Vec::new()),
             Architecture::Sighted(decoder, vision) => {
