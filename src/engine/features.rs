@@ -7,9 +7,9 @@
 
 use super::{
     pixels::{Pixels, Size},
-    weights::{Bytes, Stored, WeightsError, copied, header, map, to_safetensors},
+    weights::{Bytes, Stored, WeightsError, copied, header, map, write_safetensors},
 };
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc};
 use tch::{Device, Tensor};
 
 /// Where the sizes of a picture's images are.
@@ -32,8 +32,14 @@ impl TowerOutputs {
     }
 }
 
-/// The file of some pictures, by name; names have no dot.
-pub fn to_file(pictures: &BTreeMap<String, TowerOutputs>) -> Vec<u8> {
+/// Writes the file of some pictures, by name; names have no dot.
+///
+/// # Errors
+/// When the sink refuses.
+pub fn write(
+    pictures: &BTreeMap<String, TowerOutputs>,
+    sink: &mut dyn io::Write,
+) -> io::Result<()> {
     let mut tensors = Vec::new();
     for (name, TowerOutputs { sizes, outputs, about }) in pictures {
         let sides = sizes.iter().flat_map(|size| [size.height as i64, size.width as i64]);
@@ -43,7 +49,7 @@ pub fn to_file(pictures: &BTreeMap<String, TowerOutputs>) -> Vec<u8> {
         let numbered = outputs.iter().enumerate();
         tensors.extend(numbered.map(|(at, it)| (format!("{name}.{at}"), it.shallow_clone())));
     }
-    to_safetensors(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)))
+    write_safetensors(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), sink)
 }
 
 /// A file of pictures that a tower has seen.

@@ -11,8 +11,7 @@ use super::prompts::Prompts;
 use crate::base::{Digest, DigestWriter, Key};
 use crate::data::Sample;
 use crate::data::processor::{Extent, Grid};
-use crate::engine::features::to_file;
-use crate::engine::{Device, FeatureFile, Model, Pixels, TowerOutputs};
+use crate::engine::{Device, FeatureFile, Model, Pixels, TowerOutputs, features};
 use crate::event::Unit;
 use crate::plan::{Features, Port};
 use crate::recipe::Dtype;
@@ -154,14 +153,15 @@ impl Parts {
         let cancelled = context.cancelled();
         let due = context.seconds() - self.saved_at >= context.settings().checkpoint_every_secs;
         if due || cancelled {
-            context.work().write(BEGUN, &to_file(&self.begun))?;
+            context.work().write_parts(BEGUN, |sink| features::write(&self.begun, sink))?;
             self.saved_at = context.seconds();
         }
         if cancelled { Err(Stop::Cancelled) } else { Ok(()) }
     }
 
     fn write(&mut self, context: &Context<'_>) -> Result<(), Stop> {
-        context.work().write(&part_name(self.whole.len()), &to_file(&self.begun))?;
+        let name = part_name(self.whole.len());
+        context.work().write_parts(&name, |sink| features::write(&self.begun, sink))?;
         self.whole.push(std::mem::take(&mut self.begun).into_keys().collect());
         Ok(())
     }

@@ -90,8 +90,8 @@ impl Policy {
 
     /// Writes weights and the files beside them.
     pub(super) fn write(&self, folder: &Folder) -> Result<(), Stop> {
-        let weights = self.model.parameters().to_bytes();
-        folder.write("model.safetensors", &weights)?;
+        let weights = self.model.parameters();
+        folder.write_parts("model.safetensors", |sink| weights.write(sink))?;
         adapters::write(&self.model, folder)?;
         for (name, bytes) in self.companions.iter() {
             folder.write(name, bytes)?;

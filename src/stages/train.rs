@@ -118,7 +118,7 @@ pub(super) fn run(
         steps_of_stage: total,
     };
     policy.write(context.results())?;
-    context.results().write("optimizer.safetensors", &optimizer.to_bytes())?;
+    context.results().write_parts("optimizer.safetensors", |sink| optimizer.write(sink))?;
     context.results().write("trainer.json", &json(&state))?;
     let rate = curve.factor((inherited + total).saturating_sub(1)) * options.learning_rate;
     let mut metrics = metrics(&position, &state, &examples, rate);

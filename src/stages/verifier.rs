@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Tokens that are read at once, about; the result depends on it in the last bits.
-const TOKENS_AT_ONCE: usize = 8192;
+const TOKENS_AT_ONCE: usize = 4096;
 /// Where the head lies in an artifact.
 const HEAD: &str = "reward_head.safetensors";
 

@@ -13,6 +13,9 @@ use std::{
     sync::Mutex,
 };
 
+/// Bytes that are handed to the system at a time.
+pub(super) const PART: usize = 1 << 20;
+
 /// Where one stage works: what it will leave, and what it needs to go on after a kill.
 #[derive(Debug)]
 pub struct Staging {
@@ -68,6 +71,23 @@ impl Folder {
         disk::replace(&self.place(name)?, bytes, self.sync)?;
         self.remember(name);
         Ok(())
+    }
+
+    /// Writes or replaces a file whose bytes `give` hands over a part at a time.
+    ///
+    /// # Errors
+    /// As [`Folder::write`].
+    pub fn write_parts(
+        &self,
+        name: &str,
+        give: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let mut file = self.create(name)?;
+        let mut buffer = io::BufWriter::with_capacity(PART, &mut file);
+        let given = give(&mut buffer).and_then(|()| buffer.flush());
+        drop(buffer);
+        given.at("write", &file.path)?;
+        file.finish()
     }
 
     /// Begins a file that is too large to hold in memory; it appears under its name when

@@ -7,11 +7,10 @@
 
 use crate::model_parity::{Case, apart, cases, folder, goldens, opened};
 use mstar::base::Seed;
-use mstar::engine::features::to_file;
 use mstar::engine::models::mini_vlm;
 use mstar::engine::{
     Device, FeatureFile, Model, Pixels, Precision, Prompt, Sampling, Sequence, Settings, Size,
-    Weights, backward, generate, load, logits, pack,
+    Weights, backward, features, generate, load, logits, pack,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +39,7 @@ fn stored(model: &Model, all: &[&Pixels], file: &Path) -> Vec<Pixels> {
             made.insert(format!("{sequence}-{at}"), model.tower(picture));
         }
     }
-    fs::write(file, to_file(&made)).unwrap();
+    features::write(&made, &mut fs::File::create(file).unwrap()).unwrap();
     let file = FeatureFile::open(file).unwrap();
     let of = |(sequence, pixels): (usize, &&Pixels)| {
         let mut looked_up = Pixels::none();

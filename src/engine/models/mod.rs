@@ -389,28 +389,51 @@ impl Model {
         }
     }
 
-    /// The stream after one layer, `[T, D]` to the same.
+    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` at `P` places of it: what the
+    /// layer does for each token by itself is done for these alone.
     pub(crate) fn layer(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
+        places: Option<&Tensor>,
     ) -> Tensor {
         match &self.architecture {
-            Architecture::MiniVlm(model) => model.layer(layer, xs, angles, attend),
-            Architecture::Sighted(decoder, _) => decoder.layer(layer, xs, angles, attend),
+            Architecture::MiniVlm(model) => model.layer(layer, xs, angles, attend, places),
+            Architecture::Sighted(decoder, _) => decoder.layer(layer, xs, angles, attend, places),
         }
     }
 
     /// The stream after the last layer, `[T, D]`, before the final norm.
     pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
+        self.through_layers(inputs, attend, None)
+    }
+
+    /// The same at some places of it, `[P, D]`, for a head that reads nowhere else.
+    pub(crate) fn forward_at(
+        &self,
+        inputs: &Inputs,
+        attend: &mut Attend<'_>,
+        places: &Tensor,
+    ) -> Tensor {
+        self.through_layers(inputs, attend, Some(places))
+    }
+
+    fn through_layers(
+        &self,
+        inputs: &Inputs,
+        attend: &mut Attend<'_>,
+        places: Option<&Tensor>,
+    ) -> Tensor {
         let (mut xs, deep) = self.embedded(inputs);
         let angles = self.angles(inputs);
-        for layer in 0..self.layers().0 {
-            xs = self.layer(layer, &xs, &angles, attend);
+        let last = self.layers().0.saturating_sub(1);
+        for layer in 0..=last {
+            let places = places.filter(|_| layer == last);
+            xs = self.layer(layer, &xs, &angles, attend, places);
             if let Some(more) = deep.get(layer) {
-                xs += more;
+                xs += places.map_or_else(|| more.shallow_clone(), |it| more.index_select(0, it));
             }
         }
         xs
