@@ -336,9 +336,7 @@ pub(crate) fn inputs_at(
 pub(crate) fn given(model: &Model, images: &Pixels) -> Given {
     let (device, kind) = (model.device(), model.kind());
     match images.features() {
-        [] => {
-            Given::Pixels(Tensor::from_slice(images.values()).to_device(device).to_kind(kind))
-        }
+        [] => Given::Pixels(Tensor::from_slice(images.values()).to_device(device).to_kind(kind)),
         features => Given::Tower(features::outputs(features, device)),
     }
 }

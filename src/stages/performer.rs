@@ -4,8 +4,8 @@ use super::failure::{as_failure, failed};
 use super::policy::Resident;
 use super::prompts::Prompts;
 use super::{
-    agreement, balance, evaluate, explore, features, hide, hooks, import, label, monitor, prepare, pretrain,
-    score, select, stop, train, train_reward,
+    agreement, balance, evaluate, explore, features, hide, hooks, import, label, monitor, prepare,
+    pretrain, score, select, stop, train, train_reward,
 };
 use crate::base::Failure;
 use crate::engine::{self, Device, DeviceChoice};

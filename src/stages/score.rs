@@ -19,7 +19,8 @@ pub(super) fn run(
     (prompts, device): (&mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let verifier = Verifier::load(context.input(Port::RewardModel)?, options.dtype, (device, context))?;
+    let verifier =
+        Verifier::load(context.input(Port::RewardModel)?, options.dtype, (device, context))?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
     let drawn = rollouts.len();

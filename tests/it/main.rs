@@ -72,9 +72,9 @@ mod sharing;
 #[cfg(feature = "torch")]
 mod stored_features;
 mod study_log;
-mod trackers;
 #[cfg(feature = "torch")]
 mod tower_features;
+mod trackers;
 #[cfg(feature = "torch")]
 mod training;
 mod trials;

@@ -53,7 +53,11 @@ fn stored(model: &Model, all: &[&Pixels], file: &Path) -> Vec<Pixels> {
     all.iter().enumerate().map(of).collect()
 }
 
-fn gradients(model: &Model, cases: &[(Case, Pixels)], stored: bool) -> (f64, Vec<(String, Tensor)>) {
+fn gradients(
+    model: &Model,
+    cases: &[(Case, Pixels)],
+    stored: bool,
+) -> (f64, Vec<(String, Tensor)>) {
     let sequence = |(case, other): &'_ (Case, Pixels)| {
         let pixels = if stored { other } else { &case.pixels };
         (case.tokens.clone(), pixels.clone(), case.prompt)
@@ -172,6 +176,12 @@ fn a_file_of_something_else_or_a_torn_one_is_an_error_with_a_hint() {
     }
     let foreign = error(&model.parameters().to_bytes());
     assert!(foreign.contains("is nothing that a vision tower made"), "{foreign}");
-    assert_ne!(model.tower_digest(), opened(&folder().join("idefics3"), Precision::F32).tower_digest());
-    assert_ne!(model.tower_digest(), opened(&folder().join("smolvlm"), Precision::Bf16).tower_digest());
+    assert_ne!(
+        model.tower_digest(),
+        opened(&folder().join("idefics3"), Precision::F32).tower_digest()
+    );
+    assert_ne!(
+        model.tower_digest(),
+        opened(&folder().join("smolvlm"), Precision::Bf16).tower_digest()
+    );
 }

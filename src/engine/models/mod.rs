@@ -17,8 +17,8 @@ pub use config::ConfigError;
 
 use crate::base::{Digest, Hint, Seed};
 use crate::engine::{
-    nn::{Attend, Heads, adapter::State, rotary::Angles},
     features::TowerOutputs,
+    nn::{Attend, Heads, adapter::State, rotary::Angles},
     pack::{Given, Images, Inputs, given},
     pixels::{Pixels, Size},
     weights::{Adapted, Parameters, Spelling, Weights, WeightsError, digest_of},

@@ -109,7 +109,8 @@ impl<'a> Places<'a> {
         }
         let mut lines: BTreeMap<(Cell, Cell), bool> = BTreeMap::new();
         for node in graph.nodes() {
-            let is_drawn = |port: &Port| !matches!(port, Port::Prompts | Port::Features | Port::Stop);
+            let is_drawn =
+                |port: &Port| !matches!(port, Port::Prompts | Port::Features | Port::Stop);
             for (port, from) in node.inputs.iter().filter(|(port, _)| is_drawn(port)) {
                 let is_count = matches!(port, Port::StepsOf | Port::After);
                 let only_counts = lines.entry((at[from], at[&node.key])).or_insert(true);
