@@ -274,6 +274,7 @@ fn highlight(kind: &str, metrics: &Map<String, Value>) -> String {
         "evaluate" => &[("accuracy", "right"), ("count", "prompts")],
         "monitor" => &[("mean", "right at this temperature")],
         "agreement" => &[("agreement", "of the pseudo answers agree"), ("coverage", "covered")],
+        "overlap" => &[("shared", "questions among the prompts"), ("questions", "in all")],
         "balance" => &[("temperature", "from now on"), ("before", "before")],
         "stop" => &[("best", "the best iteration"), ("since", "evaluations since")],
         "pretrain" | "import" => &[("parameters", "parameters")],

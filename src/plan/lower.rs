@@ -125,6 +125,7 @@ impl Lowering<'_> {
         let base = self.base();
         let prompts = self.prepare();
         self.benchmarks = self.prepare_benchmarks();
+        self.look_for_benchmarks(prompts);
         if recipe.training.method == Method::Sft {
             self.measure(prompts, base, 0, Branch::Ground);
             self.supervised(prompts, base);

@@ -57,10 +57,11 @@ fn port_meaning(port: Port, ports: &Value) -> String {
 /// which any may.
 pub(in crate::plan) fn reads(kind: &str) -> &'static [Port] {
     use Port::{
-        After, Evaluated, Hidden, Labels, Monitored, Optimizer, Policy, Prompts, RewardModel,
-        Rollouts, Scores, Search, Selected, StepsOf, Temperature,
+        After, Benchmark, Evaluated, Hidden, Labels, Monitored, Optimizer, Policy, Prompts,
+        RewardModel, Rollouts, Scores, Search, Selected, StepsOf, Temperature,
     };
     match kind {
+        "overlap" => &[Prompts, Benchmark],
         "pretrain" => &[Policy],
         "explore" => &[Policy, Prompts, Temperature, Search, Rollouts],
         "label" => &[Policy, Prompts, Rollouts],

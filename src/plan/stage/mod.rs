@@ -16,6 +16,7 @@ mod loading;
 mod monitor;
 mod needs;
 mod origin;
+mod overlap;
 mod prepare;
 mod pretrain;
 mod score;
@@ -37,6 +38,7 @@ pub use loading::Loading;
 pub use monitor::{Drawn, Monitor, Slice};
 pub use needs::{Mismatch, Need};
 pub(in crate::plan) use origin::{Beside, Origin};
+pub use overlap::Overlap;
 pub use prepare::Prepare;
 pub use pretrain::{Lesson, Pretrain};
 pub use score::Score;
@@ -58,6 +60,8 @@ use std::fmt;
 pub enum Port {
     /// Prompts, answers and splits, of `prepare`.
     Prompts,
+    /// Questions of a benchmark, of `prepare`.
+    Benchmark,
     /// Answers of unlabelled prompts, of `hide`: for the oracle and for reports.
     Hidden,
     /// The script, of `hooks`.
@@ -98,6 +102,7 @@ impl Port {
     pub fn name(self) -> &'static str {
         match self {
             Self::Prompts => "prompts",
+            Self::Benchmark => "benchmark",
             Self::Hidden => "hidden",
             Self::Hooks => "hooks",
             Self::Policy => "policy",
@@ -138,6 +143,8 @@ pub enum Stage {
     Prepare(Prepare),
     /// Puts the answers of unlabelled prompts apart.
     Hide(Hide),
+    /// Looks for questions of a benchmark among the prompts.
+    Overlap(Overlap),
     /// Draws rollouts.
     Explore(Explore),
     /// Labels steps by completing them.
@@ -171,6 +178,7 @@ impl Stage {
             Self::Pretrain(_) => "pretrain",
             Self::Prepare(_) => "prepare",
             Self::Hide(_) => "hide",
+            Self::Overlap(_) => "overlap",
             Self::Explore(_) => "explore",
             Self::Label(_) => "label",
             Self::TrainReward(_) => "train-reward",
@@ -193,6 +201,7 @@ impl Stage {
             Self::Pretrain(_) => pretrain::BEHAVIOUR,
             Self::Prepare(_) => prepare::BEHAVIOUR,
             Self::Hide(_) => hide::BEHAVIOUR,
+            Self::Overlap(_) => overlap::BEHAVIOUR,
             Self::Explore(_) => explore::BEHAVIOUR,
             Self::Label(_) => label::BEHAVIOUR,
             Self::TrainReward(_) => train_reward::BEHAVIOUR,
@@ -250,7 +259,8 @@ impl Stage {
             | Self::Hooks(_)
             | Self::Pretrain(_)
             | Self::Prepare(_)
-            | Self::Hide(_) => None,
+            | Self::Hide(_)
+            | Self::Overlap(_) => None,
         }
     }
 
@@ -262,6 +272,7 @@ impl Stage {
             Self::Pretrain(options) => serde_json::to_value(options),
             Self::Prepare(options) => serde_json::to_value(options),
             Self::Hide(options) => serde_json::to_value(options),
+            Self::Overlap(options) => serde_json::to_value(options),
             Self::Explore(options) => serde_json::to_value(options),
             Self::Label(options) => serde_json::to_value(options),
             Self::TrainReward(options) => serde_json::to_value(options),
