@@ -164,6 +164,9 @@ fn pass_on(
     }
 }
 
+/// What it says of a frame that asks for more memory than it is given: nobody here wrote that.
+const TOO_WIDE: &str = "too much memory";
+
 /// What the decompression said, so that it is told from what the archive says of itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -183,7 +186,8 @@ fn torn(error: &io::Error) -> Error {
 }
 
 fn not_a_tar(error: &io::Error) -> Error {
-    let is_damaged = error.get_ref().is_some_and(|inner| inner.is::<Damaged>());
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Damaged>());
+    let is_damaged = inner.is_some_and(|it| !it.to_string().contains(TOO_WIDE));
     if is_damaged || error.kind() == io::ErrorKind::UnexpectedEof {
         return torn(error);
     }

@@ -26,8 +26,8 @@ pub(crate) fn spare_written(path: &Path) -> Result<(), Trouble> {
 pub(crate) fn spare_input(path: &Path, input: &Path) -> Result<(), Trouble> {
     let real = |path: &Path| path.canonicalize().ok();
     match (real(path), real(input)) {
-        (Some(path), Some(input)) if path == input => {
-            Err(is_no_output(&path, "it is what this command reads"))
+        (Some(there), Some(input)) if there == input => {
+            Err(is_no_output(path, "it is what this command reads"))
         }
         _ => Ok(()),
     }

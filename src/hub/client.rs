@@ -264,6 +264,8 @@ impl<'a> Client<'a> {
                 let reason = error.to_string();
                 HubError::Nonsense { url: url.to_owned(), reason }.into()
             }
+            ureq::Error::HostNotFound => again("no such host is known here"),
+            ureq::Error::Io(error) => again(error),
             other => again(other),
         }
     }

@@ -95,6 +95,9 @@ fn a_lock_is_the_same_from_wherever_it_is_made() {
     fs::create_dir_all(sandbox.path("studies/scripts")).unwrap();
     for entry in fs::read_dir(crate::real_models::checkpoint("smolvlm")).unwrap() {
         let entry = entry.unwrap();
+        if !entry.file_type().unwrap().is_file() {
+            continue;
+        }
         let to = sandbox.path("studies/models/mine").join(entry.file_name());
         fs::copy(entry.path(), to).unwrap();
     }
