@@ -61,7 +61,8 @@ mod tests {
         assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
         assert_eq!(seconds("Tue, 29 Feb 2000 00:00:00 GMT"), Some(951_782_400));
         assert_eq!(seconds("Mon, 23 Nov 2026 20:00:00 GMT"), Some(1_795_464_000));
-        for text in ["", "120", "soon", "Sun, 06 Nov 1994 08:49 GMT", "Sun, +6 Nov 1994 08:49:37 GMT"]
+        for text in
+            ["", "120", "soon", "Sun, 06 Nov 1994 08:49 GMT", "Sun, +6 Nov 1994 08:49:37 GMT"]
         {
             assert_eq!(seconds(text), None, "{text}");
         }
