@@ -103,10 +103,10 @@ fn a_lock_is_the_same_from_wherever_it_is_made() {
     }
     sandbox.write("studies/scripts/keep.rhai", "fn keep(candidate) { true }\n");
     let row = |at| format!("{{\"question\": \"{at}?\", \"answer\": \"{at}\", \"image\": null}}\n");
-    sandbox.write("studies/rows.jsonl", (0..4).map(row).collect::<String>());
+    sandbox.write("studies/rows.jsonl", (0..8).map(row).collect::<String>());
     let recipe = "name = \"own\"\n[policy]\nmodel = \"./models/mine\"\n[hooks]\n\
                   script = \"./scripts/keep.rhai\"\n[data]\nsource = \"jsonl:./rows.jsonl\"\n\
-                  prompts = 2\nvalidation = 1\ntest = 1\n";
+                  prompts = 6\nvalidation = 1\ntest = 1\n";
     sandbox.write("studies/own.toml", recipe);
     let lock = ["--device", "cpu"];
     sandbox.mstar(&[&["lock", "studies/own.toml"], &lock[..]].concat()).exits(0);
