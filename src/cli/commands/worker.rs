@@ -72,8 +72,10 @@ pub(super) fn model(
     let mut of_recipe = None;
     let checkpoint = match name.strip_prefix("builtin:") {
         Some(_) => None,
-        None if Path::new(name).is_dir() => Some(name.into()),
-        None if Repo::is_id(name) && !is_member(name, store) => {
+        None if is_checkpoint(name) || Path::new(name).is_dir() && !is_of_run(name, store) => {
+            Some(name.into())
+        }
+        None if Repo::is_id(name) && !is_of_run(name, store) => {
             let repo = Repo::model(name, Repo::MAIN).map_err(|it| of_hub(&it))?;
             let settings = fetching::settings();
             let found = hub::cached(&repo, &settings);
@@ -89,8 +91,13 @@ pub(super) fn model(
     Ok(NamedModel { name: name.to_owned(), checkpoint, image_pixels, dtype })
 }
 
-/// Whether a name is that of a run with one of its members, and not an id of the hub.
-fn is_member(name: &str, store: &Path) -> bool {
+fn is_checkpoint(folder: &str) -> bool {
+    Path::new(folder).join("config.json").is_file()
+}
+
+/// Whether a name is that of a run, perhaps with a member. A bundle is unpacked into a folder of that
+/// name, and an id of the hub has a `/` too.
+fn is_of_run(name: &str, store: &Path) -> bool {
     let run = name.split_once('/').map_or(name, |(run, _)| run);
     planning::find_run(store, Some(run)).is_ok_and(|(_, found)| found.id() == run)
 }
