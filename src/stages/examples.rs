@@ -75,7 +75,7 @@ impl Examples {
                 self.unreadable += 1;
                 continue;
             }
-            let prompt = policy.question(&self.samples[sample])?.tokens;
+            let prompt = policy.question_tokens(&self.samples[sample])?;
             let whole = |response: Vec<i64>| [prompt.as_slice(), response.as_slice()].concat();
             let variants: Vec<Vec<i64>> = variants.into_iter().map(whole).collect();
             if variants.iter().any(|tokens| tokens.len() > longest) {

@@ -2,11 +2,14 @@
 
 use super::adapters;
 use super::failure::{failed, failure, json};
+use super::features::StoredFeatures;
 use crate::base::{Hint as _, Key, Seed};
 use crate::data::checkpoint::Companions;
 use crate::data::pixels::Numbers;
+use crate::data::processor::Extent;
 use crate::data::{Dialect, DialectError, Sample, Written};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Size, Weights};
+use crate::plan::Port;
 use crate::recipe::{Dtype, Lora};
 use crate::rewards::Extraction;
 use crate::run::{Context, Stop};
@@ -46,6 +49,8 @@ pub(super) struct Policy {
     pub(super) model: Model,
     pub(super) dialect: Dialect,
     companions: Companions,
+    /// What the vision tower makes of pictures, where it need not look at them again.
+    features: Option<StoredFeatures>,
 }
 
 impl Policy {
@@ -80,13 +85,13 @@ impl Policy {
         let config = String::from_utf8_lossy(config);
         let kind = engine::kind_of(&config).map_err(failed)?;
         let model = engine::load(&kind, &config, weights).map_err(failed)?;
-        Ok(Self { model, dialect, companions })
+        Ok(Self { model, dialect, companions, features: None })
     }
 
     /// Writes weights and the files beside them.
     pub(super) fn write(&self, folder: &Folder) -> Result<(), Stop> {
-        let weights = self.model.parameters().to_bytes();
-        folder.write("model.safetensors", &weights)?;
+        let weights = self.model.parameters();
+        folder.write_parts("model.safetensors", |sink| weights.write(sink))?;
         adapters::write(&self.model, folder)?;
         for (name, bytes) in self.companions.iter() {
             folder.write(name, bytes)?;
@@ -96,22 +101,67 @@ impl Policy {
 
     /// A question about pictures as the engine reads it.
     pub(super) fn asked(&self, text: &str, pictures: &[&RgbImage]) -> Result<Asked, DialectError> {
-        let Written { tokens, slots, pictures } = self.dialect.question(text, pictures)?;
-        let mut tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
-        for slot in slots {
+        let written = self.dialect.question(text, pictures)?;
+        Ok(Asked { tokens: self.tokens(&written), pixels: pixels(written.pictures) })
+    }
+
+    /// From here on pictures are looked up in the stage's features, if it reads any.
+    pub(super) fn look_up(&mut self, dtype: Dtype, context: &Context<'_>) -> Result<(), Stop> {
+        let wanted = context.optional_input(Port::Features).map(Artifact::key);
+        if self.features.as_ref().map(StoredFeatures::key) != wanted {
+            self.features = StoredFeatures::of(&self.model, dtype, context)?;
+        }
+        self.model.looked_up();
+        Ok(())
+    }
+
+    /// How many pictures some prompts have; none where no features are read.
+    pub(super) fn stored_pictures(&self, prompts: impl Iterator<Item = u64>) -> Option<u64> {
+        let features = self.features.as_ref()?;
+        Some(prompts.map(|prompt| features.count(prompt)).sum())
+    }
+
+    /// The tokens of what is asked about a sample.
+    pub(super) fn question_tokens(&self, sample: &Sample) -> Result<Vec<i64>, Stop> {
+        let Some(features) = &self.features else { return Ok(self.question(sample)?.tokens) };
+        let written = self.dialect.question_on(sample.asked(), &features.extents(sample.id)?);
+        Ok(self.tokens(&written.map_err(|error| unseen(sample, &error))?))
+    }
+
+    fn tokens(&self, written: &Written) -> Vec<i64> {
+        let mut tokens: Vec<i64> = written.tokens.iter().copied().map(i64::from).collect();
+        for &slot in &written.slots {
             tokens[slot] = self.model.image_token();
         }
-        Ok(Asked { tokens, pixels: pixels(pictures) })
+        tokens
     }
 
     /// What is asked about a sample.
     pub(super) fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
+        if let Some(features) = &self.features {
+            let tokens = self.question_tokens(sample)?;
+            return Ok(Asked { tokens, pixels: features.of_prompt(sample.id)? });
+        }
         let asked = self.asked(sample.asked(), &pictures(sample));
         asked.map_err(|error| unseen(sample, &error))
     }
 
+    /// What is seen in one picture of a sample, and what a question has to know of it.
+    pub(super) fn look(
+        &self,
+        picture: &RgbImage,
+        sample: &Sample,
+    ) -> Result<(Pixels, Extent), Stop> {
+        let (images, extent) =
+            self.dialect.look(picture).map_err(|error| unseen(sample, &error))?;
+        Ok((pixels(vec![images]), extent))
+    }
+
     /// What is seen of a sample.
     pub(super) fn seen(&self, sample: &Sample) -> Result<Pixels, Stop> {
+        if let Some(features) = &self.features {
+            return features.of_prompt(sample.id);
+        }
         let pictures = self.dialect.see(&pictures(sample));
         Ok(pixels(pictures.map_err(|error| unseen(sample, &error))?))
     }
@@ -192,19 +242,21 @@ pub(super) struct Asked {
 pub(super) struct Resident(Option<(Key, Dtype, Policy)>);
 
 impl Resident {
-    /// The policy of an artifact, from memory if it is the last one used.
+    /// The policy that a stage reads, from memory if it is the last one used.
     pub(super) fn policy(
         &mut self,
-        artifact: &Artifact,
+        context: &Context<'_>,
         dtype: Dtype,
         device: Device,
     ) -> Result<&Policy, Stop> {
+        let artifact = context.input(Port::Policy)?;
         let wanted = (artifact.key(), dtype);
         if !matches!(&self.0, Some((key, dtype, _)) if (*key, *dtype) == wanted) {
             self.0 = None;
             self.0 = Some((wanted.0, wanted.1, Policy::load(artifact, dtype, device)?));
         }
-        let (_, _, policy) = self.0.as_ref().expect("it was put there a line above");
+        let (_, _, policy) = self.0.as_mut().expect("it was put there a line above");
+        policy.look_up(dtype, context)?;
         Ok(policy)
     }
 

@@ -8,6 +8,7 @@ mod balance;
 mod docs;
 mod evaluate;
 mod explore;
+mod features;
 mod hide;
 mod hooks;
 mod import;
@@ -30,6 +31,7 @@ pub use balance::{Balance, Knobs, Setting};
 pub use docs::{StageDoc, stage_docs};
 pub use evaluate::{Evaluate, Split};
 pub use explore::{Explore, Unlabelled};
+pub use features::{Features, Shown};
 pub use hide::Hide;
 pub use hooks::{Calls, Hooks};
 pub use import::Import;
@@ -68,6 +70,8 @@ pub enum Port {
     Hooks,
     /// Weights, configuration and tokenizer, of `import`, `pretrain` or `train`.
     Policy,
+    /// What the vision tower makes of pictures, of `features`; whatever looks at them may read it.
+    Features,
     /// Optimizer state to go on from, of `train`.
     Optimizer,
     /// Responses with their answers, of `explore`.
@@ -106,6 +110,7 @@ impl Port {
             Self::Hidden => "hidden",
             Self::Hooks => "hooks",
             Self::Policy => "policy",
+            Self::Features => "features",
             Self::Optimizer => "optimizer",
             Self::Rollouts => "rollouts",
             Self::Labels => "labels",
@@ -145,6 +150,8 @@ pub enum Stage {
     Hide(Hide),
     /// Looks for questions of a benchmark among the prompts.
     Overlap(Overlap),
+    /// Keeps what the frozen vision tower makes of pictures.
+    Features(Features),
     /// Draws rollouts.
     Explore(Explore),
     /// Labels steps by completing them.
@@ -179,6 +186,7 @@ impl Stage {
             Self::Prepare(_) => "prepare",
             Self::Hide(_) => "hide",
             Self::Overlap(_) => "overlap",
+            Self::Features(_) => "features",
             Self::Explore(_) => "explore",
             Self::Label(_) => "label",
             Self::TrainReward(_) => "train-reward",
@@ -202,6 +210,7 @@ impl Stage {
             Self::Prepare(_) => prepare::BEHAVIOUR,
             Self::Hide(_) => hide::BEHAVIOUR,
             Self::Overlap(_) => overlap::BEHAVIOUR,
+            Self::Features(_) => features::BEHAVIOUR,
             Self::Explore(_) => explore::BEHAVIOUR,
             Self::Label(_) => label::BEHAVIOUR,
             Self::TrainReward(_) => train_reward::BEHAVIOUR,
@@ -259,6 +268,7 @@ impl Stage {
             | Self::Hooks(_)
             | Self::Pretrain(_)
             | Self::Prepare(_)
+            | Self::Features(_)
             | Self::Hide(_)
             | Self::Overlap(_) => None,
         }
@@ -273,6 +283,7 @@ impl Stage {
             Self::Prepare(options) => serde_json::to_value(options),
             Self::Hide(options) => serde_json::to_value(options),
             Self::Overlap(options) => serde_json::to_value(options),
+            Self::Features(options) => serde_json::to_value(options),
             Self::Explore(options) => serde_json::to_value(options),
             Self::Label(options) => serde_json::to_value(options),
             Self::TrainReward(options) => serde_json::to_value(options),
