@@ -123,7 +123,7 @@ impl Hint for Error {
         Some(match self {
             Self::NotABundle { .. } => "`mstar bundle RUN` makes one".into(),
             Self::Newer { .. } => "use the mstar that wrote it, or a newer one".into(),
-            Self::Torn { .. } => "fetch it again: it did not arrive whole".into(),
+            Self::Torn { .. } => "fetch it again: it did not arrive whole, or was altered".into(),
             Self::Altered { .. } | Self::Size { .. } | Self::Trailing => {
                 "fetch it again from who made it: these are not the bytes that were bundled".into()
             }

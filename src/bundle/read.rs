@@ -50,7 +50,7 @@ pub fn read(
     let mut decoder =
         zstd::Decoder::with_buffer(source).map_err(|error| torn(&error))?.single_frame();
     decoder.window_log_max(limits.window_log).map_err(|error| torn(&error))?;
-    let mut archive = Archive::new(decoder);
+    let mut archive = Archive::new(Decompressed(decoder));
     let manifest = members(&mut archive, limits, take)?;
     let mut decoder = archive.into_inner();
     let mut rest = Vec::new();
@@ -59,7 +59,7 @@ pub fn read(
     if rest.len() as u64 > PADDING || rest.iter().any(|byte| *byte != 0) {
         return Err(Error::Trailing);
     }
-    let mut source = decoder.finish();
+    let mut source = decoder.0.finish();
     let after = source.fill_buf().map_err(|error| torn(&error))?;
     if after.is_empty() { Ok(manifest) } else { Err(Error::Trailing) }
 }
@@ -164,12 +164,31 @@ fn pass_on(
     }
 }
 
+/// What it says of a frame that asks for more memory than it is given: nobody here wrote that.
+const TOO_WIDE: &str = "too much memory";
+
+/// What the decompression said, so that it is told from what the archive says of itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Damaged(io::Error);
+
+/// The decompressed bytes.
+struct Decompressed<R: io::BufRead>(zstd::Decoder<'static, R>);
+
+impl<R: io::BufRead> Read for Decompressed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into).map_err(|error| io::Error::new(error.kind(), Damaged(error)))
+    }
+}
+
 fn torn(error: &io::Error) -> Error {
     Error::Torn { reason: error.to_string() }
 }
 
 fn not_a_tar(error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Damaged>());
+    let is_damaged = inner.is_some_and(|it| !it.to_string().contains(TOO_WIDE));
+    if is_damaged || error.kind() == io::ErrorKind::UnexpectedEof {
         return torn(error);
     }
     Error::NotABundle { reason: error.to_string() }

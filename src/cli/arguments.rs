@@ -12,6 +12,8 @@ pub(crate) use language::{Completions, Explain, Init, Man, Schema, SchemaOf, Tes
 pub(crate) use sharing::{Bundle, Export, Lock, Reproduce, Verify};
 pub(crate) use watching::{Shown, Track, Watch};
 
+use crate::recipe::Dtype;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -375,6 +377,12 @@ fn temperature(text: &str) -> Result<f64, String> {
     fits.then_some(value).ok_or_else(|| "a number from 0 to 4 is expected".to_owned())
 }
 
+/// A type of weights by the word of a recipe.
+fn dtype() -> impl TypedValueParser<Value = Dtype> {
+    PossibleValuesParser::new(["fp32", "bf16"])
+        .map(|word| if word == "bf16" { Dtype::Bf16 } else { Dtype::Fp32 })
+}
+
 /// For people or for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TextOrJson {
@@ -456,6 +464,9 @@ pub(crate) struct Sample {
     /// Pixels of an image at most; 0 for as many as the checkpoint says.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) image_pixels: u64,
+    /// Type of the weights; without it `fp32`, or for a run what its recipe says.
+    #[arg(long, value_parser = dtype())]
+    pub(crate) dtype: Option<Dtype>,
     /// Temperature, 0 to 4; 0 is greedy.
     #[arg(long, default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]
     pub(crate) temperature: f64,

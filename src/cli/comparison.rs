@@ -21,6 +21,9 @@ use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+/// Numbers that a sum in another order makes of one.
+const SAME: f64 = 1e-12;
+
 /// One of the two.
 pub(crate) struct Side {
     /// As people would name it.
@@ -268,6 +271,12 @@ pub(crate) struct Stages {
     pub(crate) only: [Vec<[String; 2]>; 2],
 }
 
+impl Stages {
+    fn is_same(&self) -> bool {
+        self.changed.is_empty() && self.only.iter().all(Vec::is_empty)
+    }
+}
+
 /// A metric of both.
 pub(crate) struct MetricPair {
     /// Its name.
@@ -306,9 +315,7 @@ impl Comparison {
             let difference = it.difference.as_ref();
             it.name != "seconds" && difference.is_some_and(|it| it.estimate.mean != 0.0)
         };
-        let same_stages = self.stages.as_ref().is_none_or(|stages| {
-            stages.changed.is_empty() && stages.only.iter().all(Vec::is_empty)
-        });
+        let same_stages = self.stages.as_ref().is_none_or(Stages::is_same);
         self.values.is_empty() && same_stages && !self.metrics.iter().any(differs)
     }
 }
@@ -346,11 +353,13 @@ pub(crate) fn compare(
     [one, other]: [&SideMember; 2],
 ) -> Result<Comparison, Trouble> {
     let known = a.problem.is_none() && b.problem.is_none();
+    let stages = known.then(|| compare_stages([a, b], [one, other]));
+    let is_same = stages.as_ref().is_some_and(|it| it.equal > 0 && it.is_same());
     Ok(Comparison {
         members: [one.name.clone(), other.name.clone()],
         values: different_values(a.values_of(one), b.values_of(other)),
-        stages: known.then(|| compare_stages([a, b], [one, other])),
-        metrics: metric_pairs([a, b], [one, other])?,
+        metrics: metric_pairs([a, b], [one, other], is_same)?,
+        stages,
     })
 }
 
@@ -397,10 +406,14 @@ fn different_values(
     pairs.filter(|[one, other]| value(one) != value(other)).collect()
 }
 
-fn metric_pairs(sides: [&Side; 2], members: [&SideMember; 2]) -> Result<Vec<MetricPair>, Trouble> {
+fn metric_pairs(
+    sides: [&Side; 2],
+    members: [&SideMember; 2],
+    of_same_stages: bool,
+) -> Result<Vec<MetricPair>, Trouble> {
     let names = members.iter().flat_map(|member| member.metrics.iter().map(|it| &it.name));
     let names: indexmap::IndexSet<&String> = names.collect();
-    names.into_iter().map(|name| metric_pair(name, sides, members)).collect()
+    names.into_iter().map(|name| metric_pair(name, sides, members, of_same_stages)).collect()
 }
 
 /// Paired by prompt where both answered the same prompts and their answers are there; else as if the
@@ -409,6 +422,7 @@ fn metric_pair(
     name: &str,
     [a, b]: [&Side; 2],
     [one, other]: [&SideMember; 2],
+    of_same_stages: bool,
 ) -> Result<MetricPair, Trouble> {
     let mut values = [one, other]
         .map(|member| member.metrics.iter().find(|metric| metric.name == *name).cloned());
@@ -426,11 +440,20 @@ fn metric_pair(
         }
     }
     let difference = values[0].as_ref().zip(values[1].as_ref()).map(|(before, after)| {
+        let none = || Difference {
+            estimate: Estimate::bare(0.0, 1),
+            prompts: None,
+            is_of_same_stages: true,
+        };
+        // Elsewhere the same stages may give something else.
+        let is_equal = (before.estimate.mean - after.estimate.mean).abs() < SAME;
+        if of_same_stages && is_equal {
+            return none();
+        }
         let by_prompt = |metric: Metric| {
             let [Some(first), Some(second)] = &shares else { return None };
             if first.stages == second.stages {
-                let estimate = Estimate::bare(0.0, 1);
-                return Some(Difference { estimate, prompts: None, is_of_same_stages: true });
+                return Some(none());
             }
             let differences = second.less(first)?;
             let estimate = metric.difference_over_prompts(&differences)?;

@@ -60,6 +60,21 @@ pub(crate) fn benchmark_in_cache(benchmark: &Benchmark) -> Option<PathBuf> {
     Some(folder.join(benchmark.source().1))
 }
 
+/// The files of a benchmark in the cache, into which they are brought if they are not there.
+///
+/// # Errors
+/// When the hub has none, or they cannot be brought.
+pub(crate) fn benchmark_here(benchmark: &Benchmark, printer: Printer) -> Result<PathBuf, Trouble> {
+    if let Some(path) = benchmark_in_cache(benchmark) {
+        return Ok(path);
+    }
+    let repo = repo_of_benchmark(benchmark).ok_or_else(|| {
+        let message = format!("nobody knows where the hub has `{benchmark}`");
+        Trouble::wrong(message, "say where its files lie: `--data FOLDER`")
+    })?;
+    Ok(bring(&repo, &settings(), printer)?.folder.join(benchmark.source().1))
+}
+
 /// Where the files of a benchmark's split are.
 fn repo_of_benchmark(benchmark: &Benchmark) -> Option<Repo> {
     let (name, files) = benchmark.source();

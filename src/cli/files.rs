@@ -32,7 +32,13 @@ pub(crate) fn read_extended(path: &str, place: &Place, file: &Path) -> Result<So
 }
 
 fn read_text(path: &Path) -> Result<Source, (String, String)> {
-    read_within(path, LONGEST_RECIPE, "name a recipe, such as `recipes/quickstart.toml`")
+    let whole = format!("{}.toml", path.display());
+    match Path::new(&whole).is_file() {
+        true => read_within(path, LONGEST_RECIPE, &format!("did you mean `{whole}`?")),
+        false => {
+            read_within(path, LONGEST_RECIPE, "name a recipe, such as `recipes/quickstart.toml`")
+        }
+    }
 }
 
 /// Reads text of at most so many bytes; `way_out` is the hint when there is no such file.

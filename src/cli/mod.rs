@@ -17,6 +17,7 @@ mod frozen;
 mod live;
 mod model_files;
 mod outcomes;
+mod outputs;
 mod planning;
 mod printer;
 mod progress;

@@ -11,6 +11,8 @@ use crate::event::{Event, Outcome, Record};
 use crate::plan::{
     Branch, EarlierStage, Facts, FilesFacts, Graph, Known, Measured, MemberSummary, Node,
 };
+#[cfg(feature = "torch")]
+use crate::recipe::Dtype;
 use crate::recipe::{self, Layers, Resolved, TableSpec};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
@@ -301,14 +303,42 @@ pub(crate) fn last_policy_of(graph: &Graph, member: &str) -> Option<Key> {
     graph.nodes().filter(is_policy).last().map(|node| node.key)
 }
 
-/// The folder of the policy that a run ended with.
+/// The policy that a run, or one of its members, ended with.
 #[cfg(feature = "torch")]
-pub(crate) fn last_policy(store: &Path, name: &str) -> Result<std::path::PathBuf, Trouble> {
-    let (store, run) = find_run(store, Some(name))?;
+pub(crate) struct LastPolicy {
+    /// Where it lies.
+    pub(crate) folder: std::path::PathBuf,
+    /// The type of its weights, by the recipe.
+    pub(crate) dtype: Dtype,
+}
+
+/// The last policy of a run by its name, or of a member by `RUN/MEMBER`.
+#[cfg(feature = "torch")]
+pub(crate) fn last_policy(store: &Path, name: &str) -> Result<LastPolicy, Trouble> {
+    let (of_run, member) =
+        name.split_once('/').map_or((name, None), |(run, member)| (run, Some(member)));
+    let (store, run) = find_run(store, Some(of_run))?;
     let planned = PlannedGraph::read(&run)?;
+    let member = match (member, planned.members.as_slice()) {
+        (Some(member), all) => {
+            find_named(&format!("member of `{}`", run.id()), member, all, |it| &it.name)?
+        }
+        (None, [only]) => only,
+        (None, several) => {
+            let first = several.first().map_or("NAME", |it| it.name.as_str());
+            let message = format!("`{}` has {} members", run.id(), several.len());
+            let hint = format!("name one, such as `{}/{first}`", run.id());
+            return Err(Trouble::wrong(message, hint));
+        }
+    };
+    let recipes = planned.recipes_of_members();
+    let dtype = recipes.get(&member.name).and_then(|recipe| {
+        serde_json::from_value(recipe.get("policy")?.get("dtype")?.clone()).ok()
+    });
     let policies = planned.graph.nodes().filter(|node| {
         node.role.branch != Branch::Control
             && matches!(node.stage.kind(), "train" | "import" | "pretrain")
+            && node.members.contains(&member.name)
     });
     let mut last = None;
     for node in policies {
@@ -317,8 +347,8 @@ pub(crate) fn last_policy(store: &Path, name: &str) -> Result<std::path::PathBuf
             last = Some(artifact.path("model.safetensors").map_err(of_store)?);
         }
     }
-    let folder = last.and_then(|path| Some(path.parent()?.to_owned()));
-    folder.ok_or_else(|| {
+    let folder = last.and_then(|path| Some(path.parent()?.to_owned())).ok_or_else(|| {
         Trouble::wrong(format!("`{name}` has no policy in the store"), "run it again")
-    })
+    })?;
+    Ok(LastPolicy { folder, dtype: dtype.unwrap_or(Dtype::Fp32) })
 }

@@ -20,6 +20,10 @@ struct Running {
     told_ms: u64,
 }
 
+/// The narrowest and the widest column of names; what is longer pushes the rest of its line.
+const LEAST_TITLE: usize = 20;
+const WIDEST_TITLE: usize = 44;
+
 /// Where lines go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Voice {
@@ -40,6 +44,8 @@ pub(crate) struct Progress {
     stages: BTreeMap<Key, StageSummary>,
     /// Members of the grid.
     members: usize,
+    /// Characters of the column of names.
+    title_width: usize,
     running: BTreeMap<Key, Running>,
     /// Names of the stages that did not run, by the reason.
     skipped: BTreeMap<String, Vec<String>>,
@@ -59,6 +65,7 @@ impl Progress {
             overall: ProgressBar::hidden(),
             stages: BTreeMap::new(),
             members: 0,
+            title_width: LEAST_TITLE,
             running: BTreeMap::new(),
             skipped: BTreeMap::new(),
             done: 0,
@@ -121,6 +128,8 @@ impl Progress {
         let members: BTreeSet<&String> = stages.iter().flat_map(|stage| &stage.members).collect();
         self.members = members.len();
         self.stages = stages.iter().map(|stage| (stage.key, stage.clone())).collect();
+        let titles = stages.iter().map(|stage| stage.title(self.members).chars().count());
+        self.title_width = titles.max().unwrap_or(0).clamp(LEAST_TITLE, WIDEST_TITLE);
         if let Some(bars) = &self.bars {
             let style = "{elapsed_precise} {wide_bar:.cyan/dim} {pos}/{len} stages";
             self.overall =
@@ -188,7 +197,9 @@ impl Progress {
         let kind = self.stages.get(&key).map_or("", |stage| stage.kind.as_str());
         let (name, time) = (self.name(key), Duration(seconds).to_string());
         let told = highlight(kind, metrics);
-        self.line(&format!("{:>3}/{count:<3}  {name:<20} {time:>8}  {told}", self.done));
+        let width = self.title_width;
+        let line = format!("{:>3}/{count:<3}  {name:<width$} {time:>8}  {told}", self.done);
+        self.line(line.trim_end());
     }
 
     fn end(&mut self) {
@@ -274,6 +285,7 @@ fn highlight(kind: &str, metrics: &Map<String, Value>) -> String {
         "evaluate" => &[("accuracy", "right"), ("count", "prompts")],
         "monitor" => &[("mean", "right at this temperature")],
         "agreement" => &[("agreement", "of the pseudo answers agree"), ("coverage", "covered")],
+        "overlap" => &[("shared", "questions among the prompts"), ("questions", "in all")],
         "balance" => &[("temperature", "from now on"), ("before", "before")],
         "stop" => &[("best", "the best iteration"), ("since", "evaluations since")],
         "pretrain" | "import" => &[("parameters", "parameters")],

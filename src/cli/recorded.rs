@@ -2,6 +2,7 @@
 
 use crate::event::{Outcome, Record};
 use crate::plan::MemberSummary;
+use crate::recipe::to_toml;
 use crate::report::{Ending, Estimate, Member, Method, Metric, Study};
 use crate::store::{Entry, Error, IndexedMember, IndexedMetric, Run, text};
 use serde::Deserialize;
@@ -28,7 +29,15 @@ impl RecordedValue {
 
     /// The value for people.
     pub(crate) fn in_words(&self) -> String {
-        if self.value.is_null() { "not set".to_owned() } else { text(&self.value) }
+        if self.value.is_null() { "not set".to_owned() } else { in_words(&self.value) }
+    }
+}
+
+/// A value as it is written in a recipe, texts without their quotes.
+pub(crate) fn in_words(value: &Value) -> String {
+    match value {
+        Value::Array(_) | Value::Object(_) => to_toml(value),
+        plain => text(plain),
     }
 }
 

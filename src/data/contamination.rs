@@ -35,8 +35,6 @@ impl Fingerprint {
 
     /// That of a question about pictures. Where they stand in it does not count.
     pub fn of_parts(id: u64, question: &str, images: &[RgbImage]) -> Self {
-        let question = question.replace(PLACE, " ");
-        let plain: String = question.chars().filter(|c| c.is_alphanumeric()).collect();
         let mut pixels = DigestWriter::default();
         for image in images {
             pixels.update(format!("{:?}", image.dimensions()).as_bytes());
@@ -44,11 +42,23 @@ impl Fingerprint {
         }
         Self {
             id,
-            question: Digest::of(plain.to_lowercase().as_bytes()).leading_u64(),
+            question: question_of(question),
             pixels: pixels.finish().leading_u64(),
             shapes: images.iter().map(shape).collect(),
         }
     }
+
+    /// What tells the question from others, whatever its pictures.
+    pub fn question(&self) -> u64 {
+        self.question
+    }
+}
+
+/// What tells a question from others, whatever its pictures.
+pub fn question_of(text: &str) -> u64 {
+    let text = text.replace(PLACE, " ");
+    let plain: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
+    Digest::of(plain.to_lowercase().as_bytes()).leading_u64()
 }
 
 /// Whether each pixel of a small grey version is lighter than its neighbour to the right.

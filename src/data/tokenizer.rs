@@ -9,6 +9,9 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
 }
 
+/// Unknown words that a message names.
+const MOST_UNKNOWN: usize = 8;
+
 /// What can be wrong with a tokenizer or with a text given to it.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
@@ -80,11 +83,21 @@ impl Tokenizer {
     }
 
     fn encoded(&self, text: &str, frame: bool) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self.inner.encode(text, frame).map_err(|error| TokenizerError::Encode {
-            text: text.to_owned(),
-            reason: error.to_string(),
+        let encoding = self.inner.encode(text, frame).map_err(|error| {
+            let unknown = self.unknown_words(text);
+            let reason = match unknown.is_empty() {
+                true => error.to_string(),
+                false => format!("there is no token for `{}`", unknown.join("`, `")),
+            };
+            TokenizerError::Encode { text: text.to_owned(), reason }
         })?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The first words of a text that have no token.
+    fn unknown_words<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let is_unknown = |word: &&str| self.inner.encode(*word, false).is_err();
+        text.split_whitespace().filter(is_unknown).take(MOST_UNKNOWN).collect()
     }
 
     /// The ids of a text within the frame that the tokenizer's own file puts round one, such as a

@@ -139,9 +139,10 @@ pub(super) fn kind_of(value: &Dynamic) -> &'static str {
     } else if value.is_int() {
         "a whole number"
     } else if value.is_float() {
-        match value.as_float().is_ok_and(f64::is_finite) {
-            true => "a number",
-            false => "no finite number",
+        match value.as_float() {
+            Ok(number) if number.is_nan() => "`NaN`",
+            Ok(number) if number.is_infinite() => "an infinite number",
+            _ => "a number",
         }
     } else if value.is_string() {
         "a string"

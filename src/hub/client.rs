@@ -1,7 +1,7 @@
 //! What is asked of the hub over HTTP, how its answers are read, and how often it is asked again.
 
 use super::{
-    HubError, Kind, Progress, Repo, Settings, Tell,
+    HubError, Kind, Progress, Repo, Settings, Tell, date,
     repo::{is_commit, is_revision},
 };
 use serde::Deserialize;
@@ -264,6 +264,8 @@ impl<'a> Client<'a> {
                 let reason = error.to_string();
                 HubError::Nonsense { url: url.to_owned(), reason }.into()
             }
+            ureq::Error::HostNotFound => again("no such host is known here"),
+            ureq::Error::Io(error) => again(error),
             other => again(other),
         }
     }
@@ -340,10 +342,14 @@ fn said(text: &[u8]) -> String {
     text.chars().filter(|it| !it.is_control()).take(LONGEST_SAID).collect()
 }
 
-/// Seconds that the hub asks to wait: in `Retry-After`, or as `t=` in `RateLimit`.
+/// Seconds that the hub asks to wait: in `Retry-After`, also as a date, or as `t=` in `RateLimit`.
 fn asked_to_wait(headers: &HeaderMap) -> Option<u64> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let after = text("retry-after").and_then(|it| it.trim().parse().ok());
+    // By the clock of the server, which sends it along: the one here may be another.
+    let date = |name: &str| date::seconds(text(name)?);
+    let until = || Some(date("retry-after")? - date("date")?);
+    let after = after.or_else(|| until().map(|seconds| u64::try_from(seconds).unwrap_or(0)));
     after.or_else(|| {
         text("ratelimit")?
             .split([';', ','])
@@ -405,6 +411,25 @@ mod tests {
         assert_ne!(origin("https://hub.co@evil.com/a"), origin(from));
         assert_eq!(quoted("refs/pr/1", false), "refs%2Fpr%2F1");
         assert_eq!(quoted("a b/ä", true), "a%20b/%C3%A4");
+    }
+
+    #[test]
+    fn what_the_hub_asks_to_wait_is_a_number_or_a_date() {
+        let wait = |said: &[(&'static str, &'static str)]| {
+            let values = said.iter().map(|(name, value)| (*name, value.parse().unwrap()));
+            let mut headers = HeaderMap::new();
+            values.for_each(|(name, value)| drop(headers.insert(name, value)));
+            asked_to_wait(&headers)
+        };
+        let now = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(wait(&[("retry-after", " 7 ")]), Some(7));
+        assert_eq!(wait(&[now, ("retry-after", "Sun, 06 Nov 1994 08:51:07 GMT")]), Some(90));
+        assert_eq!(wait(&[now, ("retry-after", "Sunday, 06-Nov-94 08:00:00 GMT")]), Some(0));
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:51:07 GMT")]), None);
+        assert_eq!(wait(&[now, ("retry-after", "soon")]), None);
+        let limited = ("ratelimit", "\"api\";r=0;t=55");
+        assert_eq!(wait(&[("retry-after", "soon"), limited]), Some(55));
+        assert_eq!(wait(&[]), None);
     }
 
     #[test]

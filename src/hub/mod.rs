@@ -23,6 +23,7 @@
 mod blob;
 mod cache;
 mod client;
+mod date;
 mod error;
 mod repo;
 mod settings;

@@ -102,6 +102,9 @@ impl Settings {
         }
     }
 
+    /// Where the hub is unless somebody says otherwise.
+    pub const ENDPOINT: &str = ENDPOINT;
+
     /// What is free for the cache.
     pub fn free(&self) -> Bytes {
         free_space(&self.cache)

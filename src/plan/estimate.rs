@@ -205,7 +205,9 @@ impl Estimator<'_> {
             }
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
-            Stage::Balance(_) | Stage::Stop(_) | Stage::Agreement(_) => (None, None),
+            Stage::Balance(_) | Stage::Stop(_) | Stage::Agreement(_) | Stage::Overlap(_) => {
+                (None, None)
+            }
             // What came along is not drawn, and what a search drew in the same way not again.
             Stage::Explore(options) => {
                 let search = self.input(node, Port::Search).unwrap_or_default();
@@ -310,7 +312,9 @@ impl Estimator<'_> {
                 Amounts { steps, ..of(0, samples) }
             }
             Stage::Score(_) => self.input(node, Port::Rollouts).unwrap_or_default(),
-            Stage::Balance(_) | Stage::Stop(_) | Stage::Agreement(_) => Amounts::default(),
+            Stage::Balance(_) | Stage::Stop(_) | Stage::Agreement(_) | Stage::Overlap(_) => {
+                Amounts::default()
+            }
         }
     }
 
@@ -384,6 +388,7 @@ impl Estimator<'_> {
             | Stage::Pretrain(_)
             | Stage::Prepare(_)
             | Stage::Hide(_)
+            | Stage::Overlap(_)
             | Stage::Features(_)
             | Stage::Select(_)
             | Stage::Agreement(_)

@@ -129,6 +129,7 @@ impl Lowering<'_> {
         self.base = Some(base.key);
         let prompts = self.prepare();
         self.benchmarks = self.prepare_benchmarks();
+        self.look_for_benchmarks(prompts);
         if recipe.training.method == Method::Sft {
             self.measure(prompts, base, 0, Branch::Ground);
             self.supervised(prompts, base);

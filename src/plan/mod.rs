@@ -21,8 +21,8 @@ pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
 pub use reason::{Change, Why};
 pub use stage::{
     Agreement, Balance, Calls, Drawn, Evaluate, Explore, Features, Hide, Hooks, Import, Knobs,
-    Label, Lesson, Loading, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Score, Scored,
-    Select, Setting, Shown, Slice, Split, Stage, StageDoc, StopRule, Train, TrainReward,
+    Label, Lesson, Loading, Mismatch, Monitor, Need, Overlap, Port, Prepare, Pretrain, Score,
+    Scored, Select, Setting, Shown, Slice, Split, Stage, StageDoc, StopRule, Train, TrainReward,
     TrainingSet, Unlabelled, stage_docs,
 };
 pub use state::{EarlierStage, Known, Recipes, Standing, State, standings};

@@ -139,7 +139,7 @@ fn flatten(
 }
 
 /// A value in one line of TOML. JSON's strings and numbers are TOML's, except for one character.
-fn to_toml(value: &Value) -> String {
+pub fn to_toml(value: &Value) -> String {
     match value {
         Value::Object(map) => {
             let pairs: Vec<_> =

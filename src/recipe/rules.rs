@@ -108,26 +108,34 @@ fn name_is_given(check: &mut Checker<'_>) {
         check.fault("missing-name", &[], "missing `name`".to_owned(), hint.to_owned());
         return;
     }
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
-    if name.is_empty()
-        || name.len() > 100
-        || name.starts_with(['.', '-'])
-        || !name.chars().all(is_plain)
-    {
-        let plain: String = name
-            .to_lowercase()
-            .chars()
-            .map(|c| if is_plain(c) { c } else { '-' })
-            .skip_while(|c| !c.is_ascii_alphanumeric())
-            .take(100)
-            .collect();
-        let example = if plain.is_empty() { "my-recipe" } else { &plain };
-        let hint = format!(
-            "use up to 100 lowercase letters, digits, `.` and `-`, the first a letter or a digit, such \
-             as `{example}`"
-        );
-        check.fault("bad-name", &["name"], format!("`{}` is no name", quoted(name)), hint);
+    if let Some((message, hint)) = name_fault(name) {
+        check.fault("bad-name", &["name"], message, hint);
     }
+}
+
+/// What is wrong with the name of a recipe, and the way out; `None` for a good one.
+pub fn name_fault(name: &str) -> Option<(String, String)> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+    let is_good = !name.is_empty()
+        && name.len() <= 100
+        && !name.starts_with(['.', '-'])
+        && name.chars().all(is_plain);
+    if is_good {
+        return None;
+    }
+    let plain: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if is_plain(c) { c } else { '-' })
+        .skip_while(|c| !c.is_ascii_alphanumeric())
+        .take(100)
+        .collect();
+    let example = if plain.is_empty() { "my-recipe" } else { &plain };
+    let hint = format!(
+        "use up to 100 lowercase letters, digits, `.` and `-`, the first a letter or a digit, such as \
+         `{example}`"
+    );
+    Some((format!("`{}` is no name", quoted(name)), hint))
 }
 
 fn builtin_names_are_known(check: &mut Checker<'_>) {

@@ -108,6 +108,8 @@ pub fn parse(source: &Source) -> Result<Tree, Faults> {
     }
     let mut faults: Vec<Fault> =
         errors.iter().map(|error| Misreading::of(error, &source.text).at(source)).collect();
+    // The reader tells what it could not recover from last.
+    faults.sort_by_key(|fault| fault.place.as_ref().map(|place| place.line_and_column()));
     // One slip often upsets the parser twice in a line; the first is the one to mend.
     faults.dedup_by_key(|fault| fault.place.as_ref().map(|place| place.line_and_column().0));
     Err(Faults(faults))

@@ -2,6 +2,7 @@
 
 use crate::base::plural;
 use crate::event::Outcome;
+use crate::recipe::to_toml;
 use serde_json::Value;
 
 /// A share in 0..=1 as `45.9`, in per cent without the sign.
@@ -51,7 +52,7 @@ pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.clone(),
-        other => other.to_string(),
+        other => to_toml(other),
     }
 }
 

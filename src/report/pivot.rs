@@ -454,11 +454,15 @@ impl Reading<'_> {
 fn axes(members: &[Member]) -> Vec<String> {
     let mut axes: BTreeMap<&String, usize> = BTreeMap::new();
     for member in members {
-        let parts = member.name.split(',').filter_map(|part| Some(part.split_once('=')?.0));
+        let is_named = |part: &str, key: &str| match part.split_once('=') {
+            Some((part, _)) => key == part || key.ends_with(&format!(".{part}")),
+            // What a `[[member]]` is called stands there alone.
+            None => key == MEMBER && member.values.get(key).is_some_and(|name| name == part),
+        };
         for key in member.values.keys().filter(|key| *key != RUN) {
-            let is_told = |part: &str| key == part || key.ends_with(&format!(".{part}"));
-            axes.entry(key)
-                .or_insert_with(|| parts.clone().position(is_told).unwrap_or(usize::MAX));
+            axes.entry(key).or_insert_with(|| {
+                member.name.split(',').position(|part| is_named(part, key)).unwrap_or(usize::MAX)
+            });
         }
     }
     let mut axes: Vec<(usize, &String)> = axes.into_iter().map(|(key, at)| (at, key)).collect();
@@ -578,5 +582,8 @@ mod tests {
         let members = [member("seed=1,method=1", &["training.method", "seed", "run"])];
         assert_eq!(axes(&members), ["run", "seed", "training.method"]);
         assert_eq!(axes(&[member("alone", &[])]), ["member"]);
+        let mut named = member("short,seed=1", &["hooks.script", "seed"]);
+        named.values.insert("member".to_owned(), Value::from("short"));
+        assert_eq!(axes(&[named]), ["member", "seed", "hooks.script"]);
     }
 }

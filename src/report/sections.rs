@@ -93,7 +93,10 @@ pub(super) fn headline(member: &Member) -> Vec<Headline> {
     });
     let (from, to) = (member.start(), member.after(iteration));
     let mut figures = vec![Headline {
-        label: format!("{split} accuracy, {from} → {to}{which}"),
+        label: match from == to {
+            true => format!("{split} accuracy, {to}{which}"),
+            false => format!("{split} accuracy, {from} → {to}{which}"),
+        },
         value: match first {
             Some(first) => format!("{} → {} %", percent(first.accuracy), percent(last.accuracy)),
             None => format!("{} %", percent(last.accuracy)),

@@ -62,7 +62,7 @@ pub(super) fn judge(
     context: &Context<'_>,
 ) -> Result<Map<String, Value>, Stop> {
     let benchmark = Benchmark::named(name).map_err(failed)?;
-    let questions = questions(context)?;
+    let questions = questions(context, Port::Prompts)?;
     let mut responses = Responses::default();
     for rollout in rollouts.iter() {
         let response = Response { text: rollout.response.clone(), extraction: None };
@@ -92,8 +92,9 @@ pub(super) fn judge(
     Ok(metrics)
 }
 
-fn questions(context: &Context<'_>) -> Result<Vec<Question>, Stop> {
-    let artifact = context.input(Port::Prompts)?;
+/// The questions that somebody prepared, by the port at which they are.
+pub(super) fn questions(context: &Context<'_>, port: Port) -> Result<Vec<Question>, Stop> {
+    let artifact = context.input(port)?;
     serde_json::from_slice(&artifact.read(QUESTIONS)?).map_err(|error| {
         let reason = format!("`{QUESTIONS}` of {} cannot be read: {error}", artifact.key());
         failure(reason, "it was written by another version of mstar: run again in a new store")

@@ -45,6 +45,7 @@ mod load;
 mod measure;
 mod monitor;
 mod named;
+mod overlap;
 mod performer;
 mod policy;
 mod prepare;

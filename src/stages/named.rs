@@ -2,10 +2,11 @@
 
 use super::adapters;
 use super::failure::{failed, failure};
-use super::policy::Policy;
+use super::policy::{Policy, precision};
 use crate::data::checkpoint;
 use crate::data::loaders::CheckpointFolder;
-use crate::engine::{Device, Precision, Weights};
+use crate::engine::{Device, Weights};
+use crate::recipe::Dtype;
 use crate::run::Stop;
 use std::path::PathBuf;
 
@@ -17,11 +18,13 @@ pub struct NamedModel {
     pub checkpoint: Option<PathBuf>,
     /// Pixels of a picture at most; 0 for as many as the checkpoint says.
     pub image_pixels: u64,
+    /// Type of the weights.
+    pub dtype: Dtype,
 }
 
 impl NamedModel {
     pub(super) fn load(&self, device: Device) -> Result<Policy, Stop> {
-        let precision = Precision::F32;
+        let precision = precision(self.dtype);
         if let Some(path) = &self.checkpoint {
             let folder = CheckpointFolder::open(path).map_err(failed)?;
             let companions = folder.companions().map_err(failed)?.seen_within(self.image_pixels);

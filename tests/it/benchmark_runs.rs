@@ -158,6 +158,8 @@ fn a_recipe_measures_after_each_iteration_what_eval_measures() {
     let walked = ["rollouts", "measured", "--stage", "evaluate 1 mathvista", "--format", "json"];
     sandbox.mstar(&walked).exits(0);
 
+    assert_eq!(metrics("overlap mathvista/testmini")["shared"], json!(0));
+
     // Where its files lie is in no key; what they hold is.
     let key = sandbox.key_of("prepare mathvista/testmini");
     std::fs::rename(sandbox.path("bench"), sandbox.path("moved")).unwrap();
@@ -174,4 +176,102 @@ fn a_recipe_measures_after_each_iteration_what_eval_measures() {
     std::fs::write(&file, "{\"1\": {}}").unwrap();
     let said = sandbox.mstar(&[&["check", "measured.toml"][..]].concat()).exits(2);
     assert!(said.stderr.contains("bench"), "{}", said.stderr);
+}
+
+#[test]
+fn a_bundle_with_benchmarks_is_reproduced_where_their_files_are() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("study/bench")).unwrap();
+    drawn(&sandbox, 12);
+    for name in (0..12).map(|at| format!("{at}.png")).chain(["testmini.json".to_owned()]) {
+        std::fs::rename(sandbox.path(&name), sandbox.path("study/bench").join(&name)).unwrap();
+    }
+    sandbox.write("study/measured.toml", RECIPE);
+    sandbox.mstar(&["run", "study/measured.toml", "--workers", "1"]).exits(0);
+    sandbox.mstar(&["lock", "study/measured.toml", "--device", "cpu"]).exits(0);
+    sandbox.mstar(&["lock", "study/measured.toml", "--device", "cpu", "--check"]).exits(0);
+    sandbox.mstar(&["bundle"]).exits(0);
+    let said = sandbox.mstar(&["verify", "measured-1.mstar"]).exits(0).stdout;
+    assert!(said.contains("`bench` has to be there"), "{said}");
+    std::fs::rename(sandbox.path("study"), sandbox.path("attic")).unwrap();
+    let again = ["reproduce", "measured-1.mstar", "--folder", "again", "--workers", "1"];
+    let with = |place: &str| sandbox.mstar(&[&again[..], &["--data", place]].concat());
+    let said = sandbox.mstar(&again).exits(2).stderr;
+    assert!(said.contains("`--data bench=PATH`"), "{said}");
+    let file = sandbox.path("attic/bench/testmini.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("\"precision\":1.0", "\"precision\":2.0", 1)).unwrap();
+    let said = with("bench=attic/bench").exits(2).stderr;
+    assert!(said.contains("is not what the run read as `bench`"), "{said}");
+    assert!(!sandbox.path("again").exists());
+    std::fs::write(&file, text).unwrap();
+    let said = with("bench=attic/bench").exits(0).stdout;
+    assert!(said.contains("mathvista.accuracy") && said.contains("equal: all "), "{said}");
+    // What was reproduced is the same as what was bundled, to programs and to people.
+    let same = ["diff", "measured-1.mstar", "measured-1", "--format", "json"];
+    assert_eq!(sandbox.mstar(&same).exits(0).json()["same"], json!(true));
+    // Beside the bundle nothing needs to be said.
+    std::fs::rename(sandbox.path("attic/bench"), sandbox.path("bench")).unwrap();
+    let beside = ["reproduce", "measured-1.mstar", "--folder", "third", "--workers", "1", "-q"];
+    sandbox.mstar(&beside).exits(0);
+}
+
+#[test]
+fn questions_of_a_benchmark_among_the_prompts_are_told() {
+    let sandbox = Sandbox::new();
+    let questions = drawn(&sandbox, 6);
+    let task = MiniVista::new(Seed(1), POOL_ONE_OPERATION);
+    let mut rows = Vec::new();
+    for index in 0..30 {
+        let sample = task.example(Stream::Train, index).sample();
+        let name = format!("own-{index}.png");
+        sandbox.write(&name, png(&sample.images[0]).unwrap());
+        rows.push(json!({ "question": sample.question, "answer": sample.answer, "image": name }));
+    }
+    // Two of the benchmark's own, one with other marks and with choices; one with another picture.
+    rows.push(json!({ "question": questions[1], "answer": "1", "image": "1.png" }));
+    rows.push(json!({
+        "question": questions[2].to_uppercase(), "answer": "A", "image": "2.png",
+        "choices": ["1", "2"],
+    }));
+    rows.push(json!({ "question": questions[3], "answer": "1", "image": "own-3.png" }));
+    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    sandbox.write("rows.jsonl", lines);
+    sandbox.write(
+        "measured.toml",
+        "name = \"measured\"\n[data]\nsource = \"jsonl:rows.jsonl\"\nprompts = 21\n\
+         validation = 6\ntest = 6\nbenchmarks = [\"mathvista:testmini.json\"]\n\
+         [warmup]\nenabled = false\n[training]\niterations = 0\n\
+         [exploration]\nmax_new_tokens = 4\n[evaluation]\npass_samples = 0\n",
+    );
+    sandbox.mstar(&["run", "measured.toml", "--workers", "1"]);
+    let file = sandbox.artifact_of("overlap mathvista/testmini").join("metrics.json");
+    let metrics: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!((&metrics["questions"], &metrics["shared"]), (&json!(6), &json!(2)), "{metrics}");
+    let of = |split: &str| metrics[split]["exact"].as_u64().unwrap();
+    assert_eq!(["train", "validation", "test"].map(of).iter().sum::<u64>(), 2, "{metrics}");
+    let report = sandbox.mstar(&["report"]).exits(0).stdout;
+    assert!(report.contains("`mathvista/testmini` share "), "{report}");
+}
+
+#[test]
+fn a_benchmark_is_named_as_in_a_recipe_and_asked_in_the_type_that_is_said() {
+    let sandbox = Sandbox::new();
+    drawn(&sandbox, 4);
+    let eval = |benchmark: &str, more: &[&str]| {
+        let call = ["eval", "builtin:mini-vlm", "--format", "json", "--benchmark", benchmark];
+        sandbox.mstar(&[&call[..], more].concat())
+    };
+    let scores = eval("mathvista:testmini.json", &[]).exits(0).json();
+    assert_eq!(eval("mathvista", &["--data", "testmini.json"]).exits(0).json(), scores);
+    let said = eval("mathvista:testmini.json", &["--data", "testmini.json"]).exits(2).stderr;
+    assert!(said.contains("both say where"), "{said}");
+    assert_eq!(eval("mathvista:testmini.json", &["--dtype", "bf16"]).exits(0).json()["count"], 4);
+    eval("mathvista:testmini.json", &["--dtype", "fp16"]).exits(2);
+    // Without a word the files are those of the hub, which is not asked here.
+    let said = eval("mathvista", &[]).exits(2).stderr;
+    assert!(said.contains("mstar fetch datasets/AI4Math/MathVista"), "{said}");
+    let said = eval("mathvista:testmini.json", &["--save", "testmini.json"]).exits(2).stderr;
+    assert!(said.contains("is not overwritten"), "{said}");
+    assert_eq!(eval("mathvista:testmini.json", &[]).exits(0).json(), scores);
 }

@@ -104,8 +104,14 @@ fn data_files_are_checked_by_hand() {
     for command in ["check", "preview"] {
         let call = [&["data", command, "jsonl:data/rows.jsonl"], &other[..]].concat();
         let said = sandbox.mstar(&call).exits(2).stderr;
-        assert!(said.contains("is a sample") && said.contains("hint: name its columns"), "{said}");
+        assert!(said.contains("is a sample") && said.contains("hint: the row has `"), "{said}");
+        assert!(said.contains("name the column with `--columns FIELD=COLUMN`"), "{said}");
     }
+    sandbox.write("data/empty.jsonl", "");
+    let said = sandbox.mstar(&["data", "check", "jsonl:data/empty.jsonl"]).exits(2).stderr;
+    assert!(said.contains("`jsonl:data/empty.jsonl` is empty"), "{said}");
+    let said = sandbox.mstar(&["data", "check", "mathvista"]).exits(2).stderr;
+    assert!(said.contains("bring them: `mstar fetch mathvista`"), "{said}");
     let call = ["data", "check", "jsonl:data/rows.jsonl", "--columns", "question=q,gold"];
     assert!(sandbox.mstar(&call).exits(2).stderr.contains("`gold` names no column"));
     sandbox.mstar(&["data", "check", "jsonl:data/rows.jsonl", "--columns", "image=image"]).exits(0);

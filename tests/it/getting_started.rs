@@ -32,6 +32,55 @@ fn a_first_recipe_is_good_and_nothing_is_overwritten() {
     assert_eq!(third, before.replace("first-recipe", "third"));
 }
 
+#[test]
+fn what_cannot_be_is_asked_again() {
+    let sandbox = Sandbox::new();
+    let typed = "My Study\nstudy\ncontinous\nrest-em\nfoo\n0\n2\n";
+    let Some(shown) = sandbox.in_terminal(&["init"], typed, false) else { return };
+    for words in [
+        "`My Study` is no name",
+        "such as `my-study`",
+        "`continous` is no method",
+        "`foo` is no number of iterations",
+        "`0` is no number of iterations",
+    ] {
+        assert!(shown.contains(words), "{words} is not in {shown}");
+    }
+    let recipe = fs::read_to_string(sandbox.path("study.toml")).unwrap();
+    assert!(recipe.contains("method = \"rest-em\"") && recipe.contains("iterations = 2"));
+    sandbox.mstar(&["check", "study.toml"]).exits(0);
+}
+
+#[test]
+fn no_result_goes_where_somebody_wrote_something() {
+    let sandbox = Sandbox::new();
+    sandbox.write("keep.rhai", "fn keep(candidate) { true }\n");
+    fs::copy(sandbox.path("tiny.toml"), sandbox.path("plain.lock")).unwrap();
+    let written = |name: &str| fs::read(sandbox.path(name)).unwrap();
+    let before = ["tiny.toml", "keep.rhai", "plain.lock"].map(written);
+    let mut told = String::new();
+    for arguments in [
+        &["lock", "tiny.toml", "--output", "tiny.toml"][..],
+        &["lock", "tiny.toml", "--output", "keep.rhai"],
+        // Beside a recipe of that name its lock would be the recipe itself.
+        &["lock", "plain.lock"],
+        &["data", "preview", "--output", "tiny.toml"],
+        &["report", "--output", "tiny.toml"],
+        &["report", "--format", "html", "--output", "./tiny.toml"],
+    ] {
+        let said = sandbox.mstar(arguments).exits(2).told();
+        told += &format!("# {}\n{said}", arguments.join(" "));
+    }
+    assert_told("outputs_refused", &told);
+    assert_eq!(["tiny.toml", "keep.rhai", "plain.lock"].map(written), before);
+    // A lock by another name is replaced by a lock.
+    for _ in 0..2 {
+        sandbox.mstar(&["lock", "tiny.toml", "--output", "locked.toml"]).exits(0);
+    }
+    let said = sandbox.mstar(&["plan", "tiny"]).exits(2).stderr;
+    assert!(said.contains("did you mean `tiny.toml`?"), "{said}");
+}
+
 #[cfg(feature = "torch")]
 #[test]
 fn a_first_recipe_runs() {
@@ -124,6 +173,10 @@ fn the_doctor_tells_what_is_there_and_keeps_secrets() {
     assert!(found.contains(".cache/huggingface/token\n") && !found.contains("secret"), "{found}");
     assert!(found.contains("hub cache  ") && found.contains(".cache/huggingface/hub ("), "{found}");
     assert!(!found.contains("offline"), "{found}");
+    let mut elsewhere = sandbox.command(&["doctor"]);
+    let found = elsewhere.env("HF_ENDPOINT", "http://hub.example").output().unwrap();
+    let found = crate::sandbox::Said::of(found).exits(0).stdout;
+    assert!(found.contains("; of http://hub.example"), "{found}");
     let offline = sandbox.mstar(&["doctor"]).exits(0).stdout;
     assert!(offline.contains("hub cache  /nowhere/hub/hub ("), "{offline}");
     assert!(offline.contains("; offline, only what is there is used)\n"), "{offline}");

@@ -40,6 +40,9 @@ fn a_hook_is_tried_by_hand() {
     sandbox.write("r.json", r#"{ "tokens": 4 }"#);
     sandbox.write("bad.json", "{");
     sandbox.write("same.rhai", "fn correct(answer, gold) { answer == gold }");
+    sandbox.write("list.json", r#"[{ "tokens": 4 }]"#);
+    sandbox.write("metric.rhai", "fn metric(responses) { #{ count: responses.len() } }");
+    sandbox.write("helpers.rhai", "fn helper() { 1 }");
     sandbox.write("pair.json", r#"{ "answer": "7", "gold": "7" }"#);
     let mut told = String::new();
     for arguments in [
@@ -50,6 +53,9 @@ fn a_hook_is_tried_by_hand() {
         &["hook", "a.rhai", "--on", "bad.json", "--moment", "reward"],
         &["hook", "same.rhai", "--on", "pair.json"],
         &["hook", "same.rhai", "--on", "r.json"],
+        &["hook", "a.rhai", "--on", "list.json", "--moment", "reward"],
+        &["hook", "metric.rhai", "--on", "r.json"],
+        &["hook", "helpers.rhai"],
         &["hook", "missing.rhai"],
     ] {
         told += &format!("# {}\n{}", arguments.join(" "), sandbox.mstar(arguments).told());

@@ -86,3 +86,46 @@ fn a_run_beside_a_lock_tells_what_no_longer_agrees() {
         said.stderr
     );
 }
+
+#[cfg(feature = "torch")]
+#[test]
+fn a_lock_is_the_same_from_wherever_it_is_made() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("studies/models/mine")).unwrap();
+    fs::create_dir_all(sandbox.path("studies/scripts")).unwrap();
+    for entry in fs::read_dir(crate::real_models::checkpoint("smolvlm")).unwrap() {
+        let entry = entry.unwrap();
+        if !entry.file_type().unwrap().is_file() {
+            continue;
+        }
+        let to = sandbox.path("studies/models/mine").join(entry.file_name());
+        fs::copy(entry.path(), to).unwrap();
+    }
+    sandbox.write("studies/scripts/keep.rhai", "fn keep(candidate) { true }\n");
+    let row = |at| format!("{{\"question\": \"{at}?\", \"answer\": \"{at}\", \"image\": null}}\n");
+    sandbox.write("studies/rows.jsonl", (0..8).map(row).collect::<String>());
+    let recipe = "name = \"own\"\n[policy]\nmodel = \"./models/mine\"\n[hooks]\n\
+                  script = \"./scripts/keep.rhai\"\n[data]\nsource = \"jsonl:./rows.jsonl\"\n\
+                  prompts = 6\nvalidation = 1\ntest = 1\n";
+    sandbox.write("studies/own.toml", recipe);
+    let lock = ["--device", "cpu"];
+    sandbox.mstar(&[&["lock", "studies/own.toml"], &lock[..]].concat()).exits(0);
+    let text = fs::read_to_string(sandbox.path("studies/own.lock")).unwrap();
+    for words in ["\"models/mine\"", "\"scripts/keep.rhai\""] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+    let inside = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.current_dir(sandbox.path("studies"));
+        crate::sandbox::Said::of(command.output().unwrap())
+    };
+    inside(&[&["lock", "own.toml", "--check"], &lock[..]].concat()).exits(0);
+    inside(&[&["lock", "./own.toml", "--check"], &lock[..]].concat()).exits(0);
+    let whole = sandbox.path("studies/own.toml").display().to_string();
+    inside(&[&["lock", &whole, "--check"], &lock[..]].concat()).exits(0);
+    // Another checkpoint is still another one.
+    let config = sandbox.path("studies/models/mine/config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text} ")).unwrap();
+    inside(&[&["lock", "own.toml", "--check"], &lock[..]].concat()).exits(2);
+}

@@ -47,6 +47,8 @@ mod locks;
 mod main_path;
 #[cfg(feature = "torch")]
 mod model_parity;
+#[cfg(feature = "torch")]
+mod newcomer;
 mod paper;
 #[cfg(feature = "torch")]
 mod parity;

@@ -291,6 +291,18 @@ fn an_experiment_with_a_script_is_reproduced_from_its_bundle_alone() {
     let shorter = "training.iterations=1";
     sandbox.mstar(&["run", "grid.toml", "--set", set, "--set", shorter, "-q"]).exits(0);
     sandbox.mstar(&["bundle", "grid-2", "--output", "grid.mstar"]).exits(0);
+    // Of several members one is to be named.
+    let said = sandbox.mstar(&["sample", "grid-2", "bar red ?"]).exits(2).stderr;
+    assert!(
+        said.contains("`grid-2` has 2 members\nhint: name one, such as `grid-2/seed=0`"),
+        "{said}"
+    );
+    // What was unpacked lies in a folder of the run's name, and is no checkpoint.
+    fs::create_dir(sandbox.path("grid-2")).unwrap();
+    let said = sandbox.mstar(&["sample", "grid-2", "bar red ?"]).exits(2).stderr;
+    assert!(said.contains("`grid-2` has 2 members"), "{said}");
+    let said = sandbox.mstar(&["sample", "grid-2/seed=1", "hello red ?"]).exits(2).stderr;
+    assert!(said.contains("there is no token for `hello`"), "{said}");
     let bytes = fs::read(sandbox.path("grid.mstar")).unwrap();
     let script = &files(&bytes)["recipe/scripts/keep.rhai"];
     assert_eq!(script, &fs::read(sandbox.path("scripts/keep.rhai")).unwrap());

@@ -28,6 +28,19 @@ fn every_recipe_has_tests_that_pass() {
     }
 }
 
+#[test]
+fn faults_of_data_hide_none_of_tests() {
+    let sandbox = Sandbox::new();
+    let data = RECIPE.replace("builtin:mini-vista", "jsonl:gone.jsonl");
+    let test = "\n[[test]]\nname = \"t\"\nsample = \"gone.json\"\nresponse = \"a\"\n\
+                expect = { answer = \"\" }\n";
+    sandbox.write("both.toml", data + test);
+    let said = sandbox.mstar(&["check", "both.toml"]).exits(2).stderr;
+    for words in ["`gone.jsonl` does not exist", "`gone.json` does not exist", "2 faults"] {
+        assert!(said.contains(words), "{words} is not in {said}");
+    }
+}
+
 const SCRIPT: &str = r#"fn prompt(sample) { sample.question + " now" }
 fn extract(response) { if response.text.contains("boxed") { "9" } else { () } }
 fn correct(answer, gold) { answer + "0" == gold || answer == gold }

@@ -1,5 +1,7 @@
 //! What `eval` takes.
 
+use super::dtype;
+use crate::recipe::Dtype;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -13,12 +15,13 @@ pub(crate) struct Eval {
     /// Or score responses that some engine gave: JSON lines with `id` and `response`.
     #[arg(long, value_name = "FILE")]
     pub(crate) responses: Option<PathBuf>,
-    /// The benchmark, such as `mathvista/testmini` or `mmstar-r`.
+    /// The benchmark, such as `mathvista/testmini` or `mmstar-r`; as in a recipe, also with where its
+    /// files lie: `mathvista:FOLDER`.
     #[arg(long, value_name = "NAME")]
     pub(crate) benchmark: String,
-    /// Its questions: a file, or the folder it was fetched into.
+    /// Its questions: a file, or the folder it was fetched into; without it those of the hub.
     #[arg(long, value_name = "FILE|DIR")]
-    pub(crate) data: PathBuf,
+    pub(crate) data: Option<PathBuf>,
     /// Write the model's responses to this file, as `--responses` reads them.
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) save: Option<PathBuf>,
@@ -29,6 +32,9 @@ pub(crate) struct Eval {
     /// Pixels of an image at most; 0 for as many as the checkpoint says.
     #[arg(long, default_value_t = 0, value_name = "N", requires = "model")]
     pub(crate) image_pixels: u64,
+    /// Type of the model's weights; without it `fp32`, or for a run what its recipe says.
+    #[arg(long, value_parser = dtype(), requires = "model")]
+    pub(crate) dtype: Option<Dtype>,
     /// Where the model computes.
     #[arg(long, default_value = "auto", requires = "model")]
     pub(crate) device: String,

@@ -5,6 +5,7 @@ use crate::base::{Bytes, counted};
 use crate::bundle;
 use crate::cli::arguments::Bundle;
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::outputs::spare_written;
 use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::sharing;
@@ -22,6 +23,7 @@ pub(crate) fn bundle(arguments: &Bundle, store: &Path, printer: Printer) -> Resu
         None => PathBuf::from(format!("{}.mstar", run.id())),
     };
     let names = (planned.name.as_str(), run.id());
+    spare_written(&path)?;
     store::write_through(&path, |to| bundle::write(to, names, members)).map_err(of_store)?;
     let size = std::fs::metadata(&path).map_or(0, |about| about.len());
     printer.talk(&format!("{} in {}", counted(count, "file"), Bytes(size)));

@@ -3,6 +3,8 @@
 use crate::base::{Hint, Seed, counted};
 use crate::cli::arguments::{CheckData, Data, Preview, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::fetching::data_in_cache;
+use crate::cli::outputs::{spare_input, spare_written};
 use crate::cli::printer::Printer;
 use crate::data::contamination::{Fingerprint, Overlap, overlaps};
 use crate::data::loaders::{self, BadSample, Columns, FileSource, Unread};
@@ -18,8 +20,6 @@ const COLUMNS: u32 = 5;
 /// Bad rows that are told one by one.
 const TOLD: usize = 10;
 
-const NO_SAMPLES: &str = "name its columns, such as `--columns question=prompt,answer=gold`";
-
 pub(crate) fn data(arguments: &Data, printer: Printer) -> Result<Exit, Trouble> {
     match arguments {
         Data::Preview(arguments) => preview(arguments, printer),
@@ -32,6 +32,7 @@ fn wrong(error: &dyn Hint) -> Trouble {
 }
 
 fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
+    spare_written(&preview.output)?;
     let samples: Vec<Sample> = match FileSource::parse(&preview.source) {
         None => {
             Source::loadable(&preview.source).map_err(|error| wrong(&error))?;
@@ -40,7 +41,9 @@ fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
         }
         Some(source) => {
             let columns = columns(&preview.columns)?;
-            first(&source.map_err(|error| wrong(&error))?, (&columns, preview.count), printer)?
+            let source = source.map_err(|error| wrong(&error))?;
+            spare_input(&preview.output, &source.path)?;
+            first(&source, (&columns, preview.count), printer)?
         }
     };
     let png = contact_sheet(&samples, COLUMNS).map_err(|error| wrong(&error))?;
@@ -79,6 +82,7 @@ fn first(
     printer: Printer,
 ) -> Result<Vec<Sample>, Trouble> {
     let (mut samples, mut bad_rows): (Vec<Sample>, usize) = (Vec::new(), 0);
+    let mut first_bad = None;
     let read = loaders::samples(source, columns, &mut |id, row| {
         let sample = row.and_then(|row| Ok((row.decode()?, row)));
         match sample {
@@ -95,6 +99,7 @@ fn first(
                 if bad_rows <= TOLD {
                     printer.talk(&bad.to_string());
                 }
+                first_bad.get_or_insert(bad);
             }
         }
         let enough = samples.len() as u64 >= count;
@@ -105,8 +110,7 @@ fn first(
         printer.talk(&counted(bad_rows - TOLD, "more bad row"));
     }
     if samples.is_empty() {
-        let message = format!("no row of `{}` is a sample", source.path.display());
-        return Err(Trouble::wrong(message, NO_SAMPLES));
+        return Err(no_samples(&source.path.display().to_string(), first_bad.as_ref()));
     }
     Ok(samples)
 }
@@ -131,9 +135,14 @@ fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
     let columns = columns(&arguments.columns)?;
     let mut found: Vec<Found<'_>> = Vec::new();
     for name in &arguments.sources {
-        let source = FileSource::parse(name).ok_or_else(|| {
+        let in_cache = data_in_cache(name);
+        let source = FileSource::parse(in_cache.as_deref().unwrap_or(name)).ok_or_else(|| {
             let message = format!("`{name}` names no files");
-            Trouble::wrong(message, "write `FORMAT:PATH`, such as `jsonl:train.jsonl`")
+            let hint = match Source::named(name).ok().and_then(|source| source.hub) {
+                Some(_) => format!("bring them: `mstar fetch {name}`; or write `{name}:PATH`"),
+                None => "write `FORMAT:PATH`, such as `jsonl:train.jsonl`".to_owned(),
+            };
+            Trouble::wrong(message, hint)
         })?;
         let source = source.map_err(|error| wrong(&error))?;
         let mut of_it =
@@ -166,7 +175,17 @@ fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
     let Some((empty, _)) = found.iter().zip(&counts).find(|(_, count)| **count == 0) else {
         return Ok(Exit::Done);
     };
-    Err(Trouble::wrong(format!("no row of `{}` is a sample", empty.source), NO_SAMPLES))
+    Err(no_samples(empty.source, empty.bad.first()))
+}
+
+/// That nothing is a sample, with what the first row lacks.
+fn no_samples(source: &str, first: Option<&BadSample>) -> Trouble {
+    let Some(first) = first else {
+        let hint = "it holds no row: see whether it is the right file";
+        return Trouble::wrong(format!("`{source}` is empty"), hint);
+    };
+    let hint = first.hint.replace("in `data.columns`", "with `--columns FIELD=COLUMN`");
+    Trouble::wrong(format!("no row of `{source}` is a sample"), hint)
 }
 
 fn to_text(found: &[Found<'_>], counts: &[usize], shared: &[Overlap]) -> String {

@@ -1,7 +1,7 @@
 //! `mstar doctor`: what this machine has, what is missing, and how to mend it.
 
 use super::torch::Worker;
-use crate::base::Bytes;
+use crate::base::{Bytes, counted};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::fetching::settings;
 use crate::cli::planning::of_store;
@@ -103,7 +103,7 @@ fn stored(store: &Path) -> Result<String, Trouble> {
     Ok(match Store::open_existing(store).map_err(of_store)? {
         Some(opened) => {
             let runs = opened.runs().map_err(of_store)?.len();
-            format!("{} ({runs} runs)", store.display())
+            format!("{} ({})", store.display(), counted(runs, "run"))
         }
         None => format!("{} (made by the first run)", store.display()),
     })
@@ -133,7 +133,11 @@ fn hub_token(settings: &Settings) -> Line {
 fn hub_cache(settings: &Settings) -> Line {
     let free = settings.free();
     let offline = if settings.offline { "; offline, only what is there is used" } else { "" };
-    let found = format!("{} ({free} free{offline})", settings.cache.display());
+    let of = match settings.endpoint == Settings::ENDPOINT {
+        true => String::new(),
+        false => format!("; of {}", settings.endpoint),
+    };
+    let found = format!("{} ({free} free{of}{offline})", settings.cache.display());
     let mend = "`hf cache` removes what is not needed; or name another place in HF_HUB_CACHE";
     let mend = (free.0 < LEAST_BYTES).then(|| mend.to_owned());
     Line { what: "hub cache", found, mend }

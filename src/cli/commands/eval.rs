@@ -4,8 +4,9 @@ use crate::base::{Hint, counted};
 use crate::benchmarks::{self, Benchmark, Extractor, Question, Responses, Scores, Settings};
 use crate::cli::arguments::{Eval, ScoresFormat};
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::fetching::benchmark_here;
 use crate::cli::printer::Printer;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Ids that a line lists.
 const LISTED: usize = 8;
@@ -14,11 +15,30 @@ const KEY: &str = "OPENAI_API_KEY";
 
 pub(crate) fn eval(arguments: &Eval, responses: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
-    let benchmark = Benchmark::named(&arguments.benchmark).map_err(|error| wrong(&error))?;
-    let questions =
-        benchmarks::questions(&benchmark, &arguments.data).map_err(|error| wrong(&error))?;
+    let (benchmark, data) = named(arguments, printer)?;
+    let questions = benchmarks::questions(&benchmark, &data).map_err(|error| wrong(&error))?;
     let responses = benchmarks::responses(responses).map_err(|error| wrong(&error))?;
     show(arguments, &benchmark, &questions, &responses, printer)
+}
+
+/// The benchmark, and where its questions lie: where somebody says, or else in the cache of the hub, into
+/// which they are brought.
+pub(super) fn named(arguments: &Eval, printer: Printer) -> Result<(Benchmark, PathBuf), Trouble> {
+    let (name, beside) = match arguments.benchmark.split_once(':') {
+        Some((name, path)) => (name, Some(PathBuf::from(path))),
+        None => (arguments.benchmark.as_str(), None),
+    };
+    let known = Benchmark::named(name);
+    let benchmark = known.map_err(|error| Trouble::from_hint(&error, Exit::Wrong))?;
+    let data = match (beside, arguments.data.clone()) {
+        (Some(_), Some(_)) => {
+            let message = "`--benchmark` and `--data` both say where the questions lie";
+            return Err(Trouble::wrong(message, "leave one of the two out"));
+        }
+        (Some(path), None) | (None, Some(path)) => path,
+        (None, None) => benchmark_here(&benchmark, printer)?,
+    };
+    Ok((benchmark, data))
 }
 
 /// Scores responses and shows what they are worth.

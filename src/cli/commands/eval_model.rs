@@ -1,12 +1,13 @@
 //! `mstar eval MODEL`, as `mstar-worker` carries it out: asks the model every question of a
 //! benchmark, and scores what it responds.
 
-use super::eval::show;
+use super::eval::{named, show};
 use super::worker::model;
 use crate::base::{Duration, Hint};
-use crate::benchmarks::{self, Asked, Benchmark, Question, Response, Responses};
+use crate::benchmarks::{self, Asked, Question, Response, Responses};
 use crate::cli::arguments::Eval;
 use crate::cli::exit::{Exit, Trouble};
+use crate::cli::outputs::{spare_input, spare_written};
 use crate::cli::planning::of_store;
 use crate::cli::printer::Printer;
 use crate::cli::progress::{REDRAWS, style_of};
@@ -27,11 +28,15 @@ pub(crate) fn eval_model(
     printer: Printer,
 ) -> Result<Exit, Trouble> {
     let wrong = |error: &dyn Hint| Trouble::from_hint(error, Exit::Wrong);
-    let benchmark = Benchmark::named(&arguments.benchmark).map_err(|error| wrong(&error))?;
-    let asked = benchmarks::asked(&benchmark, &arguments.data).map_err(|error| wrong(&error))?;
+    let (benchmark, data) = named(arguments, printer)?;
+    if let Some(path) = &arguments.save {
+        spare_written(path)?;
+        spare_input(path, &data)?;
+    }
+    let asked = benchmarks::asked(&benchmark, &data).map_err(|error| wrong(&error))?;
     let name = arguments.model.as_deref().unwrap_or_default();
     let respondent = Respondent {
-        model: model(name, arguments.image_pixels, store, printer)?,
+        model: model(name, (arguments.image_pixels, arguments.dtype), store, printer)?,
         max_new_tokens: arguments.max_new_tokens,
         device: arguments.device.clone(),
     };

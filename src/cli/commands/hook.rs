@@ -24,6 +24,7 @@ pub(crate) fn hook(arguments: &Hook, printer: Printer) -> Result<Exit, Trouble> 
         let message = format!("`{}` is no JSON: {error}", on.display());
         Trouble::wrong(message, "write what the function is given as JSON")
     })?;
+    refuse_other_form(moment, &value)?;
     let values = values(moment, value).map_err(|message| {
         let names = moment.parameters().join("` and `");
         let hint = format!("write an object with `{names}`");
@@ -35,7 +36,32 @@ pub(crate) fn hook(arguments: &Hook, printer: Printer) -> Result<Exit, Trouble> 
 }
 
 fn listed(served: &[String]) -> String {
-    if served.is_empty() { "no function of a moment".to_owned() } else { served.join(", ") }
+    match served {
+        [] => "nothing that a run calls: see `mstar explain hooks.script`".to_owned(),
+        served => served.join(", "),
+    }
+}
+
+/// Refuses a list where the function is given one thing, and one thing where it is given a list.
+fn refuse_other_form(moment: Moment, value: &Value) -> Result<(), Trouble> {
+    let takes_list = matches!(
+        moment,
+        Moment::Temperature | Moment::Stop | Moment::Metric | Moment::PseudoAnswer
+    );
+    let (found, wanted) = match (value.is_array(), value.is_object()) {
+        (is_list, _) if is_list == takes_list && (is_list || value.is_object()) => return Ok(()),
+        (true, _) => ("a list", "{ … }"),
+        (false, true) => ("one object", "[ … ]"),
+        (false, false) => ("neither", if takes_list { "[ … ]" } else { "{ … }" }),
+    };
+    let message = format!(
+        "`{moment}` is given {}, and this is {found}",
+        match takes_list {
+            true => "a list",
+            false => "an object",
+        }
+    );
+    Err(Trouble::wrong(message, format!("write `{wanted}`")))
 }
 
 fn chosen(script: &Script, name: Option<&str>) -> Result<Moment, Trouble> {

@@ -26,6 +26,9 @@ struct Wishes {
 pub(crate) fn init(arguments: &Init, printer: Printer) -> Result<Exit, Trouble> {
     let (folder, name) = place(arguments.name.as_deref().unwrap_or("first-recipe"));
     let mut wishes = Wishes { name, method: METHODS[0].to_owned(), iterations: "4".to_owned() };
+    if let Some((message, hint)) = recipe::name_fault(&wishes.name) {
+        return Err(Trouble::wrong(message, hint));
+    }
     if printer.asks() {
         ask(arguments.name.is_none(), &mut wishes, printer)?;
     }
@@ -62,21 +65,43 @@ fn place(path: &str) -> (PathBuf, String) {
     (PathBuf::from(folder), name.strip_suffix(".toml").unwrap_or(name).to_owned())
 }
 
-/// Asks for what may be otherwise; an empty line leaves it as it is.
+/// What is wrong with an answer, and the way out.
+type Refusal = (String, String);
+
+/// Asks for what may be otherwise; an empty line leaves it as it is, and what cannot be is asked again.
 fn ask(for_name: bool, wishes: &mut Wishes, printer: Printer) -> io::Result<()> {
-    let answer = |question: &str, default: &mut String| -> io::Result<()> {
-        let given = printer.ask(&format!("{question} [{default}]: "))?;
-        if let Some(given) = given.filter(|given| !given.is_empty()) {
-            *default = given;
+    let answer = |question: &str, default: &mut String, fault: fn(&str) -> Option<Refusal>| {
+        while let Some(given) = printer.ask(&format!("{question} [{default}]: "))? {
+            if given.is_empty() {
+                break;
+            }
+            match fault(&given) {
+                Some((message, hint)) => printer.complain(&format!("{message}\nhint: {hint}")),
+                None => {
+                    *default = given;
+                    break;
+                }
+            }
         }
-        Ok(())
+        io::Result::Ok(())
     };
     if for_name {
-        answer("What is the recipe called?", &mut wishes.name)?;
+        answer("What is the recipe called?", &mut wishes.name, recipe::name_fault)?;
     }
     let methods = METHODS.join(", ");
-    answer(&format!("How is it trained ({methods})?"), &mut wishes.method)?;
-    answer("How many iterations?", &mut wishes.iterations)
+    answer(&format!("How is it trained ({methods})?"), &mut wishes.method, method_fault)?;
+    answer("How many iterations?", &mut wishes.iterations, iterations_fault)
+}
+
+fn method_fault(given: &str) -> Option<Refusal> {
+    let fault = || (format!("`{given}` is no method"), format!("one of {}", METHODS.join(", ")));
+    (!METHODS.contains(&given)).then(fault)
+}
+
+fn iterations_fault(given: &str) -> Option<Refusal> {
+    let is_good = given.parse().is_ok_and(|count: u32| (1..=1000).contains(&count));
+    let fault = || (format!("`{given}` is no number of iterations"), "from 1 to 1000".to_owned());
+    (!is_good).then(fault)
 }
 
 /// Refuses answers that make no recipe, in the recipe's own words.

@@ -7,7 +7,7 @@ use crate::cli::conditions::Vocabulary;
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::planning::of_store;
 use crate::cli::printer::Printer;
-use crate::cli::recorded::entry;
+use crate::cli::recorded::{entry, in_words};
 use crate::cli::records;
 use crate::recipe;
 use crate::report::instant;
@@ -210,7 +210,11 @@ fn member_rows(found: &[Found], asked: &[String], format: TableFormat) -> Vec<Ve
     head.extend(metrics.iter().map(|metric| (*metric).to_owned()));
     let row = |(found, member): (&Found, &IndexedMember)| {
         let mut row = vec![found.run.clone(), member.name.clone(), member.state.clone()];
-        row.extend(axes.iter().map(|axis| member.axes.get(*axis).map_or(String::new(), text)));
+        let written: fn(&Value) -> String = match format {
+            TableFormat::Csv => text,
+            _ => in_words,
+        };
+        row.extend(axes.iter().map(|axis| member.axes.get(*axis).map_or(String::new(), written)));
         row.extend(metrics.iter().map(|name| {
             let metric = member.metrics.iter().find(|metric| metric.name == *name);
             match (metric, format) {

@@ -4,6 +4,7 @@ use crate::base::Hint as _;
 use crate::cli::arguments::{Report, ReportFormat, Table};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::outcomes::Outcomes;
+use crate::cli::outputs::spare_written;
 use crate::cli::planning::{self, PlannedGraph, of_store};
 use crate::cli::printer::Printer;
 use crate::cli::recorded::{self, RecordedValue};
@@ -32,6 +33,7 @@ struct Told {
 }
 
 pub(crate) fn report(arguments: &Report, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
+    arguments.output.as_deref().map_or(Ok(()), spare_written)?;
     let (store, runs) = runs(store, &arguments.runs)?;
     let told = Told::of(&store, &runs, printer)?;
     let said = arguments.table.with_metrics_of(&told.study);

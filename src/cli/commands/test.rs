@@ -36,6 +36,8 @@ pub(crate) fn test(arguments: &Test, printer: Printer) -> Result<Exit, Trouble> 
     }
     match arguments.format {
         TextOrJson::Json => printer.data(&in_json(&tested, passed, failed).to_string())?,
+        // Where nothing could be tried, what is wrong was told.
+        TextOrJson::Text if tested.is_empty() => {}
         TextOrJson::Text => {
             let lines: String = tested.iter().map(in_words).collect();
             printer.data(&format!("{lines}{passed} passed, {failed} failed"))?;

@@ -1,6 +1,7 @@
 //! Locks of what was planned, and how they agree with what is planned now.
 
 use super::packing::script_paths;
+use super::places::beside;
 use crate::bundle::{Lock, LockedMember, LockedModel, LockedStage, MadeBy};
 use crate::cli::data_files::{benchmark_without_folder, without_folder};
 use crate::cli::exit::{Exit, Trouble};
@@ -9,7 +10,7 @@ use crate::cli::frozen::to_map;
 use crate::cli::planning::PlannedGraph;
 use crate::cli::printer::Printer;
 use crate::event::Versions;
-use crate::hub::Inside;
+use crate::hub::{Inside, Repo};
 use crate::plan::{Node, Stage};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
     for node in planned.graph.nodes() {
         match &node.stage {
             Stage::Import(import) => {
-                let name = without_cache(&import.model);
+                let name = named(&import.model, &planned.file);
                 let commit = Inside::of(&import.model).map(|it| it.repo.revision().to_owned());
                 lock.models.push(LockedModel { name, digest: import.digest, commit });
             }
@@ -69,7 +70,7 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
             path.clone_from(short);
         }
         if let Some(Value::String(model)) = leaves.get_mut("policy.model") {
-            *model = without_cache(model);
+            *model = named(model, &planned.file);
         }
         if let Some(Value::String(source)) = leaves.get_mut("data.source") {
             *source = without_folder(source);
@@ -99,6 +100,14 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
 pub(super) fn benchmarks_without_folders(benchmarks: &[Value]) -> Vec<Value> {
     let texts = benchmarks.iter().filter_map(Value::as_str);
     texts.map(|text| benchmark_without_folder(text).into()).collect()
+}
+
+/// What a lock calls a model: by no path that depends on where somebody stands.
+fn named(model: &str, recipe: &str) -> String {
+    let is_folder = !model.starts_with("builtin:") && Inside::of(model).is_none();
+    // Without a folder it is an id of the hub, which is not in the cache yet.
+    let is_folder = is_folder && (Path::new(model).is_dir() || !Repo::is_id(model));
+    if is_folder { beside(model, recipe) } else { without_cache(model) }
 }
 
 /// A model of the hub by its id, wherever somebody's cache is; others as they are named.

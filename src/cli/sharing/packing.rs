@@ -1,5 +1,6 @@
 //! What goes into a bundle: the recipe, what it led to, and what was measured.
 
+use super::places::below;
 use super::{ARTIFACTS, EVENTS, GRAPH, Here, LOCK, RECIPE, REPORT, RESOLVED, TABLE, lock_of};
 use crate::base::Key;
 use crate::bundle::{Content, Member, WEIGHTS, check_name, safe_name};
@@ -10,7 +11,7 @@ use crate::store::{FileEntry, Run, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// The report of a run: for programs, and its table for people.
 pub(crate) struct Tables {
@@ -150,20 +151,15 @@ fn is_of_training(name: &str) -> bool {
 
 /// Where each script lies beside the recipe: as the recipe names it, where that is possible.
 pub(crate) fn script_paths(planned: &PlannedGraph) -> BTreeMap<String, String> {
-    let folder = Path::new(&planned.file).parent().unwrap_or(Path::new(""));
     let mut taken = BTreeSet::from(["recipe.toml".to_owned(), "resolved.toml".to_owned()]);
     let mut paths = BTreeMap::new();
     for path in planned.scripts.keys() {
-        let beside = Path::new(path).strip_prefix(folder).unwrap_or(Path::new(path));
-        let is_plain = beside.components().all(|part| matches!(part, Component::Normal(_)));
-        let written = beside.to_string_lossy().into_owned();
-        let short = match is_plain && check_name(&in_recipe(&written)).is_ok() {
-            true => written,
-            false => {
-                let name = beside.file_name().unwrap_or_default().to_string_lossy();
-                format!("hooks/{}", safe_name(&name))
-            }
-        };
+        let beside = below(path, &planned.file);
+        let beside = beside.filter(|written| check_name(&in_recipe(written)).is_ok());
+        let short = beside.unwrap_or_else(|| {
+            let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
+            format!("hooks/{}", safe_name(&name))
+        });
         paths.insert(path.clone(), free(&short, &mut taken));
     }
     paths

@@ -220,16 +220,23 @@ fn in_any_cache(path: &str) -> Option<String> {
 }
 
 /// A path as it lies beside the recipe; else its last name alone.
-fn beside(path: &str, recipe: &str) -> String {
-    let folder = Path::new(recipe).parent().unwrap_or(Path::new(""));
-    let path = Path::new(path);
-    let inside = path.strip_prefix(folder).unwrap_or(path);
+pub(super) fn beside(path: &str, recipe: &str) -> String {
+    below(path, recipe).unwrap_or_else(|| {
+        safe_name(&Path::new(path).file_name().unwrap_or_default().to_string_lossy())
+    })
+}
+
+/// A path from the folder of the recipe, if it lies there: the same from wherever the recipe is named.
+pub(super) fn below(path: &str, recipe: &str) -> Option<String> {
+    let plain = |path: &Path| -> PathBuf {
+        path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
+    };
+    let folder = plain(Path::new(recipe).parent().unwrap_or(Path::new("")));
+    let path = plain(Path::new(path));
+    let inside = path.strip_prefix(folder).unwrap_or(&path);
     let is_plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
     let written = inside.display().to_string();
-    match is_plain && check_name(&written).is_ok() {
-        true => written,
-        false => safe_name(&path.file_name().unwrap_or_default().to_string_lossy()),
-    }
+    (is_plain && check_name(&written).is_ok()).then_some(written)
 }
 
 fn replace(text: &mut String, places: &BTreeMap<String, String>) {

@@ -71,7 +71,7 @@ fn what_goes_wrong_is_told_where_it_does() {
             "if response.tokens > 2 { \"good\" } else { 1 }",
             "a.rhai:1:4: `reward` gives a string, not a finite number",
         ),
-        ("0.0 / 0.0", "a.rhai:1:4: `reward` gives no finite number, not a finite number"),
+        ("0.0 / 0.0", "a.rhai:1:4: `reward` gives `NaN`, not a finite number"),
         (
             "response.text - 1",
             "a.rhai:2:15: types do not fit, or there is no such function: `- (string, i64)`",

@@ -1,8 +1,9 @@
-//! Benchmarks: each prepared once, and evaluated on whenever the splits of the recipe's data are.
+//! Benchmarks: each prepared once, looked for among the recipe's prompts, and evaluated on whenever the
+//! splits of the recipe's data are.
 
 use super::{Lowering, Policy};
 use crate::base::Key;
-use crate::plan::{Branch, Evaluate, Loading, Port, Prepare, Split, Stage};
+use crate::plan::{Branch, Evaluate, Loading, Overlap, Port, Prepare, Split, Stage};
 use crate::recipe::{DataColumns, Moment, OnBadSample, benchmark_name};
 
 impl Lowering<'_> {
@@ -33,6 +34,16 @@ impl Lowering<'_> {
             (source, self.add(stage, label, (Branch::Ground, 0), &[]))
         });
         prepared.collect()
+    }
+
+    /// Looks for the questions of each among the prompts, which nothing waits for.
+    pub(super) fn look_for_benchmarks(&mut self, prompts: Key) {
+        for (name, questions) in self.benchmarks.clone() {
+            let inputs = [(Port::Prompts, prompts), (Port::Benchmark, questions)];
+            let label = format!("overlap {name}");
+            let stage = Stage::Overlap(Overlap { benchmark: name });
+            self.add(stage, label, (Branch::Ground, 0), &inputs);
+        }
     }
 
     /// Measures a policy on each of them.

@@ -57,10 +57,11 @@ fn port_meaning(port: Port, ports: &Value) -> String {
 /// early stop, which any may that calls one, looks at pictures or comes later.
 pub(in crate::plan) fn reads(kind: &str) -> &'static [Port] {
     use Port::{
-        After, Evaluated, Hidden, Labels, Monitored, Optimizer, Policy, Prompts, RewardModel,
-        Rollouts, Scores, Search, Selected, StepsOf, Temperature,
+        After, Benchmark, Evaluated, Hidden, Labels, Monitored, Optimizer, Policy, Prompts,
+        RewardModel, Rollouts, Scores, Search, Selected, StepsOf, Temperature,
     };
     match kind {
+        "overlap" => &[Prompts, Benchmark],
         "pretrain" => &[Policy],
         "features" => &[Policy, Prompts],
         "explore" => &[Policy, Prompts, Temperature, Search, Rollouts],

@@ -68,6 +68,7 @@ impl Stage {
             | Self::Prepare(_)
             | Self::Hide(_)
             | Self::Features(_)
+            | Self::Overlap(_)
             | Self::Select(_)
             | Self::Agreement(_)
             | Self::Balance(_)

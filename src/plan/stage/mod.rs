@@ -17,6 +17,7 @@ mod loading;
 mod monitor;
 mod needs;
 mod origin;
+mod overlap;
 mod prepare;
 mod pretrain;
 mod score;
@@ -39,6 +40,7 @@ pub use loading::Loading;
 pub use monitor::{Drawn, Monitor, Slice};
 pub use needs::{Mismatch, Need};
 pub(in crate::plan) use origin::{Beside, Origin};
+pub use overlap::Overlap;
 pub use prepare::Prepare;
 pub use pretrain::{Lesson, Pretrain};
 pub use score::Score;
@@ -60,6 +62,8 @@ use std::fmt;
 pub enum Port {
     /// Prompts, answers and splits, of `prepare`.
     Prompts,
+    /// Questions of a benchmark, of `prepare`.
+    Benchmark,
     /// Answers of unlabelled prompts, of `hide`: for the oracle and for reports.
     Hidden,
     /// The script, of `hooks`.
@@ -102,6 +106,7 @@ impl Port {
     pub fn name(self) -> &'static str {
         match self {
             Self::Prompts => "prompts",
+            Self::Benchmark => "benchmark",
             Self::Hidden => "hidden",
             Self::Hooks => "hooks",
             Self::Policy => "policy",
@@ -143,6 +148,8 @@ pub enum Stage {
     Prepare(Prepare),
     /// Puts the answers of unlabelled prompts apart.
     Hide(Hide),
+    /// Looks for questions of a benchmark among the prompts.
+    Overlap(Overlap),
     /// Keeps what the frozen vision tower makes of pictures.
     Features(Features),
     /// Draws rollouts.
@@ -178,6 +185,7 @@ impl Stage {
             Self::Pretrain(_) => "pretrain",
             Self::Prepare(_) => "prepare",
             Self::Hide(_) => "hide",
+            Self::Overlap(_) => "overlap",
             Self::Features(_) => "features",
             Self::Explore(_) => "explore",
             Self::Label(_) => "label",
@@ -201,6 +209,7 @@ impl Stage {
             Self::Pretrain(_) => pretrain::BEHAVIOUR,
             Self::Prepare(_) => prepare::BEHAVIOUR,
             Self::Hide(_) => hide::BEHAVIOUR,
+            Self::Overlap(_) => overlap::BEHAVIOUR,
             Self::Features(_) => features::BEHAVIOUR,
             Self::Explore(_) => explore::BEHAVIOUR,
             Self::Label(_) => label::BEHAVIOUR,
@@ -260,7 +269,8 @@ impl Stage {
             | Self::Pretrain(_)
             | Self::Prepare(_)
             | Self::Features(_)
-            | Self::Hide(_) => None,
+            | Self::Hide(_)
+            | Self::Overlap(_) => None,
         }
     }
 
@@ -272,6 +282,7 @@ impl Stage {
             Self::Pretrain(options) => serde_json::to_value(options),
             Self::Prepare(options) => serde_json::to_value(options),
             Self::Hide(options) => serde_json::to_value(options),
+            Self::Overlap(options) => serde_json::to_value(options),
             Self::Features(options) => serde_json::to_value(options),
             Self::Explore(options) => serde_json::to_value(options),
             Self::Label(options) => serde_json::to_value(options),

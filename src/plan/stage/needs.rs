@@ -57,7 +57,7 @@ impl Port {
     /// The kinds of stage that make what the port reads.
     pub fn producers(self) -> &'static [&'static str] {
         match self {
-            Self::Prompts => &["prepare"],
+            Self::Prompts | Self::Benchmark => &["prepare"],
             Self::Policy => &["import", "pretrain", "train"],
             Self::Features => &["features"],
             Self::Rollouts => &["explore"],
@@ -90,6 +90,7 @@ impl Stage {
         const POLICY_AND_PROMPTS: &[Need] = &[required(Port::Policy), required(Port::Prompts)];
         match self {
             Self::Import(_) | Self::Hooks(_) | Self::Prepare(_) | Self::Hide(_) => &[],
+            Self::Overlap(_) => const { &[required(Port::Prompts), required(Port::Benchmark)] },
             Self::Pretrain(options) => match options.lesson {
                 Lesson::Perception => &[],
                 Lesson::Captions | Lesson::Reasoning { .. } => const { &[required(Port::Policy)] },

@@ -108,7 +108,7 @@ impl Stage {
             (Self::Select(_), "pseudo_answer") => value("prompts.pseudo_answer"),
             (Self::Train(_), _) => return of_training(branch, option, beside),
             (Self::Evaluate(_), "split") => Origin::Place,
-            (Self::Evaluate(_), "benchmark") => computed(&["data.benchmarks"]),
+            (Self::Evaluate(_) | Self::Overlap(_), "benchmark") => computed(&["data.benchmarks"]),
             (Self::Monitor(_), "samples" | "prompts") if branch == Branch::Search => {
                 value(&format!("temperature.{option}"))
             }

@@ -7,6 +7,7 @@ use crate::recipe::{Prompts, PseudoAnswer, Reward, RewardModel, Select, Variatio
 fn ports_that_stages_have_are_those_that_are_told() {
     let mut mixed = with_control(with_method(Method::Continuous));
     mixed.data.labelled = 0.5;
+    mixed.data.benchmarks = vec!["mathvista/testmini".into()];
     mixed.prompts = Prompts {
         variation: Variation::Mixed,
         pseudo_answer: Some(PseudoAnswer::Oracle),
@@ -31,7 +32,9 @@ fn ports_that_stages_have_are_those_that_are_told() {
             kinds.insert(kind);
         }
     }
-    for kind in ["agreement", "explore", "hide", "label", "score", "select", "train-reward"] {
+    for kind in
+        ["agreement", "explore", "hide", "label", "overlap", "score", "select", "train-reward"]
+    {
         assert!(kinds.contains(kind), "no `{kind}` in {kinds:?}");
     }
     let options = &docs.iter().find(|doc| doc.kind == "label").expect("it is a kind").options;

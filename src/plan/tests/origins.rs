@@ -35,7 +35,7 @@ fn every_option_of_every_kind_comes_from_a_key_or_from_its_place() {
             }
         }
     }
-    assert_eq!(kinds.len(), 17, "{kinds:?}");
+    assert_eq!(kinds.len(), 18, "{kinds:?}");
 }
 
 /// Keys that change which stages there are and how they are connected, and one that says which of

@@ -61,7 +61,8 @@ pub fn mermaid(outlook: &Outlook<'_>) -> String {
                 Port::StepsOf | Port::After => {
                     line(&mut out, format_args!("  s{from} -. {port} .-> s{to}"));
                 }
-                Port::Hidden
+                Port::Benchmark
+                | Port::Hidden
                 | Port::Policy
                 | Port::Optimizer
                 | Port::Rollouts

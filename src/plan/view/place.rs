@@ -40,6 +40,7 @@ impl Row {
             Stage::Prepare(options) if options.demonstrations > 0 => (3, "demonstrations"),
             Stage::Prepare(_) => (2, "prepare"),
             Stage::Hide(_) => (3, "hide"),
+            Stage::Overlap(_) => (3, "overlap"),
             Stage::Features(_) => (3, "features"),
             Stage::Explore(_) => (4, "explore"),
             Stage::Label(_) => (5, "label"),
