@@ -15,12 +15,14 @@ import sys
 
 SHARD = 4 << 30
 THEIRS = """
-import resource, sys, time, torch
+import sys, time, torch
 from transformers import AutoModelForImageTextToText as Model
-before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+def bytes_of(what):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(what)) * 1024
+before, start = bytes_of("VmRSS"), time.perf_counter()
 model = Model.from_pretrained(sys.argv[1], dtype=torch.bfloat16)
 seconds = time.perf_counter() - start
-peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+peak = bytes_of("VmHWM") - before
 weights = 2 * sum(p.numel() for p in model.parameters())
 print(f"{weights / 2**30:.2f} GiB of weights: at most {peak / 2**30:.2f} GiB of memory, files included, {peak / weights:.3f} of them; {seconds:.1f} s")
 """
