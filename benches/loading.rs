@@ -2,6 +2,7 @@
 //! which makes such a folder: `cargo bench --bench loading -- FOLDER`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports to who runs it")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and the system")]
 
 use mstar::engine::{Precision, Weights, kind_of, load};
 use std::path::PathBuf;

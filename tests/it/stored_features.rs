@@ -136,6 +136,9 @@ fn a_killed_stage_of_features_goes_on_to_the_same_bytes() {
     }
 }
 
+/// What becomes of `features.json`.
+type Alteration<'a> = &'a dyn Fn(&mut Value);
+
 /// Alters `features.json` of a stage, and makes its manifest agree.
 fn alter(sandbox: &Sandbox, stage: &str, change: impl Fn(&mut Value)) {
     let folder = sandbox.artifact_of(stage);
@@ -173,7 +176,7 @@ fn features_that_do_not_fit_are_told_and_torn_ones_made_again() {
     let before: Value =
         serde_json::from_slice(&fs::read(part.with_file_name("features.json")).unwrap()).unwrap();
     let prompt = before["prompts"].as_object().unwrap().keys().next().unwrap().clone();
-    let faults: [(&str, &dyn Fn(&mut Value)); 4] = [
+    let faults: [(&str, Alteration<'_>); 4] = [
         ("of another vision tower", &|index| index["tower"] = json!(Digest::of(b"other"))),
         ("in another number format", &|index| index["dtype"] = json!("bf16")),
         (&format!("have no pictures of prompt {prompt}"), &|index| {
