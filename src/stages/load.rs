@@ -22,7 +22,7 @@ const AT_A_TIME: u64 = 256;
 /// Rows that each thread decodes before anybody looks at them.
 const AHEAD: u64 = 4;
 /// Bytes of pixels that are held at most, but for what is decoded ahead.
-const HELD: usize = 64 << 20;
+pub(super) const HELD: usize = 64 << 20;
 
 /// The samples of a source in the order of its splits, their images undecoded.
 pub(super) struct Loaded {
@@ -142,7 +142,7 @@ impl Loaded {
                 let Unread { question, answer, category, .. } = row;
                 let answer = Some(answer);
                 held.push(Sample { id, category, question, prompt: None, answer, images });
-                if held.len() == Sample::ROWS_IN_GROUP || bytes >= most {
+                if held.len() == Sample::<Vec<RgbImage>>::ROWS_IN_GROUP || bytes >= most {
                     visit(std::mem::take(&mut held))?;
                     bytes = 0;
                 }

@@ -25,6 +25,7 @@
 
 mod adapters;
 mod agreement;
+mod ahead;
 mod answers;
 mod ask;
 mod balance;

@@ -1,11 +1,13 @@
 //! A policy: model, tokenizer and template out of an artifact, kept between stages.
 
 use super::adapters;
+use super::ahead::Ahead;
 use super::failure::{failed, failure, json};
+use super::prompts::Sample;
 use crate::base::{Hint as _, Key, Seed};
 use crate::data::checkpoint::Companions;
 use crate::data::pixels::Numbers;
-use crate::data::{Dialect, DialectError, Sample, Written};
+use crate::data::{Dialect, DialectError, Written};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Size, Weights};
 use crate::recipe::{Dtype, Lora};
 use crate::rewards::Extraction;
@@ -14,6 +16,7 @@ use crate::store::{Artifact, Folder};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a policy's training left besides weights: `trainer.json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +47,7 @@ impl TrainerState {
 /// A model with what it needs to read and write text.
 pub(super) struct Policy {
     pub(super) model: Model,
-    pub(super) dialect: Dialect,
+    pub(super) dialect: Arc<Dialect>,
     companions: Companions,
 }
 
@@ -75,7 +78,7 @@ impl Policy {
 
     /// Builds a policy from weights and the files beside them.
     pub(super) fn of_parts(weights: Weights, companions: Companions) -> Result<Self, Stop> {
-        let dialect = Dialect::new(&companions).map_err(failed)?;
+        let dialect = Arc::new(Dialect::new(&companions).map_err(failed)?);
         let config = companions.get("config.json").unwrap_or_default();
         let config = String::from_utf8_lossy(config);
         let kind = engine::kind_of(&config).map_err(failed)?;
@@ -96,30 +99,31 @@ impl Policy {
 
     /// A question about pictures as the engine reads it.
     pub(super) fn asked(&self, text: &str, pictures: &[&RgbImage]) -> Result<Asked, DialectError> {
-        let Written { tokens, slots, pictures } = self.dialect.question(text, pictures)?;
-        let mut tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
-        for slot in slots {
-            tokens[slot] = self.model.image_token();
-        }
-        Ok(Asked { tokens, pixels: pixels(pictures) })
+        asked(&self.dialect, self.model.image_token(), text, pictures)
     }
 
-    /// What is asked about a sample.
-    pub(super) fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
-        let asked = self.asked(sample.asked(), &pictures(sample));
-        asked.map_err(|error| unseen(sample, &error))
+    /// What is asked about samples, one after the other, made ahead of need on other threads.
+    pub(super) fn questions(
+        &self,
+        samples: Vec<Sample>,
+        context: &Context<'_>,
+    ) -> Ahead<Result<Asked, Stop>> {
+        let (dialect, image_token) = (Arc::clone(&self.dialect), self.model.image_token());
+        let size = |it: &Result<Asked, Stop>| it.as_ref().map_or(0, |it| bytes_of(&it.pixels));
+        let (count, threads) = (samples.len(), context.threads() as usize);
+        Ahead::new(count, threads, size, move |at| question(&dialect, image_token, &samples[at]))
     }
 
-    /// What is seen of a sample.
-    pub(super) fn seen(&self, sample: &Sample) -> Result<Pixels, Stop> {
-        let pictures = self.dialect.see(&pictures(sample));
-        Ok(pixels(pictures.map_err(|error| unseen(sample, &error))?))
-    }
-
-    /// A sample as the engine answers it.
-    pub(super) fn prompt(&self, sample: &Sample) -> Result<Prompt, Stop> {
-        let Asked { tokens, pixels } = self.question(sample)?;
-        Ok(Prompt { id: sample.id, tokens, pixels })
+    /// What is seen of samples, in the same way.
+    pub(super) fn sights(
+        &self,
+        samples: Vec<Sample>,
+        context: &Context<'_>,
+    ) -> Ahead<Result<Pixels, Stop>> {
+        let dialect = Arc::clone(&self.dialect);
+        let size = |it: &Result<Pixels, Stop>| it.as_ref().map_or(0, bytes_of);
+        let (count, threads) = (samples.len(), context.threads() as usize);
+        Ahead::new(count, threads, size, move |at| seen(&dialect, &samples[at]))
     }
 
     /// The tokens of a response to learn from, its end included.
@@ -152,8 +156,36 @@ impl Policy {
     }
 }
 
-fn pictures(sample: &Sample) -> Vec<&RgbImage> {
-    sample.images.iter().collect()
+fn asked(
+    dialect: &Dialect,
+    image_token: i64,
+    text: &str,
+    pictures: &[&RgbImage],
+) -> Result<Asked, DialectError> {
+    let Written { tokens, slots, pictures } = dialect.question(text, pictures)?;
+    let mut tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
+    for slot in slots {
+        tokens[slot] = image_token;
+    }
+    Ok(Asked { tokens, pixels: pixels(pictures) })
+}
+
+fn question(dialect: &Dialect, image_token: i64, sample: &Sample) -> Result<Asked, Stop> {
+    let images = sample.images.read().map_err(failed)?;
+    let images: Vec<&RgbImage> = images.iter().collect();
+    let asked = asked(dialect, image_token, sample.asked(), &images);
+    asked.map_err(|error| unseen(sample, &error))
+}
+
+fn seen(dialect: &Dialect, sample: &Sample) -> Result<Pixels, Stop> {
+    let images = sample.images.read().map_err(failed)?;
+    let seen = dialect.see(&images.iter().collect::<Vec<_>>());
+    Ok(pixels(seen.map_err(|error| unseen(sample, &error))?))
+}
+
+/// Bytes that the numbers of pictures take.
+fn bytes_of(pixels: &Pixels) -> usize {
+    size_of_val(pixels.values())
 }
 
 fn unseen(sample: &Sample, error: &DialectError) -> Stop {
@@ -185,6 +217,14 @@ pub(super) struct Asked {
     /// With placeholders where pictures stand.
     pub(super) tokens: Vec<i64>,
     pub(super) pixels: Pixels,
+}
+
+impl Asked {
+    /// The same as the engine answers it; noise depends on the name.
+    pub(super) fn named(self, id: u64) -> Prompt {
+        let Self { tokens, pixels } = self;
+        Prompt { id, tokens, pixels }
+    }
 }
 
 /// The policy that the last stage used, which the next one often needs again.
