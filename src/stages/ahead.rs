@@ -17,9 +17,12 @@ pub(super) struct Ahead<T> {
     next: usize,
     /// The first thread makes the first thing, and so on in turns; none where all is made when it is
     /// asked for.
-    threads: Vec<(Receiver<(T, usize)>, Option<JoinHandle<()>>)>,
+    threads: Vec<Maker<T>>,
     shared: Arc<Shared>,
 }
+
+/// What a thread makes, with its bytes, and the thread until it was joined.
+type Maker<T> = (Receiver<(T, usize)>, Option<JoinHandle<()>>);
 
 /// What the threads and the one that takes know of each other.
 struct Shared {

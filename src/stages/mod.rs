@@ -53,6 +53,7 @@ mod pseudo_answers;
 mod rollout;
 mod score;
 mod select;
+mod spill;
 mod steps;
 mod stop;
 mod train;

@@ -7,6 +7,7 @@
 use super::benchmark;
 use super::failure::{failed, failure, json};
 use super::load;
+use super::spill::Spill;
 use crate::base::Seed;
 use crate::data::contamination::{Fingerprint, overlaps};
 use crate::data::mini_vista::{
@@ -85,6 +86,7 @@ fn of_files(options: &Prepare, loading: &Loading, context: &Context<'_>) -> Resu
         prints.push((name, of_it));
         counts.insert(name.to_owned(), json!(count));
     }
+    Spill::remove(context.work())?;
     loaded.tell(context);
     let shared = overlaps(&prints);
     for overlap in shared.iter().filter(|overlap| overlap.count() > 0) {
