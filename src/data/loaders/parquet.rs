@@ -198,6 +198,7 @@ mod tests {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_enabled(has_dictionary)
+            .set_dictionary_page_size_limit(1 << 30)
             .build();
         let file = tempfile::NamedTempFile::new().unwrap();
         let sink = file.reopen().unwrap();
