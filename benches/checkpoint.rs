@@ -1,5 +1,5 @@
 //! Tokens per second of sampling and of training on a checkpoint in a folder, for
-//! `benches/transformers.py`, which takes the same measurements of transformers in the same run.
+//! `benches/beside_transformers.py`, which takes the same measurements of transformers in the same run.
 //!
 //! Reads a question in JSON from standard input, as that script writes it, and prints the rates:
 //!
@@ -40,7 +40,7 @@ fn main() {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).expect("a question in JSON");
     if text.trim().is_empty() {
-        println!("nothing is asked: run benches/transformers.py, which asks");
+        println!("nothing is asked: run benches/beside_transformers.py, which asks");
         return;
     }
     let asked: Asked = serde_json::from_str(&text).expect("a question in JSON");

@@ -141,6 +141,16 @@ pub const FAULT_CODES: &[FaultCode] = &[
         "Extend the lowest one directly, or write its values here.",
     ),
     code(
+        "features-of-a-trained-tower",
+        "Features of the vision tower are stored, and something trains it.",
+        "Leave `vision` out of the parts that are trained, or write `policy.features = \"computed\"`.",
+    ),
+    code(
+        "features-of-an-adapted-tower",
+        "Features of the vision tower are stored, and adapters may be the tower's.",
+        "Leave `policy.lora.targets` out, or write `policy.features = \"computed\"`.",
+    ),
+    code(
         "file-outside",
         "A file that a test names lies outside the folder of the recipe.",
         "Keep it beside the recipe, and name it without `..`.",

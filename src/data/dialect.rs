@@ -7,7 +7,7 @@ use super::{
     PLACE, Template, Tokenizer, TokenizerError,
     checkpoint::Companions,
     pixels::{self, Numbers},
-    processor::{Processed, Processor, ProcessorError, ProcessorFiles},
+    processor::{Extent, Grid, Processor, ProcessorError, ProcessorFiles},
     settings::{Settings, SettingsError},
     text::{
         ChatError, ChatTemplate, GenerationDefaults, Message, Part, PromptError, Prompter,
@@ -148,6 +148,16 @@ impl Dialect {
     /// # Errors
     /// [`DialectError`].
     pub fn question(&self, text: &str, pictures: &[&RgbImage]) -> Result<Written, DialectError> {
+        let looked: Result<Vec<_>, _> = pictures.iter().map(|picture| self.look(picture)).collect();
+        let (pictures, extents): (Vec<_>, Vec<_>) = looked?.into_iter().unzip();
+        Ok(Written { pictures, ..self.question_on(text, &extents)? })
+    }
+
+    /// The same question where of its pictures no more is known than their extents; nothing is seen.
+    ///
+    /// # Errors
+    /// [`DialectError`].
+    pub fn question_on(&self, text: &str, pictures: &[Extent]) -> Result<Written, DialectError> {
         match &self.grammar {
             Grammar::Embedded(tokenizer, template) => {
                 let image_tokens = template.image_tokens * pictures.len();
@@ -158,21 +168,31 @@ impl Dialect {
                     false => text.to_owned(),
                 };
                 let tokens = framed.prompt(tokenizer, &text)?;
-                Ok(Written {
-                    tokens,
-                    slots: (0..image_tokens).collect(),
-                    pictures: plain(pictures),
-                })
+                Ok(Written { tokens, slots: (0..image_tokens).collect(), pictures: Vec::new() })
             }
             Grammar::Chat(prompter) => {
-                let processor = &prompter.processor;
-                let seen = processed(processor, pictures)?;
                 let asked = prompter.text(&[user(text, pictures.len())], true)?;
-                let prompt = prompter.prompt(&asked, &seen)?;
-                let pictures = seen.iter().map(|it| processor.images(it)).collect();
-                Ok(Written { tokens: prompt.tokens, slots: prompt.slots, pictures })
+                let prompt = prompter.prompt(&asked, pictures)?;
+                Ok(Written { tokens: prompt.tokens, slots: prompt.slots, pictures: Vec::new() })
             }
         }
+    }
+
+    /// What is seen of one picture, image by image, and what a question has to know of it.
+    ///
+    /// # Errors
+    /// [`DialectError::Processor`].
+    pub fn look(&self, picture: &RgbImage) -> Result<(Vec<Numbers>, Extent), DialectError> {
+        Ok(match &self.grammar {
+            Grammar::Embedded(_, template) => {
+                let grid = Grid { rows: 0, columns: 0 };
+                (vec![plain(picture)], Extent { grid, placeholders: template.image_tokens })
+            }
+            Grammar::Chat(prompter) => {
+                let seen = prompter.processor.process(picture)?;
+                (prompter.processor.images(&seen), seen.extent())
+            }
+        })
     }
 
     /// What is seen of the pictures of a question, as [`Dialect::question`] has it.
@@ -180,14 +200,7 @@ impl Dialect {
     /// # Errors
     /// [`DialectError::Processor`].
     pub fn see(&self, pictures: &[&RgbImage]) -> Result<Vec<Vec<Numbers>>, DialectError> {
-        Ok(match &self.grammar {
-            Grammar::Embedded(..) => plain(pictures),
-            Grammar::Chat(prompter) => {
-                let processor = &prompter.processor;
-                let seen = processed(processor, pictures)?;
-                seen.iter().map(|it| processor.images(it)).collect()
-            }
-        })
+        pictures.iter().map(|picture| Ok(self.look(picture)?.0)).collect()
     }
 
     /// An answer to learn from, with its end.
@@ -201,21 +214,13 @@ impl Dialect {
     }
 }
 
-/// Pictures as the embedded model sees them.
-fn plain(pictures: &[&RgbImage]) -> Vec<Vec<Numbers>> {
-    let numbers = |picture: &&RgbImage| Numbers {
+/// A picture as the embedded model sees it.
+fn plain(picture: &RgbImage) -> Numbers {
+    Numbers {
         height: picture.height() as usize,
         width: picture.width() as usize,
         values: pixels::channels_last(picture),
-    };
-    pictures.iter().map(|picture| vec![numbers(picture)]).collect()
-}
-
-fn processed(
-    processor: &Processor,
-    pictures: &[&RgbImage],
-) -> Result<Vec<Processed>, ProcessorError> {
-    pictures.iter().map(|picture| processor.process(picture)).collect()
+    }
 }
 
 /// Whether a text has a place for each of its pictures.

@@ -9,6 +9,7 @@
 //! boundary catches it. Everything that meets the world (files, devices, prompts) returns `Result`.
 
 pub mod device;
+pub mod features;
 pub mod generate;
 pub mod loss;
 pub mod models;
@@ -25,6 +26,7 @@ pub mod weights;
 pub use device::{
     DeviceChoice, DeviceError, LIBTORCH_WANTED, describe, libtorch_version, set_threads,
 };
+pub use features::{FeatureFile, TowerOutputs};
 pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate, stream};
 pub use loss::{backward, backward_recomputing, logits};
 pub use models::{Model, ModelError, Part, kind_of, load, spelling};

@@ -6,11 +6,14 @@
 mod adamw;
 mod muon;
 
-use super::weights::{Parameters, WeightsError, from_safetensors, to_safetensors};
+use super::weights::{Parameters, WeightsError, from_safetensors, write_safetensors};
 use adamw::AdamW;
 use muon::Muon;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 use tch::{Kind, Tensor};
 
 /// What an optimizer is made with; every field takes part in the result.
@@ -153,13 +156,17 @@ impl Optimizer {
         }
     }
 
-    /// Its state as a safetensors file: moments and master weights by `kind.parameter`, and `steps`.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    /// Writes its state as a safetensors file, one tensor in memory at a time: moments and master
+    /// weights by `kind.parameter`, and `steps`.
+    ///
+    /// # Errors
+    /// When the sink refuses.
+    pub fn write(&self, sink: &mut dyn Write) -> io::Result<()> {
         let state = self.state();
-        to_safetensors(state.iter().map(|(name, tensor)| (name.as_str(), tensor)))
+        write_safetensors(state.iter().map(|(name, tensor)| (name.as_str(), tensor)), sink)
     }
 
-    /// Takes up a state that [`Optimizer::to_bytes`] wrote for the same parameters and settings; the
+    /// Takes up a state that [`Optimizer::write`] wrote for the same parameters and settings; the
     /// next step is then the one that would have followed. The parameters themselves are restored
     /// before, by [`Parameters::restore`].
     ///

@@ -1,6 +1,7 @@
 //! From sequences of plain numbers to one packed stream of tensors.
 
 use super::{
+    features,
     models::Model,
     nn::{Layout, attention::starts},
     pixels::{Pixels, Size},
@@ -120,10 +121,18 @@ pub struct Inputs {
     pub positions: Tensor,
 }
 
+/// What is given of images.
+pub enum Given {
+    /// Their numbers one after the other.
+    Pixels(Tensor),
+    /// What the vision tower made of them: each of its outputs, `[patches, V]`.
+    Tower(Vec<Tensor>),
+}
+
 /// The images of a stream.
 pub struct Images {
-    /// All numbers one after the other.
-    pub pixels: Tensor,
+    /// Numbers, or what a tower made of them.
+    pub given: Given,
     /// Their sizes.
     pub sizes: Vec<Size>,
     /// How many of them each picture consists of.
@@ -133,17 +142,24 @@ pub struct Images {
 }
 
 impl Images {
+    fn pixels(&self) -> &Tensor {
+        match &self.given {
+            Given::Pixels(pixels) => pixels,
+            Given::Tower(_) => panic!("a tower reads numbers, not what a tower made"),
+        }
+    }
+
     /// Images that all are squares of one size, `[N, side, side, 3]`.
     pub fn squares(&self, side: usize) -> Tensor {
         let side = side as i64;
-        self.pixels.view([-1, side, side, 3])
+        self.pixels().view([-1, side, side, 3])
     }
 
     /// Each image, `[height, width, 3]`.
     pub fn each(&self) -> impl Iterator<Item = Tensor> {
         self.sizes.iter().scan(0, |start, size| {
             let values = size.values() as i64;
-            let image = self.pixels.narrow(0, *start, values);
+            let image = self.pixels().narrow(0, *start, values);
             *start += values;
             Some(image.view([size.height as i64, size.width as i64, 3]))
         })
@@ -293,15 +309,12 @@ pub(crate) fn inputs_at(
     places: &[[i64; 3]],
 ) -> Inputs {
     let device = model.device();
-    let (mut text, mut pixels) = (Vec::new(), Vec::new());
-    let (mut sizes, mut tiles) = (Vec::new(), Vec::new());
+    let (mut text, mut all) = (Vec::new(), Pixels::none());
     for (tokens, images) in sequences {
         text.extend(tokens.iter().copied().filter(|&token| !model.is_image(token)));
-        pixels.extend_from_slice(images.values());
-        sizes.extend_from_slice(images.sizes());
-        tiles.extend_from_slice(images.tiles());
+        all.extend(images);
     }
-    let images = (!pixels.is_empty()).then(|| {
+    let images = (!all.sizes().is_empty()).then(|| {
         let (mut next_text, mut next_image) = (0, text.len() as i64);
         let order = sequences.iter().flat_map(|(tokens, _)| *tokens).map(|&token| {
             let next = if model.is_image(token) { &mut next_image } else { &mut next_text };
@@ -309,12 +322,21 @@ pub(crate) fn inputs_at(
             *next - 1
         });
         let order = Tensor::from_slice(&order.collect::<Vec<i64>>()).to_device(device);
-        let pixels = Tensor::from_slice(&pixels).to_device(device).to_kind(model.kind());
-        Images { pixels, sizes, tiles, order }
+        let (sizes, tiles) = (all.sizes().to_vec(), all.tiles().to_vec());
+        Images { given: given(model, &all), sizes, tiles, order }
     });
     Inputs {
         tokens: Tensor::from_slice(&text).to_device(device),
         images,
         positions: model.positions_of(places),
+    }
+}
+
+/// Images as a model reads them, in its number format and on its device.
+pub(crate) fn given(model: &Model, images: &Pixels) -> Given {
+    let (device, kind) = (model.device(), model.kind());
+    match images.features() {
+        [] => Given::Pixels(Tensor::from_slice(images.values()).to_device(device).to_kind(kind)),
+        features => Given::Tower(features::outputs(features, device)),
     }
 }

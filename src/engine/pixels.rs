@@ -1,4 +1,6 @@
-//! The images of a sequence as plain numbers.
+//! The images of a sequence: plain numbers, or what a vision tower made of them before.
+
+use super::features::PictureFeatures;
 
 /// Height and width of an image in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Pixels {
     sizes: Vec<Size>,
     /// How many of the images each picture consists of.
     tiles: Vec<usize>,
+    /// What a tower made of each picture, in place of numbers.
+    features: Vec<PictureFeatures>,
 }
 
 impl Pixels {
@@ -37,7 +41,7 @@ impl Pixels {
     pub fn one(height: usize, width: usize, values: Vec<f32>) -> Self {
         let size = Size { height, width };
         assert_eq!(values.len(), size.values(), "an image has three numbers a pixel");
-        Self { values, sizes: vec![size], tiles: vec![1] }
+        Self { values, sizes: vec![size], tiles: vec![1], features: Vec::new() }
     }
 
     /// Images that are the tiles of one picture: for MiniCPM-V the small copy, then the slices; for
@@ -56,14 +60,27 @@ impl Pixels {
         let size = Size { height: side, width: side };
         assert!(values.len().is_multiple_of(size.values()), "an image has three numbers a pixel");
         let sizes = vec![size; values.len() / size.values()];
-        Self { values, tiles: vec![1; sizes.len()], sizes }
+        Self { values, tiles: vec![1; sizes.len()], sizes, features: Vec::new() }
     }
 
-    /// Appends the images of another sequence.
+    /// A picture of images of these sizes, as a tower has seen it.
+    pub(in crate::engine) fn seen(sizes: Vec<Size>, features: PictureFeatures) -> Self {
+        Self { values: Vec::new(), tiles: vec![sizes.len()], sizes, features: vec![features] }
+    }
+
+    /// Appends the images of another sequence. All are numbers, or all are what a tower made.
     pub fn extend(&mut self, other: &Self) {
+        let is_alike = self.features.is_empty() == other.features.is_empty();
+        assert!(is_alike || self.sizes.is_empty() || other.sizes.is_empty(), "images are alike");
+        self.features.extend_from_slice(&other.features);
         self.values.extend_from_slice(&other.values);
         self.sizes.extend_from_slice(&other.sizes);
         self.tiles.extend_from_slice(&other.tiles);
+    }
+
+    /// What a tower made of each picture; empty where numbers are given.
+    pub(in crate::engine) fn features(&self) -> &[PictureFeatures] {
+        &self.features
     }
 
     /// Their numbers.

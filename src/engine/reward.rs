@@ -186,8 +186,8 @@ impl RewardHead {
 
     /// What the head says, before the sigmoid, in the order of readings, responses and ends.
     fn logits(&self, model: &Model, pack: &ReadingPack) -> Tensor {
-        let stream = model.forward(&pack.inputs, &mut Attend::Packed(&pack.layout));
-        let read = model.normed(&stream.index_select(0, &pack.places));
+        let mut attend = Attend::Packed(&pack.layout);
+        let read = model.normed(&model.forward_at(&pack.inputs, &mut attend, &pack.places));
         self.linear.forward(&read.to_kind(Kind::Float)).squeeze_dim(-1)
     }
 

@@ -13,7 +13,9 @@ mod names;
 mod shards;
 
 pub use adapters::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, Adapted, Adapters, Lora};
-pub use file::{from_safetensors, to_safetensors};
+pub(in crate::engine) use checkpoint::{Bytes, map};
+pub(in crate::engine) use file::{Stored, copied, digest_of, header};
+pub use file::{from_safetensors, to_safetensors, write_safetensors};
 pub use init::{Init, normal, orthogonal};
 pub use names::{Fused, Names, Rows, Spelling};
 pub use shards::{Shard, index, shards};
@@ -22,7 +24,14 @@ use checkpoint::Checkpoint;
 
 use super::nn::adapter::Noise;
 use crate::base::{Digest, Hint, Seed};
-use std::{cell::RefCell, collections::BTreeMap, fmt, ops::Div, path::Path as FilePath};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt,
+    io::{self, Write},
+    ops::Div,
+    path::Path as FilePath,
+};
 use tch::{Device, Kind, Tensor};
 
 /// The number format that parameters are held and multiplied in.
@@ -90,7 +99,7 @@ pub enum WeightsError {
         /// The file.
         path: String,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A pickled checkpoint, which could run code.
     #[error("`{path}` is a pickled PyTorch checkpoint, not safetensors")]
@@ -507,6 +516,14 @@ impl Parameters {
     /// A safetensors file of them, in an order that depends on the names alone.
     pub fn to_bytes(&self) -> Vec<u8> {
         to_safetensors(self.iter())
+    }
+
+    /// Writes the bytes of [`Parameters::to_bytes`], one tensor in memory at a time.
+    ///
+    /// # Errors
+    /// When the sink refuses.
+    pub fn write(&self, sink: &mut dyn Write) -> io::Result<()> {
+        write_safetensors(self.iter(), sink)
     }
 
     /// The digest of [`Parameters::to_bytes`].

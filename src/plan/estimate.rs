@@ -200,7 +200,9 @@ impl Estimator<'_> {
         let amounts = self.amounts(node);
         let (samples, steps) = match &node.stage {
             Stage::Import(_) | Stage::Hooks(_) => (None, None),
-            Stage::Prepare(_) | Stage::Hide(_) => (Some(amounts.samples), None),
+            Stage::Prepare(_) | Stage::Hide(_) | Stage::Features(_) => {
+                (Some(amounts.samples), None)
+            }
             Stage::Select(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Score(_) => (self.input(node, Port::Rollouts).map(|read| read.samples), None),
             Stage::Balance(_) | Stage::Stop(_) | Stage::Agreement(_) => (None, None),
@@ -240,6 +242,16 @@ impl Estimator<'_> {
                 of(options.prompts, options.prompts + held_out + options.demonstrations)
             }
             Stage::Hide(options) => of(0, options.prompts.saturating_sub(options.labelled)),
+            // Prompts that share a picture share its features: these are at most so many.
+            Stage::Features(options) => {
+                let count = self.prepared(node).map_or(0, |it| match options.split {
+                    super::Shown::Train => it.prompts,
+                    super::Shown::Validation => it.validation,
+                    super::Shown::Test => it.test,
+                    super::Shown::Demonstrations => it.demonstrations,
+                });
+                of(0, count)
+            }
             Stage::Pretrain(options) => {
                 let phase = &options.phase;
                 let mut samples = phase.samples * u64::from(phase.epochs);
@@ -372,6 +384,7 @@ impl Estimator<'_> {
             | Stage::Pretrain(_)
             | Stage::Prepare(_)
             | Stage::Hide(_)
+            | Stage::Features(_)
             | Stage::Select(_)
             | Stage::Agreement(_)
             | Stage::Balance(_)

@@ -8,6 +8,7 @@
 
 mod balance;
 mod benchmarks;
+mod features;
 mod files;
 mod hooks;
 mod prompts;
@@ -84,8 +85,8 @@ pub struct ScriptFacts {
 pub fn lower<'m>(members: impl IntoIterator<Item = &'m Member>, facts: &Facts) -> Graph {
     let mut graph = Graph::default();
     for member in members {
-        let (reward, watch, benchmarks) = (None, Watch::default(), Vec::new());
-        Lowering { graph: &mut graph, member, facts, reward, watch, benchmarks }.lower();
+        let (base, reward, watch, benchmarks) = (None, None, Watch::default(), Vec::new());
+        Lowering { graph: &mut graph, member, facts, base, reward, watch, benchmarks }.lower();
     }
     graph
 }
@@ -101,6 +102,8 @@ struct Lowering<'a> {
     graph: &'a mut Graph,
     member: &'a Member,
     facts: &'a Facts,
+    /// The base model.
+    base: Option<Key>,
     /// The reward model in use.
     reward: Option<Key>,
     /// Names and prompts of the benchmarks.
@@ -123,6 +126,7 @@ impl Lowering<'_> {
             self.graph.quote_best(&self.member.name);
         }
         let base = self.base();
+        self.base = Some(base.key);
         let prompts = self.prepare();
         self.benchmarks = self.prepare_benchmarks();
         if recipe.training.method == Method::Sft {
@@ -152,6 +156,7 @@ impl Lowering<'_> {
         if stage.calls().is_some() {
             inputs.insert(Port::Hooks, self.script());
         }
+        inputs.extend(self.features(&stage, &inputs));
         if let Some(stop) = self.watch.stop {
             inputs.entry(Port::Stop).or_insert(stop);
         }

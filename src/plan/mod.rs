@@ -20,10 +20,10 @@ pub use lower::{Facts, FilesFacts, Member, ScriptFacts, lower};
 pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
 pub use reason::{Change, Why};
 pub use stage::{
-    Agreement, Balance, Calls, Drawn, Evaluate, Explore, Hide, Hooks, Import, Knobs, Label, Lesson,
-    Loading, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Score, Scored, Select, Setting,
-    Slice, Split, Stage, StageDoc, StopRule, Train, TrainReward, TrainingSet, Unlabelled,
-    stage_docs,
+    Agreement, Balance, Calls, Drawn, Evaluate, Explore, Features, Hide, Hooks, Import, Knobs,
+    Label, Lesson, Loading, Mismatch, Monitor, Need, Port, Prepare, Pretrain, Score, Scored,
+    Select, Setting, Shown, Slice, Split, Stage, StageDoc, StopRule, Train, TrainReward,
+    TrainingSet, Unlabelled, stage_docs,
 };
 pub use state::{EarlierStage, Known, Recipes, Standing, State, standings};
 

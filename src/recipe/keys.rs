@@ -71,6 +71,19 @@ pub struct Policy {
     /// Train low-rank adapters in place of the weights themselves. They are weights of the policy: what
     /// goes on from a policy goes on from its adapters.
     pub lora: Option<Lora>,
+    /// Whether what a frozen vision tower makes of pictures is kept. The tower then looks at every
+    /// picture once, for all iterations, explorations and reward models that share it.
+    pub features: Features,
+}
+
+/// Where the features of pictures come from: what the vision tower makes of them, before the projector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Features {
+    /// The vision tower makes them whenever a picture is seen.
+    Computed,
+    /// A stage of its own makes them once and keeps them in the store.
+    Stored,
 }
 
 /// Type of the weights.
@@ -879,6 +892,7 @@ impl Default for Policy {
             dtype: Dtype::Fp32,
             train: vec![Part::Vision, Part::Projector, Part::Language],
             lora: None,
+            features: Features::Computed,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! change.
 
 mod dynamics;
+mod features;
 mod prompts;
 mod trials;
 
@@ -36,6 +37,8 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     name_is_given,
     builtin_names_are_known,
     parts_are_named_once,
+    features::tower_is_frozen,
+    features::adapters_leave_the_tower_alone,
     pretraining_fits_the_model,
     some_prompts_are_labelled,
     slices_hold_a_prompt,

@@ -39,7 +39,7 @@ pub fn to_json(study: &Study, pivot: Option<&Pivot>) -> Value {
         Ending::Open => None,
         Ending::Said(outcome) => Some(outcome_word(outcome)),
     };
-    json!({
+    let mut report = json!({
         "format": FORMAT,
         "run": study.run,
         "name": study.name,
@@ -48,7 +48,11 @@ pub fn to_json(study: &Study, pivot: Option<&Pivot>) -> Value {
         "members": members,
         "unfinished": unfinished,
         "table": pivot.map(|pivot| table(study, pivot)),
-    })
+    });
+    if let Some(tower) = super::tower::of(study) {
+        report["vision_tower"] = json!(tower);
+    }
+    report
 }
 
 fn table(study: &Study, pivot: &Pivot) -> Value {

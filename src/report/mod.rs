@@ -29,6 +29,7 @@ mod sections;
 mod sheet;
 mod text;
 mod timeline;
+mod tower;
 mod verifiers;
 
 pub use findings::{Judged, Verdict};

@@ -43,6 +43,9 @@ pub fn summary(study: &Study, table: Option<&Pivot>, page: Option<&str>) -> Stri
     if study.seconds > 0.0 && !study.stages.is_empty() {
         text.section("time by kind of stage");
         text.table(&time(study));
+        if let Some(saved) = super::tower::sentence(study) {
+            text.line(&format!("  {saved}"));
+        }
     }
     if !study.notes.is_empty() {
         text.section("notes");

@@ -56,18 +56,20 @@ pub(super) fn figure(study: &Study) -> Option<Figure> {
             svg.text(at.0 + width / 2.0, at.1 + BAR / 2.0 + 4.5, "in-bar middle", &name);
         }
     }
+    let saved = super::tower::sentence(study);
     Some(Figure {
         id: "fig-time".into(),
         title: "Where the time went".into(),
         caption: format!(
             "{} of work; each bar is a stage in a worker's hands, coloured by kind. Pauses between \
-             sittings are left out; stages found in the store took no time.{}",
+             sittings are left out; stages found in the store took no time.{}{}",
             Duration(study.seconds),
             if left_out > 0 {
                 format!(" The {left_out} shortest are not drawn.")
             } else {
                 String::new()
-            }
+            },
+            saved.map_or_else(String::new, |saved| format!(" With stored features {saved}."))
         ),
         body: format!("{}{}", legend(study), svg.close()),
         table: time(study),

@@ -26,8 +26,8 @@ pub(super) fn save(
 ) -> Result<(), Stop> {
     let names = file_names(step);
     let older = work.list()?;
-    work.write(&names[0], &parameters.to_bytes())?;
-    work.write(&names[1], &optimizer.to_bytes())?;
+    work.write_parts(&names[0], |sink| parameters.write(sink))?;
+    work.write_parts(&names[1], |sink| optimizer.write(sink))?;
     work.write("checkpoint.json", &json(&Checkpoint { step, position }))?;
     for name in older {
         if name.ends_with(".safetensors") && !names.contains(&name) {

@@ -21,7 +21,7 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let artifact = context.input(Port::Policy)?;
     let step = TrainerState::of(artifact)?.step;
-    let policy = resident.policy(artifact, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, device)?;
     let split = match options.split {
         Split::Validation => "validation",
         Split::Test => "test",
@@ -49,6 +49,9 @@ pub(super) fn run(
     metrics.insert("steps_right".into(), shares.steps_right());
     metrics.insert("mean_tokens".into(), json!(tokens as f64 / rollouts.len().max(1) as f64));
     metrics.insert("truncated".into(), json!(cut));
+    if context.optional_input(Port::Features).is_some() {
+        metrics.insert("looked_up".into(), json!(policy.model.looked_up()));
+    }
     if let Some(numbers) = Hooks::of(context)?.metrics(&rollouts, &all, split)? {
         metrics.insert("hook".into(), numbers);
     }

@@ -77,9 +77,9 @@ impl Examples {
         readable.retain(|(_, variants)| variants.iter().all(|it| policy.can_read(it)));
         self.unreadable = all - readable.len();
         let asked = readable.iter().map(|(sample, _)| self.samples[*sample].clone()).collect();
-        let questions = policy.questions(asked, context);
-        for ((sample, variants), question) in readable.into_iter().zip(questions) {
-            let prompt = question?.tokens;
+        let prompts = policy.questions_alone(asked, context);
+        for ((sample, variants), prompt) in readable.into_iter().zip(prompts) {
+            let prompt = prompt?;
             let whole = |response: Vec<i64>| [prompt.as_slice(), response.as_slice()].concat();
             let variants: Vec<Vec<i64>> = variants.into_iter().map(whole).collect();
             if variants.iter().any(|tokens| tokens.len() > longest) {

@@ -8,7 +8,7 @@
 //! Left out: scores, which `score` adds, and any choice, which `select` makes.
 
 use super::balance;
-use super::failure::{failed, failure};
+use super::failure::{failed, failure, json};
 use super::measure::unanswered;
 use super::policy::{Policy, Resident, write_metrics};
 use super::prompts::{Prompts, Sample};
@@ -28,7 +28,7 @@ pub(super) fn shard(
     (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, device)?;
     let samples = prompts.samples(context, "train")?;
     let earlier = earlier(context)?;
     let solved = solved(&earlier);
@@ -60,6 +60,9 @@ pub(super) fn shard(
         None => respond(policy, &chosen, &draw, context)?,
         Some(searched) => complete(policy, &chosen, &draw, searched, context)?,
     };
+    if context.optional_input(Port::Features).is_some() {
+        context.work().write(&pictures_name(shard), &json(&policy.model.looked_up()))?;
+    }
     let bytes = table::encode(&rollouts).map_err(failed)?;
     Ok(context.work().write(&shard_name(shard), &bytes)?)
 }
@@ -102,7 +105,20 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
         };
         metrics["taken_over"] = json!(rollouts.iter().filter(is_of_it).count());
     }
+    if context.optional_input(Port::Features).is_some() {
+        metrics["looked_up"] = json!(looked_up(options, context)?);
+    }
     write_metrics(context, &metrics)
+}
+
+/// Pictures that the shards saw without the vision tower.
+fn looked_up(options: &Explore, context: &Context<'_>) -> Result<u64, Stop> {
+    let mut pictures = 0;
+    for shard in 0..options.shards() {
+        let bytes = context.work().read(&pictures_name(shard))?.unwrap_or_default();
+        pictures += serde_json::from_slice::<u64>(&bytes).unwrap_or(0);
+    }
+    Ok(pictures)
 }
 
 /// The rollouts that a rationalisation goes on from; none without the port.
@@ -188,6 +204,10 @@ fn setting(options: &Explore, context: &Context<'_>) -> Result<Setting, Stop> {
         Some(balance) => balance::setting(balance, said),
         None => Ok(said),
     }
+}
+
+fn pictures_name(shard: u64) -> String {
+    format!("shard-{shard:05}-pictures.json")
 }
 
 fn shard_name(shard: u64) -> String {

@@ -83,11 +83,12 @@ fn write(wanted: &Export<'_>, folder: &mut NewFolder) -> Result<Exported, Stop> 
         put(name, &wanted.policy.read(name)?)?;
     }
     let shards = shards(&weights, wanted.shard_bytes);
-    for shard in &shards {
-        put(&shard.name, &shard.to_bytes())?;
-    }
     if let Some(index) = index(&shards) {
         put("model.safetensors.index.json", index.as_bytes())?;
+    }
+    for shard in &shards {
+        files.push(shard.name.clone());
+        folder.write_parts(&shard.name, |sink| shard.write(sink))?;
     }
     Ok(Exported { kind, parameters: weights.count(), merged, files })
 }

@@ -36,7 +36,7 @@ pub(super) fn run(
     (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let policy = resident.policy(context.input(Port::Policy)?, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, device)?;
     let samples = prompts.samples(context, "train")?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
@@ -54,7 +54,7 @@ pub(super) fn run(
             right.insert((rollout.prompt, &rollout.tokens[..end]), 0);
         }
     }
-    let tokens = complete(&mut right, policy, &by_id, options, context)?;
+    let (tokens, looked_up) = complete(&mut right, policy, &by_id, options, context)?;
 
     let mut labels = Vec::new();
     for (rollout, ends) in rollouts.iter().zip(&steps) {
@@ -71,18 +71,19 @@ pub(super) fn run(
     context.results().write("labels.parquet", &table::encode(&labels).map_err(failed)?)?;
     let completed = labels.iter().filter(|label| label.completions > 1);
     let correct = rollouts.iter().filter(|rollout| rollout.correct).count();
-    write_metrics(
-        context,
-        &json!({
-            "rollouts": rollouts.len(),
-            "steps": labels.len(),
-            "prefixes": right.len(),
-            "samples": right.len() * options.completions as usize,
-            "tokens": tokens,
-            "mean_share": mean(completed.map(StepLabel::share)),
-            "mean_correct": (!rollouts.is_empty()).then(|| correct as f64 / rollouts.len() as f64),
-        }),
-    )
+    let mut metrics = json!({
+        "rollouts": rollouts.len(),
+        "steps": labels.len(),
+        "prefixes": right.len(),
+        "samples": right.len() * options.completions as usize,
+        "tokens": tokens,
+        "mean_share": mean(completed.map(StepLabel::share)),
+        "mean_correct": (!rollouts.is_empty()).then(|| correct as f64 / rollouts.len() as f64),
+    });
+    if context.optional_input(Port::Features).is_some() {
+        metrics["looked_up"] = json!(looked_up);
+    }
+    write_metrics(context, &metrics)
 }
 
 /// Rollouts drawn at random, in their order.
@@ -96,40 +97,43 @@ fn drawn<'a>(rollouts: &'a [Rollout], options: &Label) -> Vec<&'a Rollout> {
     places.into_iter().map(|place| &rollouts[place]).collect()
 }
 
-/// Counts, of each prefix, the completions that reach the right answer; gives the tokens drawn. A
-/// killed stage goes on at the first part that it has not kept.
+/// Counts, of each prefix, the completions that reach the right answer; gives the tokens drawn, and
+/// the pictures seen without the vision tower. A killed stage goes on at the first part that it has
+/// not kept.
 fn complete(
     right: &mut BTreeMap<Prefix<'_>, u32>,
     policy: &Policy,
     samples: &BTreeMap<u64, &Sample>,
     options: &Label,
     context: &Context<'_>,
-) -> Result<u64, Stop> {
+) -> Result<(u64, u64), Stop> {
     let judge = Judge { policy, options, hooks: Hooks::of(context)? };
     let prefixes: Vec<Prefix<'_>> = right.keys().copied().collect();
     let total = (prefixes.len() * options.completions as usize) as u64;
-    let mut all_tokens = 0;
+    let (mut all_tokens, mut all_looked_up) = (0, 0);
     for (part, prefixes) in prefixes.chunks(PREFIXES_AT_ONCE).enumerate() {
         let name = format!("part-{part:05}.json");
         let kept =
             context.work().read(&name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let (counts, tokens): (Vec<u32>, u64) = match kept {
+        let (counts, tokens, looked_up): (Vec<u32>, u64, u64) = match kept {
             Some(kept) => kept,
             None => {
                 let before = part * PREFIXES_AT_ONCE * options.completions as usize;
-                let counted = judge.counts(prefixes, samples, context, &|done: usize| {
+                let (counts, tokens) = judge.counts(prefixes, samples, context, &|done: usize| {
                     context.progress((before + done) as u64, total, Unit::Samples, &[]);
                     context.cancelled()
                 })?;
+                let counted = (counts, tokens, policy.model.looked_up());
                 let bytes = super::failure::json(&counted);
                 context.work().write(&name, &bytes)?;
                 counted
             }
         };
         all_tokens += tokens;
+        all_looked_up += looked_up;
         right.extend(prefixes.iter().copied().zip(counts));
     }
-    Ok(all_tokens)
+    Ok((all_tokens, all_looked_up))
 }
 
 /// Who completes prefixes, and says what comes of it.

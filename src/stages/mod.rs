@@ -11,6 +11,7 @@
 //! | `import`, `pretrain`, `train` | `model.safetensors`, `config.json`, `tokenizer.json`; `train` also `optimizer.safetensors` and `trainer.json`, and where it trains adapters `adapter_config.json` and `adapter_model.safetensors` |
 //! | `prepare` | `train.parquet`, `validation.parquet`, `test.parquet`, a `…-references.parquet` for each, `demonstrations.parquet` |
 //! | `hide` | `hidden.parquet` |
+//! | `features` | `features-00000.safetensors` and so on, `features.json` |
 //! | `explore`, `evaluate` | `rollouts.parquet` |
 //! | `monitor` | `rollouts.parquet`, `tallies.parquet` |
 //! | `balance` | `temperature.json` |
@@ -36,6 +37,7 @@ mod examples;
 mod explore;
 mod export;
 mod failure;
+mod features;
 mod hide;
 mod hooks;
 mod import;

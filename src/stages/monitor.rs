@@ -30,7 +30,7 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let artifact = context.input(Port::Policy)?;
     let step = TrainerState::of(artifact)?.step;
-    let policy = resident.policy(artifact, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, device)?;
     let split = if options.slice.is_some() { "train" } else { "validation" };
     let all = prompts.samples(context, split)?;
     let most = if options.prompts == 0 { usize::MAX } else { options.prompts as usize };
@@ -48,7 +48,10 @@ pub(super) fn run(
     }
     context.results().write("rollouts.parquet", &table::encode(&rollouts).map_err(failed)?)?;
 
-    let scores = scores(options, (&rollouts, &all), device, context)?;
+    // Draws that a killed attempt has kept count as well.
+    let each = policy.stored_pictures(samples.iter().map(|sample| sample.id));
+    let drawn = each.map(|each| each * draws.len() as u64);
+    let (scores, read) = scores(options, (&rollouts, &all), device, context)?;
     let each = rollouts.len() / draws.len();
     let bootstrap = Bootstrap::new(samples.len(), Seed(options.seed).named("bootstrap"));
     let (mut rows, mut measured) = (Vec::new(), Vec::new());
@@ -76,6 +79,7 @@ pub(super) fn run(
         ("temperatures", Value::from(measured)),
     ];
     metrics.extend(whole.map(|(name, value)| (name.to_owned(), value)));
+    metrics.extend(drawn.map(|drawn| ("looked_up".to_owned(), json!(drawn + read))));
     write_metrics(context, &metrics)
 }
 
@@ -117,24 +121,26 @@ fn drawn(
     Ok(rollouts)
 }
 
-/// How the reward model or the script scores each rollout; `None` without either.
+/// How the reward model or the script scores each rollout, `None` without either; and how many
+/// pictures the reward model saw without its vision tower.
 fn scores(
     options: &Monitor,
     (rollouts, samples): (&[Rollout], &[Sample]),
     device: Device,
     context: &Context<'_>,
-) -> Result<Option<Vec<f64>>, Stop> {
+) -> Result<(Option<Vec<f64>>, u64), Stop> {
     let (Some(score), Some(artifact)) = (&options.score, context.optional_input(Port::RewardModel))
     else {
-        return Ok(Hooks::of(context)?.ranks(rollouts, samples)?);
+        return Ok((Hooks::of(context)?.ranks(rollouts, samples)?, 0));
     };
-    let verifier = Verifier::load(artifact, options.dtype, device)?;
+    let verifier = Verifier::load(artifact, options.dtype, (device, context))?;
     let scores = verifier.score(rollouts, samples, score, context)?;
     if options.keep_scores {
         let bytes = table::encode(&scores).map_err(failed)?;
         context.results().write("scores.parquet", &bytes)?;
     }
-    Ok(Some(scores.into_iter().map(|it| f64::from(it.score)).collect()))
+    let scores = scores.into_iter().map(|it| f64::from(it.score)).collect();
+    Ok((Some(scores), verifier.policy.model.looked_up()))
 }
 
 /// What the responses at one temperature come to, by prompt.

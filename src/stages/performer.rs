@@ -4,8 +4,8 @@ use super::failure::{as_failure, failed};
 use super::policy::Resident;
 use super::prompts::Prompts;
 use super::{
-    agreement, balance, evaluate, explore, hide, hooks, import, label, monitor, prepare, pretrain,
-    score, select, stop, train, train_reward,
+    agreement, balance, evaluate, explore, features, hide, hooks, import, label, monitor, prepare,
+    pretrain, score, select, stop, train, train_reward,
 };
 use crate::base::Failure;
 use crate::engine::{self, Device, DeviceChoice};
@@ -64,6 +64,9 @@ impl Performer for TorchPerformer {
             (Stage::Pretrain(options), _) => pretrain::run(options, device, context),
             (Stage::Prepare(options), _) => prepare::run(options, context),
             (Stage::Hide(options), _) => hide::run(options, context),
+            (Stage::Features(options), _) => {
+                features::run(options, (&mut self.resident, prompts, device), context)
+            }
             (Stage::Explore(options), Part::Shard(shard)) => {
                 explore::shard(options, shard, (&mut self.resident, prompts, device), context)
             }

@@ -3,12 +3,15 @@
 use super::adapters;
 use super::ahead::Ahead;
 use super::failure::{failed, failure, json};
+use super::features::StoredFeatures;
 use super::prompts::Sample;
 use crate::base::{Hint as _, Key, Seed};
 use crate::data::checkpoint::Companions;
 use crate::data::pixels::Numbers;
+use crate::data::processor::Extent;
 use crate::data::{Dialect, DialectError, Written};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Size, Weights};
+use crate::plan::Port;
 use crate::recipe::{Dtype, Lora};
 use crate::rewards::Extraction;
 use crate::run::{Context, Stop};
@@ -49,6 +52,8 @@ pub(super) struct Policy {
     pub(super) model: Model,
     pub(super) dialect: Arc<Dialect>,
     companions: Companions,
+    /// What the vision tower makes of pictures, where it need not look at them again.
+    features: Option<Arc<StoredFeatures>>,
 }
 
 impl Policy {
@@ -83,13 +88,13 @@ impl Policy {
         let config = String::from_utf8_lossy(config);
         let kind = engine::kind_of(&config).map_err(failed)?;
         let model = engine::load(&kind, &config, weights).map_err(failed)?;
-        Ok(Self { model, dialect, companions })
+        Ok(Self { model, dialect, companions, features: None })
     }
 
     /// Writes weights and the files beside them.
     pub(super) fn write(&self, folder: &Folder) -> Result<(), Stop> {
-        let weights = self.model.parameters().to_bytes();
-        folder.write("model.safetensors", &weights)?;
+        let weights = self.model.parameters();
+        folder.write_parts("model.safetensors", |sink| weights.write(sink))?;
         adapters::write(&self.model, folder)?;
         for (name, bytes) in self.companions.iter() {
             folder.write(name, bytes)?;
@@ -99,7 +104,23 @@ impl Policy {
 
     /// A question about pictures as the engine reads it.
     pub(super) fn asked(&self, text: &str, pictures: &[&RgbImage]) -> Result<Asked, DialectError> {
-        asked(&self.dialect, self.model.image_token(), text, pictures)
+        self.reader().asked(text, pictures)
+    }
+
+    /// From here on pictures are looked up in the stage's features, if it reads any.
+    pub(super) fn look_up(&mut self, dtype: Dtype, context: &Context<'_>) -> Result<(), Stop> {
+        let wanted = context.optional_input(Port::Features).map(Artifact::key);
+        if self.features.as_ref().map(|features| features.key()) != wanted {
+            self.features = StoredFeatures::of(&self.model, dtype, context)?.map(Arc::new);
+        }
+        self.model.looked_up();
+        Ok(())
+    }
+
+    /// How many pictures some prompts have; none where no features are read.
+    pub(super) fn stored_pictures(&self, prompts: impl Iterator<Item = u64>) -> Option<u64> {
+        let features = self.features.as_ref()?;
+        Some(prompts.map(|prompt| features.count(prompt)).sum())
     }
 
     /// What is asked about samples, one after the other, made ahead of need on other threads.
@@ -108,10 +129,17 @@ impl Policy {
         samples: Vec<Sample>,
         context: &Context<'_>,
     ) -> Ahead<Result<Asked, Stop>> {
-        let (dialect, image_token) = (Arc::clone(&self.dialect), self.model.image_token());
         let size = |it: &Result<Asked, Stop>| it.as_ref().map_or(0, |it| bytes_of(&it.pixels));
-        let (count, threads) = (samples.len(), context.threads() as usize);
-        Ahead::new(count, threads, size, move |at| question(&dialect, image_token, &samples[at]))
+        self.ahead(samples, size, Reader::question, context)
+    }
+
+    /// The tokens alone, in the same way.
+    pub(super) fn questions_alone(
+        &self,
+        samples: Vec<Sample>,
+        context: &Context<'_>,
+    ) -> Ahead<Result<Vec<i64>, Stop>> {
+        self.ahead(samples, |_| 0, Reader::question_tokens, context)
     }
 
     /// What is seen of samples, in the same way.
@@ -120,10 +148,39 @@ impl Policy {
         samples: Vec<Sample>,
         context: &Context<'_>,
     ) -> Ahead<Result<Pixels, Stop>> {
-        let dialect = Arc::clone(&self.dialect);
         let size = |it: &Result<Pixels, Stop>| it.as_ref().map_or(0, bytes_of);
-        let (count, threads) = (samples.len(), context.threads() as usize);
-        Ahead::new(count, threads, size, move |at| seen(&dialect, &samples[at]))
+        self.ahead(samples, size, Reader::seen, context)
+    }
+
+    fn ahead<T: Send + 'static>(
+        &self,
+        samples: Vec<Sample>,
+        size: fn(&T) -> usize,
+        make: fn(&Reader, &Sample) -> T,
+        context: &Context<'_>,
+    ) -> Ahead<T> {
+        let (reader, count) = (self.reader(), samples.len());
+        let threads = context.threads() as usize;
+        Ahead::new(count, threads, size, move |at| make(&reader, &samples[at]))
+    }
+
+    fn reader(&self) -> Reader {
+        Reader {
+            dialect: Arc::clone(&self.dialect),
+            features: self.features.clone(),
+            image_token: self.model.image_token(),
+        }
+    }
+
+    /// What is seen in one picture of a sample, and what a question has to know of it.
+    pub(super) fn look(
+        &self,
+        picture: &RgbImage,
+        sample: &Sample,
+    ) -> Result<(Pixels, Extent), Stop> {
+        let (images, extent) =
+            self.dialect.look(picture).map_err(|error| unseen(sample, &error))?;
+        Ok((pixels(vec![images]), extent))
     }
 
     /// The tokens of a response to learn from, its end included.
@@ -156,31 +213,54 @@ impl Policy {
     }
 }
 
-fn asked(
-    dialect: &Dialect,
+/// What makes of samples what the engine reads, on any thread.
+struct Reader {
+    dialect: Arc<Dialect>,
+    features: Option<Arc<StoredFeatures>>,
     image_token: i64,
-    text: &str,
-    pictures: &[&RgbImage],
-) -> Result<Asked, DialectError> {
-    let Written { tokens, slots, pictures } = dialect.question(text, pictures)?;
-    let mut tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
-    for slot in slots {
-        tokens[slot] = image_token;
+}
+
+impl Reader {
+    fn asked(&self, text: &str, pictures: &[&RgbImage]) -> Result<Asked, DialectError> {
+        let written = self.dialect.question(text, pictures)?;
+        Ok(Asked { tokens: self.tokens(&written), pixels: pixels(written.pictures) })
     }
-    Ok(Asked { tokens, pixels: pixels(pictures) })
-}
 
-fn question(dialect: &Dialect, image_token: i64, sample: &Sample) -> Result<Asked, Stop> {
-    let images = sample.images.read().map_err(failed)?;
-    let images: Vec<&RgbImage> = images.iter().collect();
-    let asked = asked(dialect, image_token, sample.asked(), &images);
-    asked.map_err(|error| unseen(sample, &error))
-}
+    /// What is asked about a sample.
+    fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
+        if let Some(features) = &self.features {
+            let tokens = self.question_tokens(sample)?;
+            return Ok(Asked { tokens, pixels: features.of_prompt(sample.id)? });
+        }
+        let images = sample.images.read().map_err(failed)?;
+        let asked = self.asked(sample.asked(), &images.iter().collect::<Vec<_>>());
+        asked.map_err(|error| unseen(sample, &error))
+    }
 
-fn seen(dialect: &Dialect, sample: &Sample) -> Result<Pixels, Stop> {
-    let images = sample.images.read().map_err(failed)?;
-    let seen = dialect.see(&images.iter().collect::<Vec<_>>());
-    Ok(pixels(seen.map_err(|error| unseen(sample, &error))?))
+    /// The tokens of what is asked about a sample.
+    fn question_tokens(&self, sample: &Sample) -> Result<Vec<i64>, Stop> {
+        let Some(features) = &self.features else { return Ok(self.question(sample)?.tokens) };
+        let written = self.dialect.question_on(sample.asked(), &features.extents(sample.id)?);
+        Ok(self.tokens(&written.map_err(|error| unseen(sample, &error))?))
+    }
+
+    /// What is seen of a sample.
+    fn seen(&self, sample: &Sample) -> Result<Pixels, Stop> {
+        if let Some(features) = &self.features {
+            return features.of_prompt(sample.id);
+        }
+        let images = sample.images.read().map_err(failed)?;
+        let seen = self.dialect.see(&images.iter().collect::<Vec<_>>());
+        Ok(pixels(seen.map_err(|error| unseen(sample, &error))?))
+    }
+
+    fn tokens(&self, written: &Written) -> Vec<i64> {
+        let mut tokens: Vec<i64> = written.tokens.iter().copied().map(i64::from).collect();
+        for &slot in &written.slots {
+            tokens[slot] = self.image_token;
+        }
+        tokens
+    }
 }
 
 /// Bytes that the numbers of pictures take.
@@ -232,19 +312,21 @@ impl Asked {
 pub(super) struct Resident(Option<(Key, Dtype, Policy)>);
 
 impl Resident {
-    /// The policy of an artifact, from memory if it is the last one used.
+    /// The policy that a stage reads, from memory if it is the last one used.
     pub(super) fn policy(
         &mut self,
-        artifact: &Artifact,
+        context: &Context<'_>,
         dtype: Dtype,
         device: Device,
     ) -> Result<&Policy, Stop> {
+        let artifact = context.input(Port::Policy)?;
         let wanted = (artifact.key(), dtype);
         if !matches!(&self.0, Some((key, dtype, _)) if (*key, *dtype) == wanted) {
             self.0 = None;
             self.0 = Some((wanted.0, wanted.1, Policy::load(artifact, dtype, device)?));
         }
-        let (_, _, policy) = self.0.as_ref().expect("it was put there a line above");
+        let (_, _, policy) = self.0.as_mut().expect("it was put there a line above");
+        policy.look_up(dtype, context)?;
         Ok(policy)
     }
 

@@ -19,7 +19,8 @@ pub(super) fn run(
     (prompts, device): (&mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let verifier = Verifier::load(context.input(Port::RewardModel)?, options.dtype, device)?;
+    let verifier =
+        Verifier::load(context.input(Port::RewardModel)?, options.dtype, (device, context))?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
     let drawn = rollouts.len();
@@ -28,13 +29,14 @@ pub(super) fn run(
     let scores = verifier.score(&rollouts, &samples, options, context)?;
     context.results().write("scores.parquet", &table::encode(&scores).map_err(failed)?)?;
     let steps: usize = scores.iter().map(|it| it.steps.len()).sum();
-    write_metrics(
-        context,
-        &json!({
-            "samples": drawn,
-            "scored": scores.len(),
-            "steps": steps,
-            "mean": mean(scores.iter().map(|it| f64::from(it.score))),
-        }),
-    )
+    let mut metrics = json!({
+        "samples": drawn,
+        "scored": scores.len(),
+        "steps": steps,
+        "mean": mean(scores.iter().map(|it| f64::from(it.score))),
+    });
+    if context.optional_input(Port::Features).is_some() {
+        metrics["looked_up"] = json!(verifier.policy.model.looked_up());
+    }
+    write_metrics(context, &metrics)
 }

@@ -39,6 +39,9 @@ struct Position {
     losses: Vec<f64>,
     /// Tokens learned from, image and prompt included.
     tokens: u64,
+    /// Pictures seen without the vision tower.
+    #[serde(default)]
+    looked_up: u64,
 }
 
 pub(super) fn run(
@@ -102,6 +105,7 @@ pub(super) fn run(
         position.step += 1;
         position.losses.push(loss);
         position.tokens += tokens;
+        position.looked_up += policy.model.looked_up();
         context.progress(position.step, total, Unit::Steps, &[("loss", loss)]);
         let cancelled = context.cancelled();
         let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
@@ -125,10 +129,14 @@ pub(super) fn run(
         steps_of_stage: total,
     };
     policy.write(context.results())?;
-    context.results().write("optimizer.safetensors", &optimizer.to_bytes())?;
+    context.results().write_parts("optimizer.safetensors", |sink| optimizer.write(sink))?;
     context.results().write("trainer.json", &json(&state))?;
     let rate = curve.factor((inherited + total).saturating_sub(1)) * options.learning_rate;
-    write_metrics(context, &metrics(&position, &state, &examples, rate))?;
+    let mut metrics = metrics(&position, &state, &examples, rate);
+    if context.optional_input(Port::Features).is_some() {
+        metrics["looked_up"] = json!(position.looked_up);
+    }
+    write_metrics(context, &metrics)?;
     resident.keep(context.key(), options.dtype, policy);
     Ok(())
 }
@@ -167,7 +175,8 @@ fn to_train(options: &Train, device: Device, context: &Context<'_>) -> Result<Po
     let artifact = context.input(Port::Policy)?;
     let seed = Seed(options.seed).named("adapters");
     let fresh = options.lora.as_ref().map(|lora| (lora, seed));
-    let policy = Policy::load_adapted(artifact, options.dtype, device, fresh)?;
+    let mut policy = Policy::load_adapted(artifact, options.dtype, device, fresh)?;
+    policy.look_up(options.dtype, context)?;
     if options.lora.is_none() {
         let parts = &options.parts;
         policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));

@@ -59,6 +59,9 @@ struct Position {
     step: u64,
     /// The loss of each.
     losses: Vec<f64>,
+    /// Pictures seen without the vision tower.
+    #[serde(default)]
+    looked_up: u64,
 }
 
 pub(super) fn run(
@@ -68,6 +71,7 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let mut policy = Policy::load(context.input(Port::Policy)?, options.dtype, device)?;
     policy.model.merge();
+    policy.look_up(options.dtype, context)?;
     let parts = &options.parts;
     policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));
     let seed = Seed(options.seed);
@@ -85,7 +89,7 @@ pub(super) fn run(
         let hint = "explore more prompts for it: raise `reward.training.prompts` or `labels`";
         return Err(failure("there is nothing to train a reward model on", hint));
     }
-    let losses = train(&verifier, &learned, options, context)?;
+    let Position { losses, looked_up, .. } = train(&verifier, &learned, options, context)?;
     let references = prompts.references(context, "train")?;
     let mut metrics = measure(&verifier, &held, &by_prompt(&references), seed, context)?;
     let mean = |window: &[f64]| window.iter().sum::<f64>() / window.len() as f64;
@@ -99,6 +103,10 @@ pub(super) fn run(
     metrics.insert("steps".into(), json!(losses.len()));
     metrics.insert("loss_first".into(), json!(mean(&losses[..window])));
     metrics.insert("loss_last".into(), json!(mean(&losses[losses.len() - window..])));
+    if context.optional_input(Port::Features).is_some() {
+        let looked_up = looked_up + verifier.policy.model.looked_up();
+        metrics.insert("looked_up".into(), json!(looked_up));
+    }
     verifier.write(context.results())?;
     write_metrics(context, &metrics)
 }
@@ -136,11 +144,11 @@ fn examples<'a>(
     let asked: BTreeMap<u64, &Sample> =
         examples.iter().map(|it| (it.rollout.prompt, it.sample)).collect();
     let questions =
-        verifier.policy.questions(asked.values().map(|&it| it.clone()).collect(), context);
+        verifier.policy.questions_alone(asked.values().map(|&it| it.clone()).collect(), context);
     let prompts: BTreeMap<u64, Vec<i64>> = asked
         .keys()
         .zip(questions)
-        .map(|(&id, question)| Ok((id, question?.tokens)))
+        .map(|(&id, question)| Ok((id, question?)))
         .collect::<Result<_, Stop>>()?;
     let all = examples.len();
     examples.iter_mut().for_each(|it| it.prompt.clone_from(&prompts[&it.rollout.prompt]));
@@ -192,13 +200,13 @@ fn class_weights(examples: &[Example<'_>], balance: bool) -> (f64, f64) {
     }
 }
 
-/// Trains head and parts; gives the loss of each step.
+/// Trains head and parts; gives what is known of the last step.
 fn train(
     verifier: &Verifier,
     examples: &[Example<'_>],
     options: &TrainReward,
     context: &Context<'_>,
-) -> Result<Vec<f64>, Stop> {
+) -> Result<Position, Stop> {
     let parameters = verifier.policy.model.parameters().joined(verifier.head.parameters());
     let settings = OptimizerSettings::adamw(options.learning_rate);
     let mut optimizer = Optimizer::new(&parameters, settings, |_| false);
@@ -237,6 +245,7 @@ fn train(
         }
         position.step += 1;
         position.losses.push(loss);
+        position.looked_up += verifier.policy.model.looked_up();
         context.progress(position.step, total, Unit::Steps, &[("loss", loss)]);
         let cancelled = context.cancelled();
         let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
@@ -248,7 +257,7 @@ fn train(
             return Err(Stop::Cancelled);
         }
     }
-    Ok(position.losses)
+    Ok(position)
 }
 
 fn shuffled(count: usize, seed: Seed) -> Vec<usize> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Tokens that are read at once, about; the result depends on it in the last bits.
-const TOKENS_AT_ONCE: usize = 8192;
+const TOKENS_AT_ONCE: usize = 4096;
 /// Where the head lies in an artifact.
 const HEAD: &str = "reward_head.safetensors";
 
@@ -46,9 +46,14 @@ struct Response<'a> {
 type Scores<'a> = BTreeMap<(u64, &'a [u32]), Vec<f32>>;
 
 impl Verifier {
-    /// Loads the artifact of a `train-reward`.
-    pub(super) fn load(artifact: &Artifact, dtype: Dtype, device: Device) -> Result<Self, Stop> {
-        let policy = Policy::load(artifact, dtype, device)?;
+    /// Loads the artifact of a `train-reward`, which looks up what the stage has features of.
+    pub(super) fn load(
+        artifact: &Artifact,
+        dtype: Dtype,
+        (device, context): (Device, &Context<'_>),
+    ) -> Result<Self, Stop> {
+        let mut policy = Policy::load(artifact, dtype, device)?;
+        policy.look_up(dtype, context)?;
         let bytes = artifact.read(HEAD)?;
         let head = RewardHead::from_bytes(&policy.model, &bytes, HEAD).map_err(failed)?;
         let about: About =

@@ -4,11 +4,11 @@ use super::{
     disk,
     error::{At as _, Error},
     lock::Held,
-    staging::check_name,
+    staging::{PART, check_name},
 };
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -85,6 +85,21 @@ impl NewFolder {
         file.write_all(bytes).at("write", &path)?;
         self.open = Some((name.to_owned(), file));
         Ok(())
+    }
+
+    /// Adds a file whose bytes `give` hands over a part at a time.
+    ///
+    /// # Errors
+    /// As [`NewFolder::append`].
+    pub fn write_parts(
+        &mut self,
+        name: &str,
+        give: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        self.append(name, &[])?;
+        let (_, file) = self.open.as_mut().expect("`append` leaves the file open");
+        let mut buffer = io::BufWriter::with_capacity(PART, file);
+        give(&mut buffer).and_then(|()| buffer.flush()).at("write", &self.draft.join(name))
     }
 
     /// Gives it its name.

@@ -13,6 +13,9 @@ use std::{
     sync::Mutex,
 };
 
+/// Bytes that are handed to the system at a time.
+pub(super) const PART: usize = 1 << 20;
+
 /// Where one stage works: what it will leave, and what it needs to go on after a kill.
 #[derive(Debug)]
 pub struct Staging {
@@ -70,6 +73,23 @@ impl Folder {
         Ok(())
     }
 
+    /// Writes or replaces a file whose bytes `give` hands over a part at a time.
+    ///
+    /// # Errors
+    /// As [`Folder::write`].
+    pub fn write_parts(
+        &self,
+        name: &str,
+        give: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let mut file = self.create(name)?;
+        let mut buffer = io::BufWriter::with_capacity(PART, &mut file);
+        let given = give(&mut buffer).and_then(|()| buffer.flush());
+        drop(buffer);
+        given.at("write", &file.path)?;
+        file.finish()
+    }
+
     /// Begins a file that is too large to hold in memory; it appears under its name when
     /// [`StagedFile::finish`] is called, and not at all otherwise.
     ///
@@ -80,6 +100,20 @@ impl Folder {
         let unfinished = disk::beside(&path);
         let file = fs::File::create(&unfinished).at("create", &unfinished)?;
         Ok(StagedFile { folder: self, name: name.to_owned(), path, unfinished, file })
+    }
+
+    /// Gives a file of another folder of the same stage a place in this one, too, without writing it
+    /// again where the disk can; gives its size.
+    ///
+    /// # Errors
+    /// On a bad name, when the file is not there, or when the disk refuses.
+    pub fn link(&self, from: &Self, name: &str) -> Result<u64, Error> {
+        let (source, target) = (from.path(name)?, self.place(name)?);
+        disk::remove_file(&target)?;
+        let linked = fs::hard_link(&source, &target);
+        linked.or_else(|_| fs::copy(&source, &target).map(drop)).at("link", &target)?;
+        self.remember(name);
+        Ok(fs::metadata(&target).at("look at", &target)?.len())
     }
 
     /// Reads a file; `None` when there is none.

@@ -69,7 +69,11 @@ mod rollouts;
 mod sandbox;
 #[cfg(feature = "torch")]
 mod sharing;
+#[cfg(feature = "torch")]
+mod stored_features;
 mod study_log;
+#[cfg(feature = "torch")]
+mod tower_features;
 mod trackers;
 #[cfg(feature = "torch")]
 mod training;

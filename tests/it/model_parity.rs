@@ -89,6 +89,12 @@ pub(crate) fn apart(ours: &Tensor, theirs: &Tensor) -> f64 {
 }
 
 impl Case {
+    /// One that no reference has seen.
+    pub(crate) fn made(tokens: Vec<i64>, prompt: usize, pixels: Pixels) -> Self {
+        let nothing = || Tensor::empty([0], (Kind::Float, Device::Cpu));
+        Self { tokens, prompt, pixels, greedy: Vec::new(), logits: nothing(), bf16: nothing() }
+    }
+
     /// What is learned of it: what comes after the prompt.
     pub(crate) fn sequence(&self) -> Sequence<'_> {
         let (tokens, pixels) = (&self.tokens, &self.pixels);

@@ -14,9 +14,8 @@ import inputs
 import judges
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig
+from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.idefics3.modeling_idefics3 import Idefics3Connector
-from transformers.models.siglip.modeling_siglip import SiglipEncoderLayer
 
 from checkpoints import checkpoints
 from models import models
@@ -47,27 +46,6 @@ def llama(folder):
     with torch.no_grad():
         logits = model(tokens).logits[0]
     save(folder, "llama", {f"model.{k}": v for k, v in weights.items()} | {"tokens": tokens[0], "logits": logits})
-
-
-def siglip(folder):
-    """One encoder layer of a vision tower."""
-    torch.manual_seed(2)
-    config = SiglipVisionConfig(
-        hidden_size=64, intermediate_size=256, num_attention_heads=4, num_hidden_layers=1,
-        hidden_act="gelu_pytorch_tanh", attn_implementation="eager",
-    )
-    layer = SiglipEncoderLayer(config).eval()
-    for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    xs = torch.randn(3, 16, 64)
-    with torch.no_grad():
-        output = layer(xs, attention_mask=None)
-        output = output[0] if isinstance(output, tuple) else output
-    weights = {
-        name.replace("self_attn.", "").replace("mlp.", ""): tensor
-        for name, tensor in layer.state_dict().items()
-    }
-    save(folder, "siglip", {f"model.{k}": v for k, v in weights.items()} | {"input": xs, "output": output})
 
 
 def adamw(folder):
@@ -132,6 +110,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    writers = (llama, siglip, adamw, muon, pixel_shuffle, models, checkpoints, inputs.write, judges.write)
+    writers = (llama, adamw, muon, pixel_shuffle, models, checkpoints, inputs.write, judges.write)
     for write in writers:
         write(folder)

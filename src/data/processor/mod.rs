@@ -58,6 +58,15 @@ pub struct Processed {
     pub placeholders: usize,
 }
 
+/// What a prompt has to know of a picture that fills places in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// As [`Processed::grid`].
+    pub grid: Grid,
+    /// How many tokens of the prompt it fills.
+    pub placeholders: usize,
+}
+
 /// How many rows and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
@@ -251,6 +260,11 @@ impl Processor {
 }
 
 impl Processed {
+    /// What a prompt has to know of it.
+    pub fn extent(&self) -> Extent {
+        Extent { grid: self.grid, placeholders: self.placeholders }
+    }
+
     /// Its tiles, each as an image of its own.
     fn images(&self, normalization: &Normalization) -> Vec<Numbers> {
         self.tiles.iter().map(|tile| normalization.channels_last(tile)).collect()

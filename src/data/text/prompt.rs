@@ -5,7 +5,7 @@ use crate::{
     base::Hint,
     data::{
         Tokenizer, TokenizerError,
-        processor::{Processed, Processor},
+        processor::{Extent, Processor},
         settings::{Settings, SettingsError},
     },
 };
@@ -121,7 +121,7 @@ impl Prompter {
     ///
     /// # Errors
     /// [`PromptError`].
-    pub fn prompt(&self, text: &str, pictures: &[Processed]) -> Result<Prompt, PromptError> {
+    pub fn prompt(&self, text: &str, pictures: &[Extent]) -> Result<Prompt, PromptError> {
         if let Processor::Phi3V(_) = self.processor {
             return self.in_chunks(text, pictures);
         }
@@ -174,7 +174,7 @@ impl Prompter {
     }
 
     /// What one picture becomes in the text.
-    fn expanded(&self, picture: &Processed) -> String {
+    fn expanded(&self, picture: &Extent) -> String {
         let all = self.filler().repeat(picture.placeholders);
         let (rows, columns) = (picture.grid.rows, picture.grid.columns);
         match &self.processor {
@@ -207,7 +207,7 @@ impl Prompter {
     }
 
     /// Phi's prompts: each chunk of text between pictures is tokenized as a text of its own.
-    fn in_chunks(&self, text: &str, pictures: &[Processed]) -> Result<Prompt, PromptError> {
+    fn in_chunks(&self, text: &str, pictures: &[Extent]) -> Result<Prompt, PromptError> {
         let mut prompt = Prompt { tokens: Vec::new(), slots: Vec::new() };
         let mut rest = text;
         for (number, picture) in (1..).zip(pictures) {

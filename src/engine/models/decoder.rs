@@ -157,16 +157,16 @@ fn heads(text: &Keys<'_>, width: i64, queries: i64) -> Result<Heads, ConfigError
 }
 
 /// A pre-norm block.
-struct Block {
-    input_layernorm: RmsNorm,
+pub(super) struct Block {
+    pub(super) input_layernorm: RmsNorm,
     /// Of queries, of keys and of values, or of all in one.
-    qkv: Vec<Linear>,
-    o_proj: Linear,
+    pub(super) qkv: Vec<Linear>,
+    pub(super) o_proj: Linear,
     /// Of queries and of keys.
-    head_norms: Option<(RmsNorm, RmsNorm)>,
-    post_attention_layernorm: RmsNorm,
-    mlp: GatedMlp,
-    heads: Heads,
+    pub(super) head_norms: Option<(RmsNorm, RmsNorm)>,
+    pub(super) post_attention_layernorm: RmsNorm,
+    pub(super) mlp: GatedMlp,
+    pub(super) heads: Heads,
 }
 
 fn linear(w: &Path<'_>, input: i64, output: i64, bias: bool) -> Linear {
@@ -204,13 +204,14 @@ impl Block {
         }
     }
 
-    /// `[T, D]` to the same.
-    fn forward(
+    /// `[T, D]` to the same, or to `[P, D]` at `P` places.
+    pub(super) fn forward(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
+        places: Option<&Tensor>,
     ) -> Tensor {
         let Heads { queries, keys, .. } = self.heads;
         let normal = self.input_layernorm.forward(xs);
@@ -225,7 +226,11 @@ impl Block {
             }
         };
         let qkv = Tensor::cat(&[turned, qkv.narrow(1, queries + keys, keys)], 1);
-        let xs = xs + self.o_proj.forward(&attend.forward(layer, self.heads, &qkv));
+        let mixed = attend.forward(layer, self.heads, &qkv);
+        let xs = match places {
+            None => xs + self.o_proj.forward(&mixed),
+            Some(at) => xs.index_select(0, at) + self.o_proj.forward(&mixed.index_select(0, at)),
+        };
         &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs))
     }
 }
@@ -271,15 +276,16 @@ impl Decoder {
         self.rotary.at(positions)
     }
 
-    /// The stream after one layer, `[T, D]` to the same.
+    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` at `P` places.
     pub(super) fn layer(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
+        places: Option<&Tensor>,
     ) -> Tensor {
-        self.layers[layer].forward(layer, xs, angles, attend)
+        self.layers[layer].forward(layer, xs, angles, attend, places)
     }
 
     /// The stream after the final norm.

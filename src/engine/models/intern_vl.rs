@@ -234,8 +234,8 @@ impl Vision {
         }
     }
 
-    /// Tiles `[N, side, side, 3]` to features `[N, tokens, D]`.
-    pub(super) fn features(&self, tiles: &Tensor) -> Tensor {
+    /// Tiles `[N, side, side, 3]` to patches `[N, P, V]`, without the class token.
+    pub(super) fn tower(&self, tiles: &Tensor) -> Tensor {
         let patches = self.patch_embeddings.forward(tiles);
         let (count, places, width) = patches.size3().expect("patches have three dimensions");
         let class = self.cls_token.expand([count, 1, width], false);
@@ -243,8 +243,12 @@ impl Vision {
         for block in &self.layer {
             xs = block.forward(&xs);
         }
-        let seen = xs.narrow(1, 1, places).contiguous();
-        let merged = self.layer_norm.forward(&pixel_shuffle(&seen, self.config.factor));
+        xs.narrow(1, 1, places).contiguous()
+    }
+
+    /// These to features `[N, tokens, D]`.
+    pub(super) fn projected(&self, patches: &Tensor) -> Tensor {
+        let merged = self.layer_norm.forward(&pixel_shuffle(patches, self.config.factor));
         let hidden = self.config.projector.forward(&self.linear_1.forward(&merged));
         self.linear_2.forward(&hidden)
     }

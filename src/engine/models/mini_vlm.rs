@@ -14,15 +14,14 @@
 //! | stream of packed tokens | `T D` |
 //! | queries, keys and values of a layer | `T (H + 2 G) W` |
 
-use super::config::ConfigError;
+use super::{config::ConfigError, decoder, tower};
 use crate::base::Seed;
 use crate::engine::{
     nn::{
         Attend, GatedMlp, Heads, LayerNorm, LearnedPositions, Linear, Mlp, PatchEmbedding,
-        Projector, RmsNorm, Rotary, attention::attention, linear::side_by_side, mlp::Activation,
-        norm::standardise, rotary::Angles,
+        Projector, RmsNorm, Rotary, mlp::Activation, norm::standardise, rotary::Angles,
     },
-    pack::Inputs,
+    pack::{Given, Inputs},
     weights::{Init, Path, normal, orthogonal},
 };
 use serde::{Deserialize, Serialize};
@@ -260,108 +259,55 @@ impl Mimetic {
 }
 
 /// A bidirectional pre-norm block over the patches of each image.
-pub struct VisionBlock {
-    layer_norm1: LayerNorm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    out_proj: Linear,
-    layer_norm2: LayerNorm,
-    mlp: Mlp,
-    heads: Heads,
-}
-
-impl VisionBlock {
-    /// Walks `w`.
-    pub fn new(w: &Path<'_>, config: &VisionConfig) -> Self {
-        let (width, eps) = (config.hidden_size, config.layer_norm_eps);
-        let fresh = Mimetic::new(w, config.heads());
-        let linear = |name: &str, init: &dyn Fn(Seed) -> Vec<f32>| {
-            Linear::with_bias(&(w / name), width, width, Init::Made(init))
-        };
-        Self {
-            layer_norm1: LayerNorm::new(&(w / "layer_norm1"), width, eps),
-            q_proj: linear("q_proj", &|seed| fresh.queries(seed)),
-            k_proj: linear("k_proj", &|seed| fresh.keys(seed)),
-            v_proj: linear("v_proj", &|seed| fresh.values(seed)),
-            out_proj: linear("out_proj", &|seed| fresh.outputs(seed)),
-            layer_norm2: LayerNorm::new(&(w / "layer_norm2"), width, eps),
-            mlp: Mlp::new(
-                w,
-                width,
-                config.intermediate_size,
-                Activation::GeluTanh,
-                (RISING_DEVIATION, FALLING_DEVIATION),
-            ),
-            heads: config.heads(),
-        }
-    }
-
-    /// `[N, patches, D]` to the same.
-    pub fn forward(&self, xs: &Tensor) -> Tensor {
-        let (count, patches, width) = xs.size3().expect("patches have three dimensions");
-        let normal = self.layer_norm1.forward(xs);
-        let qkv = side_by_side(&[&self.q_proj, &self.k_proj, &self.v_proj], &normal);
-        let qkv = qkv.view([count, patches, -1, self.heads.width]);
-        let mixed = attention(&qkv, self.heads, false).view([count, patches, width]);
-        let xs = xs + self.out_proj.forward(&mixed);
-        &xs + self.mlp.forward(&self.layer_norm2.forward(&xs))
+fn vision_block(w: &Path<'_>, config: &VisionConfig) -> tower::Block {
+    let (width, eps) = (config.hidden_size, config.layer_norm_eps);
+    let fresh = Mimetic::new(w, config.heads());
+    let linear = |name: &str, init: &dyn Fn(Seed) -> Vec<f32>| {
+        Linear::with_bias(&(w / name), width, width, Init::Made(init))
+    };
+    tower::Block {
+        layer_norm1: LayerNorm::new(&(w / "layer_norm1"), width, eps),
+        q_proj: linear("q_proj", &|seed| fresh.queries(seed)),
+        k_proj: linear("k_proj", &|seed| fresh.keys(seed)),
+        v_proj: linear("v_proj", &|seed| fresh.values(seed)),
+        out_proj: linear("out_proj", &|seed| fresh.outputs(seed)),
+        layer_norm2: LayerNorm::new(&(w / "layer_norm2"), width, eps),
+        mlp: Mlp::new(
+            w,
+            width,
+            config.intermediate_size,
+            Activation::GeluTanh,
+            (RISING_DEVIATION, FALLING_DEVIATION),
+        ),
+        heads: config.heads(),
     }
 }
 
 /// A causal Llama block.
-struct DecoderBlock {
-    input_layernorm: RmsNorm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    o_proj: Linear,
-    post_attention_layernorm: RmsNorm,
-    mlp: GatedMlp,
-    heads: Heads,
-}
-
-impl DecoderBlock {
-    fn new(w: &Path<'_>, config: &Config) -> Self {
-        let (width, eps, heads) = (config.hidden_size, config.rms_norm_eps, config.heads());
-        let keys = heads.keys * heads.width;
-        let fresh = Mimetic::new(w, heads);
-        let linear = |name: &str, output: i64, init: &dyn Fn(Seed) -> Vec<f32>| {
-            Linear::without_bias(&(w / name), width, output, Init::Made(init))
-        };
-        Self {
-            input_layernorm: RmsNorm::new(&(w / "input_layernorm"), width, eps),
-            q_proj: linear("q_proj", width, &|seed| fresh.queries(seed)),
-            k_proj: linear("k_proj", keys, &|seed| fresh.keys(seed)),
-            v_proj: linear("v_proj", keys, &|seed| fresh.values(seed)),
-            o_proj: linear("o_proj", width, &|seed| fresh.outputs(seed)),
-            post_attention_layernorm: RmsNorm::new(&(w / "post_attention_layernorm"), width, eps),
-            mlp: GatedMlp::new(
-                w,
-                width,
-                config.intermediate_size,
-                (RISING_DEVIATION, FALLING_DEVIATION),
-            ),
-            heads,
-        }
-    }
-
-    /// `[T, D]` to the same.
-    fn forward(
-        &self,
-        layer: usize,
-        xs: &Tensor,
-        angles: &Angles,
-        attend: &mut Attend<'_>,
-    ) -> Tensor {
-        let Heads { queries, keys, .. } = self.heads;
-        let normal = self.input_layernorm.forward(xs);
-        let qkv = side_by_side(&[&self.q_proj, &self.k_proj, &self.v_proj], &normal);
-        let qkv = self.heads.split(&qkv);
-        let turned = angles.turn(&qkv.narrow(1, 0, queries + keys));
-        let qkv = Tensor::cat(&[turned, qkv.narrow(1, queries + keys, keys)], 1);
-        let xs = xs + self.o_proj.forward(&attend.forward(layer, self.heads, &qkv));
-        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs))
+fn decoder_block(w: &Path<'_>, config: &Config) -> decoder::Block {
+    let (width, eps, heads) = (config.hidden_size, config.rms_norm_eps, config.heads());
+    let keys = heads.keys * heads.width;
+    let fresh = Mimetic::new(w, heads);
+    let linear = |name: &str, output: i64, init: &dyn Fn(Seed) -> Vec<f32>| {
+        Linear::without_bias(&(w / name), width, output, Init::Made(init))
+    };
+    decoder::Block {
+        input_layernorm: RmsNorm::new(&(w / "input_layernorm"), width, eps),
+        qkv: vec![
+            linear("q_proj", width, &|seed| fresh.queries(seed)),
+            linear("k_proj", keys, &|seed| fresh.keys(seed)),
+            linear("v_proj", keys, &|seed| fresh.values(seed)),
+        ],
+        o_proj: linear("o_proj", width, &|seed| fresh.outputs(seed)),
+        head_norms: None,
+        post_attention_layernorm: RmsNorm::new(&(w / "post_attention_layernorm"), width, eps),
+        mlp: GatedMlp::new(
+            w,
+            width,
+            config.intermediate_size,
+            (RISING_DEVIATION, FALLING_DEVIATION),
+        ),
+        heads,
     }
 }
 
@@ -371,10 +317,10 @@ pub struct MiniVlm {
     patch: PatchEmbedding,
     row_embed: LearnedPositions,
     col_embed: LearnedPositions,
-    vision: Vec<VisionBlock>,
+    vision: Vec<tower::Block>,
     projector: Projector,
     embed_tokens: Tensor,
-    layers: Vec<DecoderBlock>,
+    layers: Vec<decoder::Block>,
     norm: RmsNorm,
     rotary: Rotary,
 }
@@ -404,12 +350,12 @@ impl MiniVlm {
             row_embed: LearnedPositions::new(w, "row_embed", places, PLACE_DEVIATION),
             col_embed: LearnedPositions::new(w, "col_embed", places, PLACE_DEVIATION),
             vision: (0..vision.num_hidden_layers as usize)
-                .map(|layer| VisionBlock::new(&(w / "vision" / layer), vision))
+                .map(|layer| vision_block(&(w / "vision" / layer), vision))
                 .collect(),
             projector: Projector::new(&(w / "projector"), vision.hidden_size, width),
             embed_tokens,
             layers: (0..config.num_hidden_layers as usize)
-                .map(|layer| DecoderBlock::new(&(w / "layers" / layer), &config))
+                .map(|layer| decoder_block(&(w / "layers" / layer), &config))
                 .collect(),
             norm: RmsNorm::new(&(w / "norm"), width, config.rms_norm_eps),
             rotary,
@@ -438,14 +384,10 @@ impl MiniVlm {
         standardise(&self.patch.forward(pixels), 1e-5)
     }
 
-    /// Image features as the decoder reads them: `[N, side, side, 3]` to `[N, patches, D]`.
-    pub fn image_features(&self, pixels: &Tensor) -> Tensor {
+    /// What the tower makes of images: `[N, side, side, 3]` to `[N, patches, V]`.
+    pub(super) fn tower(&self, pixels: &Tensor) -> Tensor {
         let places = LearnedPositions::grid(&self.row_embed, &self.col_embed);
-        let mut xs = self.patch_features(pixels) + places;
-        for block in &self.vision {
-            xs = block.forward(&xs);
-        }
-        self.projector.forward(&xs)
+        tower::through(&self.vision, self.patch_features(pixels) + places)
     }
 
     /// The stream before the first layer, `[T, D]`.
@@ -455,8 +397,14 @@ impl MiniVlm {
         match &inputs.images {
             None => text,
             Some(images) => {
-                let tiles = images.squares(self.config.vision_config.image_size as usize);
-                let features = self.image_features(&tiles).flatten(0, 1);
+                let VisionConfig { image_size, hidden_size, .. } = self.config.vision_config;
+                let patches = match &images.given {
+                    Given::Pixels(_) => self.tower(&images.squares(image_size as usize)),
+                    Given::Tower(outputs) => {
+                        outputs[0].view([-1, self.image_tokens() as i64, hidden_size])
+                    }
+                };
+                let features = self.projector.forward(&patches).flatten(0, 1);
                 Tensor::cat(&[text, features], 0).index_select(0, &images.order)
             }
         }
@@ -467,22 +415,16 @@ impl MiniVlm {
         self.rotary.at(positions)
     }
 
-    /// The stream after one layer, `[T, D]` to the same.
+    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` at `P` places.
     pub(super) fn layer(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
+        places: Option<&Tensor>,
     ) -> Tensor {
-        self.layers[layer].forward(layer, xs, angles, attend)
-    }
-
-    /// The stream after the last layer, `[T, D]`, before the final norm.
-    pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
-        let angles = self.angles(&inputs.positions);
-        (0..self.layers.len())
-            .fold(self.embedded(inputs), |xs, layer| self.layer(layer, &xs, &angles, attend))
+        self.layers[layer].forward(layer, xs, angles, attend, places)
     }
 
     /// The stream after the final norm, as heads read it.

@@ -138,8 +138,8 @@ impl Vision {
         }
     }
 
-    /// What is seen in all images, `[tokens, D]`.
-    pub(super) fn features(&self, images: &Images) -> Tensor {
+    /// Patches of all slices, `[patches, V]`, without padding.
+    pub(super) fn tower(&self, images: &Images) -> Tensor {
         let seen: Vec<Tensor> = match self.config.together {
             true => images.pictures().flat_map(|slices| self.slices(&slices)).collect(),
             false => images.each().flat_map(|slice| self.slices(&[slice])).collect(),
@@ -147,7 +147,20 @@ impl Vision {
         Tensor::cat(&seen, 0)
     }
 
-    /// Slices that are seen together, each `[height, width, 3]` to `[Q, D]`.
+    /// Patches of slices of these sizes to what is seen in them, `[tokens, D]`.
+    pub(super) fn projected(&self, patches: &Tensor, sizes: &[Size]) -> Tensor {
+        let patch = self.config.patch();
+        let mut start = 0;
+        let seen = sizes.iter().map(|size| {
+            let (rows, columns) = ((size.height / patch) as i64, (size.width / patch) as i64);
+            let own = patches.narrow(0, start, rows * columns);
+            start += rows * columns;
+            self.resampler.forward(&own, (rows, columns))
+        });
+        Tensor::cat(&seen.collect::<Vec<_>>(), 0)
+    }
+
+    /// Slices that are seen together, each `[height, width, 3]` to `[patches, V]`.
     fn slices(&self, slices: &[Tensor]) -> Vec<Tensor> {
         let patches: Vec<Tensor> =
             slices.iter().map(|it| self.patch_embedding.forward(&it.unsqueeze(0))).collect();
@@ -163,13 +176,8 @@ impl Vision {
         let places = along_a_strip(longest, self.config.tower.grid(), padded[0].device());
         let xs = Tensor::cat(&padded, 0) + self.position_embedding.at(&places);
         let xs = self.post_layernorm.forward(&through(&self.layers, xs));
-        let patch = self.config.tower.patch;
-        let sizes = slices.iter().map(|slice| (slice.size()[0] / patch, slice.size()[1] / patch));
-        let read = |(slice, (rows, columns)): (i64, (i64, i64))| {
-            let own = xs.get(slice).narrow(0, 0, rows * columns);
-            self.resampler.forward(&own, (rows, columns))
-        };
-        (0..).zip(sizes).map(read).collect()
+        let own = |(slice, strip): (i64, &Tensor)| xs.get(slice).narrow(0, 0, strip.size()[1]);
+        (0..).zip(&patches).map(own).collect()
     }
 }
 

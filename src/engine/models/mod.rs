@@ -15,16 +15,18 @@ mod vision;
 
 pub use config::ConfigError;
 
-use crate::base::{Hint, Seed};
+use crate::base::{Digest, Hint, Seed};
 use crate::engine::{
+    features::TowerOutputs,
     nn::{Attend, Heads, adapter::State, rotary::Angles},
-    pack::Inputs,
-    pixels::Size,
-    weights::{Adapted, Parameters, Spelling, Weights, WeightsError},
+    pack::{Given, Images, Inputs, given},
+    pixels::{Pixels, Size},
+    weights::{Adapted, Parameters, Spelling, Weights, WeightsError, digest_of},
 };
 use config::Keys;
 use decoder::Decoder;
 use mini_vlm::MiniVlm;
+use std::cell::Cell;
 use tch::{Device, Kind, Tensor};
 use vision::{Seen, Vision};
 
@@ -105,6 +107,8 @@ pub struct Model {
     config: String,
     kind: Kind,
     device: Device,
+    /// Pictures that were seen without the vision tower.
+    looked_up: Cell<u64>,
 }
 
 /// The `model_type` of a `config.json`.
@@ -130,7 +134,8 @@ pub fn load(kind: &str, config: &str, weights: Weights) -> Result<Model, ModelEr
     }
     let first = parameters.iter().next().map(|(_, tensor)| (tensor.kind(), tensor.device()));
     let (kind, device) = first.unwrap_or((Kind::Float, Device::Cpu));
-    Ok(Model { architecture, parameters, adapted, config: config.to_owned(), kind, device })
+    let (config, looked_up) = (config.to_owned(), Cell::default());
+    Ok(Model { architecture, parameters, adapted, config, kind, device, looked_up })
 }
 
 /// What a checkpoint calls the tensors of the model that it holds, without reading them.
@@ -323,8 +328,43 @@ impl Model {
         names::is_block_matrix(name)
     }
 
+    /// What the vision tower makes of pictures, before the projector.
+    pub fn tower(&self, pictures: &Pixels) -> TowerOutputs {
+        let (sizes, tiles) = (pictures.sizes().to_vec(), pictures.tiles().to_vec());
+        let order = Tensor::empty([0], (Kind::Int64, self.device));
+        let images = Images { given: given(self, pictures), sizes, tiles, order };
+        let outputs = tch::no_grad(|| match &self.architecture {
+            Architecture::MiniVlm(model) => {
+                let side = model.config().vision_config.image_size as usize;
+                vec![model.tower(&images.squares(side)).flatten(0, 1)]
+            }
+            Architecture::Sighted(_, vision) => vision.tower(&images),
+        });
+        TowerOutputs { about: Vec::new(), sizes: images.sizes, outputs }
+    }
+
+    /// How many pictures were seen without the vision tower since this was asked last.
+    pub fn looked_up(&self) -> u64 {
+        self.looked_up.take()
+    }
+
+    /// The digest of the vision tower's weights in their number format.
+    pub fn tower_digest(&self) -> Digest {
+        let tower = self.parameters.iter().filter(|(name, _)| Self::part(name) == Part::Vision);
+        digest_of(tower)
+    }
+
+    /// Whether adapters change what the vision tower makes of pictures.
+    pub fn has_adapted_tower(&self) -> bool {
+        let names = self.adapted.iter().flat_map(|adapted| adapted.parameters().iter());
+        names.map(|(name, _)| Self::part(name)).any(|part| part == Part::Vision)
+    }
+
     /// The stream before the first layer, and what is added to it after each of the first ones.
     pub(crate) fn embedded(&self, inputs: &Inputs) -> (Tensor, Vec<Tensor>) {
+        if let Some(Images { given: Given::Tower(_), tiles, .. }) = &inputs.images {
+            self.looked_up.set(self.looked_up.get() + tiles.len() as u64);
+        }
         match &self.architecture {
             Architecture::MiniVlm(model) => (model.embedded(inputs), Vec::new()),
             Architecture::Sighted(decoder, vision) => {
@@ -349,28 +389,51 @@ impl Model {
         }
     }
 
-    /// The stream after one layer, `[T, D]` to the same.
+    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` at `P` places of it: what the
+    /// layer does for each token by itself is done for these alone.
     pub(crate) fn layer(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
+        places: Option<&Tensor>,
     ) -> Tensor {
         match &self.architecture {
-            Architecture::MiniVlm(model) => model.layer(layer, xs, angles, attend),
-            Architecture::Sighted(decoder, _) => decoder.layer(layer, xs, angles, attend),
+            Architecture::MiniVlm(model) => model.layer(layer, xs, angles, attend, places),
+            Architecture::Sighted(decoder, _) => decoder.layer(layer, xs, angles, attend, places),
         }
     }
 
     /// The stream after the last layer, `[T, D]`, before the final norm.
     pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
+        self.through_layers(inputs, attend, None)
+    }
+
+    /// The same at some places of it, `[P, D]`, for a head that reads nowhere else.
+    pub(crate) fn forward_at(
+        &self,
+        inputs: &Inputs,
+        attend: &mut Attend<'_>,
+        places: &Tensor,
+    ) -> Tensor {
+        self.through_layers(inputs, attend, Some(places))
+    }
+
+    fn through_layers(
+        &self,
+        inputs: &Inputs,
+        attend: &mut Attend<'_>,
+        places: Option<&Tensor>,
+    ) -> Tensor {
         let (mut xs, deep) = self.embedded(inputs);
         let angles = self.angles(inputs);
-        for layer in 0..self.layers().0 {
-            xs = self.layer(layer, &xs, &angles, attend);
+        let last = self.layers().0.saturating_sub(1);
+        for layer in 0..=last {
+            let places = places.filter(|_| layer == last);
+            xs = self.layer(layer, &xs, &angles, attend, places);
             if let Some(more) = deep.get(layer) {
-                xs += more;
+                xs += places.map_or_else(|| more.shallow_clone(), |it| more.index_select(0, it));
             }
         }
         xs

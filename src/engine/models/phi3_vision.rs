@@ -171,22 +171,42 @@ impl Vision {
         }
     }
 
-    /// What is seen in all images, `[T, D]`.
-    pub(super) fn features(&self, images: &Images) -> Tensor {
-        let seen: Vec<Tensor> = images.pictures().map(|tiles| self.picture(&tiles)).collect();
-        let hidden = self.rise.forward(&Tensor::cat(&seen, 0));
+    /// Patches of the small copies and crops of all pictures, `[(1+R C) P, V]` of each.
+    pub(super) fn tower(&self, images: &Images) -> Tensor {
+        let seen: Vec<Tensor> = images.pictures().map(|tiles| self.cut(&tiles)).collect();
+        Tensor::cat(&seen, 0)
+    }
+
+    /// These to what is seen in all images, `[T, D]`.
+    pub(super) fn projected(&self, patches: &Tensor, images: &Images) -> Tensor {
+        let Shape { side, width, .. } = self.config.tower;
+        let places = self.config.tower.grid() * self.config.tower.grid();
+        let mut start = 0;
+        let wholes = images.sizes.iter().skip(1).step_by(2);
+        let seen = wholes.map(|whole| {
+            let (rows, columns) = (whole.height as i64 / side, whole.width as i64 / side);
+            let crops = 1 + rows * columns;
+            let own = patches.narrow(0, start, crops * places).view([crops, places, width]);
+            start += crops * places;
+            self.picture(&own, (rows, columns))
+        });
+        let hidden = self.rise.forward(&Tensor::cat(&seen.collect::<Vec<_>>(), 0));
         self.fall.forward(&Activation::Gelu.forward(&hidden))
     }
 
-    /// A small copy and the whole of a picture to `[T, 4 V]`.
-    fn picture(&self, tiles: &[Tensor]) -> Tensor {
+    /// A small copy and the whole of a picture to the patches of its crops, `[(1+R C) P, V]`.
+    fn cut(&self, tiles: &[Tensor]) -> Tensor {
         let [copy, whole] = tiles else { panic!("a picture has a copy and a whole") };
         let side = self.config.tower.side;
         let (rows, columns) = (whole.size()[0] / side, whole.size()[1] / side);
         let crops = whole.view([rows, side, columns, side, 3]).transpose(1, 2);
         let crops = crops.reshape([rows * columns, side, side, 3]);
-        let seen = self.tower(&Tensor::cat(&[copy.unsqueeze(0), crops], 0));
-        let joined = pixel_shuffle(&seen, FACTOR);
+        self.blocks(&Tensor::cat(&[copy.unsqueeze(0), crops], 0)).flatten(0, 1)
+    }
+
+    /// Patches of a small copy and the crops of a whole, `[1+R C, P, V]`, to `[T, 4 V]`.
+    fn picture(&self, seen: &Tensor, (rows, columns): (i64, i64)) -> Tensor {
+        let joined = pixel_shuffle(seen, FACTOR);
         Tensor::cat(
             &[
                 self.with_row_ends(&joined.narrow(0, 1, rows * columns), (rows, columns)),
@@ -198,7 +218,7 @@ impl Vision {
     }
 
     /// Crops `[N, side, side, 3]` to what the last block but one makes of their patches, `[N, P, V]`.
-    fn tower(&self, crops: &Tensor) -> Tensor {
+    fn blocks(&self, crops: &Tensor) -> Tensor {
         let patches = self.patch_embedding.forward(crops);
         let (count, places, width) = patches.size3().expect("patches have three dimensions");
         let class = self.class_embedding.expand([count, 1, width], false);

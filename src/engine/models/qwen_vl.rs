@@ -362,8 +362,8 @@ impl Vision {
         }
     }
 
-    /// What is seen in all images.
-    pub(super) fn features(&self, images: &Images) -> Seen {
+    /// Patches of all images, `[T, V]`, and what they were after each layer that the decoder gets.
+    pub(super) fn tower(&self, images: &Images) -> Vec<Tensor> {
         let seen: Vec<Tensor> = images.each().map(|image| self.patches(&image)).collect();
         let mut xs = Tensor::cat(&seen, 0);
         if let (Some(table), Style::Deep { places, .. }) = (&self.pos_embed, &self.config.style) {
@@ -379,19 +379,30 @@ impl Vision {
                 Some((full, Layout::groups(groups, total, xs.device())))
             }
         };
-        let mut deep = Vec::new();
+        let mut outputs = Vec::new();
         for (layer, block) in self.blocks.iter().enumerate() {
             let layout = match &windows {
                 Some((full, layout)) if !full.contains(&(layer as i64)) => layout,
                 _ => &whole,
             };
             xs = block.forward(&xs, &angles, layout);
-            if let Style::Deep { from, .. } = &self.config.style {
-                let merger = from.iter().position(|&at| at == layer as i64);
-                deep.extend(merger.map(|at| self.deepstack_merger_list[at].forward(&xs)));
+            if let Style::Deep { from, .. } = &self.config.style
+                && from.contains(&(layer as i64))
+            {
+                outputs.push(xs.shallow_clone());
             }
         }
-        Seen { features: self.merger.forward(&xs), deep }
+        outputs.insert(0, xs);
+        outputs
+    }
+
+    /// These to what is seen in all images.
+    pub(super) fn projected(&self, outputs: &[Tensor]) -> Seen {
+        let deep = self.deepstack_merger_list.iter().zip(&outputs[1..]);
+        Seen {
+            features: self.merger.forward(&outputs[0]),
+            deep: deep.map(|(merger, xs)| merger.forward(xs)).collect(),
+        }
     }
 
     /// The learned positions of a square of `side` places, resampled bilinearly to each image with

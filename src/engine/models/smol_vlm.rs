@@ -109,11 +109,15 @@ impl Vision {
         }
     }
 
-    /// Tiles `[N, side, side, 3]` to features `[N, tokens, D]`.
-    pub(super) fn features(&self, tiles: &Tensor) -> Tensor {
+    /// Tiles `[N, side, side, 3]` to patches `[N, P, V]`.
+    pub(super) fn tower(&self, tiles: &Tensor) -> Tensor {
         let xs = self.patch_embedding.forward(tiles) + self.position_embedding.at(&self.places);
-        let xs = self.post_layernorm.forward(&through(&self.layers, xs));
-        self.projection.forward(&pixel_shuffle(&xs, self.config.factor))
+        self.post_layernorm.forward(&through(&self.layers, xs))
+    }
+
+    /// These to features `[N, tokens, D]`.
+    pub(super) fn projected(&self, patches: &Tensor) -> Tensor {
+        self.projection.forward(&pixel_shuffle(patches, self.config.factor))
     }
 }
 

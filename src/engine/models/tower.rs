@@ -72,14 +72,14 @@ impl Shape {
 
 /// A pre-norm block over the patches of each image.
 pub(super) struct Block {
-    layer_norm1: LayerNorm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    out_proj: Linear,
-    layer_norm2: LayerNorm,
-    mlp: Mlp,
-    heads: Heads,
+    pub(super) layer_norm1: LayerNorm,
+    pub(super) q_proj: Linear,
+    pub(super) k_proj: Linear,
+    pub(super) v_proj: Linear,
+    pub(super) out_proj: Linear,
+    pub(super) layer_norm2: LayerNorm,
+    pub(super) mlp: Mlp,
+    pub(super) heads: Heads,
 }
 
 impl Block {

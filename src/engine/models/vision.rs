@@ -10,7 +10,11 @@ use super::{
     smol_vlm,
     tower::Shape,
 };
-use crate::engine::{pack::Images, pixels::Size, weights::Weights};
+use crate::engine::{
+    pack::{Given, Images},
+    pixels::Size,
+    weights::Weights,
+};
 use tch::Tensor;
 
 /// The architectures that consist of a decoder and one of these, by `model_type`.
@@ -206,13 +210,34 @@ impl Vision {
 
     /// What is seen in all images.
     pub(super) fn features(&self, images: &Images) -> Seen {
+        match &images.given {
+            Given::Pixels(_) => self.projected(&self.tower(images), images),
+            Given::Tower(outputs) => self.projected(outputs, images),
+        }
+    }
+
+    /// What the tower makes of all images: of each output `[patches, V]`, image after image.
+    pub(super) fn tower(&self, images: &Images) -> Vec<Tensor> {
         let squares = |tower: &Shape| images.squares(tower.side as usize);
+        vec![match self {
+            Self::QwenVl(it) => return it.tower(images),
+            Self::SmolVlm(it) => it.tower(&squares(&it.config.tower)).flatten(0, 1),
+            Self::InternVl(it) => it.tower(&squares(&it.config.tower)).flatten(0, 1),
+            Self::MiniCpmV(it) => it.tower(images),
+            Self::Phi3V(it) => it.tower(images),
+        }]
+    }
+
+    /// What the projector makes of that.
+    fn projected(&self, outputs: &[Tensor], images: &Images) -> Seen {
+        let [patches, ..] = outputs else { panic!("every tower has an output") };
+        let tiles = |tower: &Shape| patches.view([-1, tower.grid() * tower.grid(), tower.width]);
         let features = match self {
-            Self::QwenVl(vision) => return vision.features(images),
-            Self::SmolVlm(it) => it.features(&squares(&it.config.tower)).flatten(0, 1),
-            Self::InternVl(it) => it.features(&squares(&it.config.tower)).flatten(0, 1),
-            Self::MiniCpmV(it) => it.features(images),
-            Self::Phi3V(it) => it.features(images),
+            Self::QwenVl(it) => return it.projected(outputs),
+            Self::SmolVlm(it) => it.projected(&tiles(&it.config.tower)).flatten(0, 1),
+            Self::InternVl(it) => it.projected(&tiles(&it.config.tower)).flatten(0, 1),
+            Self::MiniCpmV(it) => it.projected(patches, &images.sizes),
+            Self::Phi3V(it) => it.projected(patches, images),
         };
         Seen { features, deep: Vec::new() }
     }

@@ -33,6 +33,12 @@ fn optimizer(parameters: &Parameters) -> Optimizer {
     Optimizer::new(parameters, OptimizerSettings::muon(1e-2, 2e-2), is_block)
 }
 
+fn bytes_of(optimizer: &Optimizer) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    optimizer.write(&mut bytes).unwrap();
+    bytes
+}
+
 #[test]
 fn the_first_step_of_adamw_has_the_size_of_the_learning_rate() {
     let parameters = parameters(Precision::F32);
@@ -69,11 +75,11 @@ fn parameters_have_rates_of_their_own() {
         assert!(error < 1e-5, "{name}: {error}");
     }
     let mut again = of();
-    again.restore(&optimizer.to_bytes(), "state").unwrap();
-    assert_eq!(again.to_bytes(), optimizer.to_bytes());
+    again.restore(&bytes_of(&optimizer), "state").unwrap();
+    assert_eq!(bytes_of(&again), bytes_of(&optimizer));
     let mut plain = Optimizer::new(&parameters, settings.clone(), |_| false);
-    plain.restore(&optimizer.to_bytes(), "state").unwrap();
-    assert_eq!(plain.to_bytes(), optimizer.to_bytes());
+    plain.restore(&bytes_of(&optimizer), "state").unwrap();
+    assert_eq!(bytes_of(&plain), bytes_of(&optimizer));
 }
 
 #[test]
@@ -102,12 +108,12 @@ fn a_restored_optimizer_goes_on_bit_for_bit() {
             gradient(&one, step);
             first.step(1.0);
         }
-        let (weights, state) = (one.to_bytes(), first.to_bytes());
+        let (weights, state) = (one.to_bytes(), bytes_of(&first));
         let two = parameters(precision);
         two.restore(&weights, "weights").unwrap();
         let mut second = optimizer(&two);
         second.restore(&state, "state").unwrap();
-        assert_eq!(second.to_bytes(), state);
+        assert_eq!(bytes_of(&second), state);
         for step in 3..6 {
             gradient(&one, step);
             first.step(0.7);
@@ -115,7 +121,7 @@ fn a_restored_optimizer_goes_on_bit_for_bit() {
             second.step(0.7);
         }
         assert_eq!(one.to_bytes(), two.to_bytes());
-        assert_eq!(first.to_bytes(), second.to_bytes());
+        assert_eq!(bytes_of(&first), bytes_of(&second));
         assert_eq!(second.steps(), 6);
     }
 }
@@ -137,11 +143,11 @@ fn small_steps_are_not_lost_in_bfloat16() {
 fn a_gradient_that_is_no_number_changes_nothing() {
     let parameters = parameters(Precision::F32);
     let mut optimizer = optimizer(&parameters);
-    let (weights, state) = (parameters.digest(), optimizer.to_bytes());
+    let (weights, state) = (parameters.digest(), bytes_of(&optimizer));
     let (_, first) = parameters.iter().next().unwrap();
     (first * f64::NAN).sum(Kind::Float).backward();
     assert!(optimizer.step(1.0).is_nan());
-    assert_eq!((parameters.digest(), optimizer.to_bytes()), (weights, state));
+    assert_eq!((parameters.digest(), bytes_of(&optimizer)), (weights, state));
     gradient(&parameters, 0);
     assert!(optimizer.step(1.0).is_finite());
 }
@@ -150,7 +156,7 @@ fn a_gradient_that_is_no_number_changes_nothing() {
 fn a_state_of_other_parameters_is_refused() {
     let one = parameters(Precision::F32);
     let mut first = Optimizer::new(&one, OptimizerSettings::adamw(1e-3), |_| false);
-    let error = first.restore(&optimizer(&one).to_bytes(), "state").unwrap_err();
+    let error = first.restore(&bytes_of(&optimizer(&one)), "state").unwrap_err();
     assert!(error.to_string().contains("`first_moment.layers.0.wide.weight` is missing"));
 }
 
@@ -161,7 +167,7 @@ fn long_gradients_are_clipped() {
     let mut optimizer = Optimizer::new(&parameters, settings, |_| false);
     gradient(&parameters, 1);
     assert!(optimizer.step(1.0) > 1.0);
-    let state = from_safetensors(&optimizer.to_bytes(), "state").unwrap();
+    let state = from_safetensors(&bytes_of(&optimizer), "state").unwrap();
     let moments = state.iter().filter(|(name, _)| name.starts_with("first_moment"));
     let squares: f64 = moments.map(|(_, m)| m.norm().double_value(&[]).powi(2)).sum();
     assert!((squares.sqrt() - 1e-4).abs() < 1e-6);

@@ -6,9 +6,11 @@ use super::{
     file::{Stored, header, with_mapped},
     names::{Names, Slice, Spelling},
 };
+use memmap2::UncheckedAdvice;
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     path::{Component, Path},
 };
 use tch::Tensor;
@@ -19,17 +21,31 @@ const INDEX: &str = "model.safetensors.index.json";
 const PICKLED: [&str; 4] =
     ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "consolidated.00.pth"];
 
-enum Bytes {
+/// The bytes of a file.
+pub(in crate::engine) enum Bytes {
     Mapped(memmap2::Mmap),
     Owned(Vec<u8>),
 }
 
 impl Bytes {
-    fn as_slice(&self) -> &[u8] {
+    pub(in crate::engine) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
             Self::Owned(bytes) => bytes,
         }
+    }
+
+    /// Lets go of memory that some bytes of a file take; whoever reads them again has them read in
+    /// again. Without it a checkpoint would be in memory twice while it is loaded.
+    fn let_go(&self, bytes: &Range<usize>) {
+        let Self::Mapped(map) = self else { return };
+        #[expect(unsafe_code, reason = "weights are memory-mapped")]
+        // SAFETY: the pages of a file that is only read hold the same bytes when they come back.
+        let done = unsafe {
+            map.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len())
+        };
+        // A system that does not heed it keeps the pages for as long as it has room for them.
+        drop(done);
     }
 }
 
@@ -155,11 +171,13 @@ impl Checkpoint {
     /// What `make` makes of a tensor that is there; it may not keep it.
     pub(super) fn read(&self, name: &str, make: impl FnOnce(&Tensor) -> Tensor) -> Option<Tensor> {
         let entry = self.entries.get(name)?;
-        let bytes = self.files[entry.file].as_slice();
-        Some(with_mapped(bytes, &entry.stored, |whole| match &entry.slice {
+        let file = &self.files[entry.file];
+        let made = with_mapped(file.as_slice(), &entry.stored, |whole| match &entry.slice {
             None => make(whole),
             Some(slice) => make(&slice.of(whole)),
-        }))
+        });
+        file.let_go(&entry.stored.bytes);
+        Some(made)
     }
 
     /// Forgets a tensor that the model has no use for.
@@ -182,7 +200,8 @@ impl Checkpoint {
     }
 }
 
-fn map(path: &Path) -> Result<Bytes, WeightsError> {
+/// Maps a file into memory.
+pub(in crate::engine) fn map(path: &Path) -> Result<Bytes, WeightsError> {
     let name = path.display().to_string();
     let unreadable = |source| WeightsError::Unreadable { path: name.clone(), source };
     let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -191,8 +210,8 @@ fn map(path: &Path) -> Result<Bytes, WeightsError> {
         return Err(WeightsError::Corrupt { path: name, offset: 0, reason });
     }
     #[expect(unsafe_code, reason = "weights are memory-mapped")]
-    // SAFETY: the map is read only while a model is built; stored artifacts are never rewritten in
-    // place.
+    // SAFETY: checkpoints are read only while a model is built; stored artifacts are never rewritten
+    // in place.
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(unreadable)?;
     Ok(Bytes::Mapped(map))
 }

@@ -1,8 +1,17 @@
 //! safetensors: the only format that weights are read from, and bytes for those who write.
 
 use super::WeightsError;
-use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
-use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+use crate::base::{Digest, DigestWriter};
+use safetensors::{
+    Dtype, SafeTensorError, SafeTensors,
+    tensor::{Metadata, TensorInfo},
+};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    io::{self, Write},
+    ops::Range,
+};
 use tch::{Kind, Tensor};
 
 /// More dimensions than any parameter has; libtorch refuses to work on many more.
@@ -11,15 +20,18 @@ const MOST_DIMENSIONS: usize = 8;
 const LENGTH_BYTES: usize = 8;
 
 /// One tensor of a file: what it is and which bytes hold it.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Stored {
     pub(super) kind: Kind,
-    pub(super) shape: Vec<i64>,
+    pub(in crate::engine) shape: Vec<i64>,
     pub(super) bytes: Range<usize>,
 }
 
 /// The tensors that the header of a safetensors file names. `path` stands for it in errors.
-pub(super) fn header(bytes: &[u8], path: &str) -> Result<BTreeMap<String, Stored>, WeightsError> {
+pub(in crate::engine) fn header(
+    bytes: &[u8],
+    path: &str,
+) -> Result<BTreeMap<String, Stored>, WeightsError> {
     let (length, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
         // A zip archive or a bare pickle: both are what `torch.save` writes.
         match bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
@@ -100,7 +112,7 @@ pub fn from_safetensors(
 }
 
 /// A tensor with memory of its own.
-fn copied(bytes: &[u8], stored: &Stored) -> Tensor {
+pub(in crate::engine) fn copied(bytes: &[u8], stored: &Stored) -> Tensor {
     Tensor::from_data_size(&bytes[stored.bytes.clone()], &stored.shape, stored.kind)
 }
 
@@ -154,43 +166,63 @@ fn format_of(kind: Kind) -> Dtype {
     }
 }
 
-struct ToStore {
-    format: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+/// The numbers of a tensor as they lie in a file.
+fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+    let tensor = tensor.detach().to_device(tch::Device::Cpu).contiguous();
+    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    bytes
 }
 
-impl View for ToStore {
-    fn dtype(&self) -> Dtype {
-        self.format
+/// The digest of some tensors: of names, number formats, shapes and numbers.
+pub(in crate::engine) fn digest_of<'t>(
+    tensors: impl Iterator<Item = (&'t str, &'t Tensor)>,
+) -> Digest {
+    let mut digest = DigestWriter::default();
+    for (name, tensor) in tensors {
+        digest.update(format!("{name}: {:?} {:?}\n", tensor.kind(), tensor.size()).as_bytes());
+        digest.update(&bytes_of(tensor));
     }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
+    digest.finish()
 }
 
-/// A safetensors file as bytes: by number format, then by name, so that equal tensors give equal
-/// bytes. It carries `format = pt`, which transformers asks for.
-pub fn to_safetensors<'t>(tensors: impl Iterator<Item = (&'t str, &'t Tensor)>) -> Vec<u8> {
-    let stored = tensors.map(|(name, tensor)| {
-        let tensor = tensor.detach().to_device(tch::Device::Cpu).contiguous();
-        let size = tensor.numel() * tensor.kind().elt_size_in_bytes();
-        let mut bytes = vec![0; size];
-        tensor.copy_data_u8(&mut bytes, tensor.numel());
+/// Writes a safetensors file, one tensor in memory at a time: by number format, then by name, so
+/// that equal tensors give equal bytes. It carries `format = pt`, which transformers asks for.
+///
+/// # Errors
+/// When the sink refuses.
+pub fn write_safetensors<'t>(
+    tensors: impl Iterator<Item = (&'t str, &'t Tensor)>,
+    sink: &mut dyn Write,
+) -> io::Result<()> {
+    let mut tensors: Vec<(Dtype, &str, &Tensor)> =
+        tensors.map(|(name, tensor)| (format_of(tensor.kind()), name, tensor)).collect();
+    tensors.sort_by_key(|(format, name, _)| (Reverse(*format), *name));
+    let mut end = 0;
+    let info = |(dtype, name, tensor): &(Dtype, &str, &Tensor)| {
+        let start = end;
+        end += tensor.numel() * tensor.kind().elt_size_in_bytes();
         let shape = tensor.size().iter().map(|&side| side as usize).collect();
-        (name.to_owned(), ToStore { format: format_of(tensor.kind()), shape, bytes })
-    });
+        ((*name).to_owned(), TensorInfo { dtype: *dtype, shape, data_offsets: (start, end) })
+    };
+    let infos = tensors.iter().map(info).collect();
     let about = [("format".to_owned(), "pt".to_owned())].into();
-    safetensors::serialize(stored, Some(about)).expect("names are unique and sizes fit shapes")
+    let metadata = Metadata::new(Some(about), infos).expect("sizes fit shapes");
+    let mut header = serde_json::to_vec(&metadata).expect("names and numbers are JSON");
+    header.resize(header.len().next_multiple_of(LENGTH_BYTES), b' ');
+    sink.write_all(&(header.len() as u64).to_le_bytes())?;
+    sink.write_all(&header)?;
+    for (_, _, tensor) in tensors {
+        sink.write_all(&bytes_of(tensor))?;
+    }
+    Ok(())
+}
+
+/// The bytes of [`write_safetensors`].
+pub fn to_safetensors<'t>(tensors: impl Iterator<Item = (&'t str, &'t Tensor)>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_safetensors(tensors, &mut bytes).expect("memory does not refuse");
+    bytes
 }
 
 #[cfg(test)]
@@ -198,6 +230,7 @@ mod tests {
     use super::*;
     use crate::base::Hint as _;
     use proptest::prelude::*;
+    use safetensors::tensor::TensorView;
 
     fn good() -> Vec<u8> {
         let (a, b) = (Tensor::from_slice(&[1.0_f32, 2.0]), Tensor::from_slice(&[3_i64]));
@@ -216,6 +249,35 @@ mod tests {
         }
         let pickle = from_safetensors(b"PK\x03\x04pickled archive", "x").unwrap_err();
         assert!(matches!(pickle, WeightsError::Pickle { .. }));
+    }
+
+    #[test]
+    fn a_file_has_the_bytes_that_the_library_of_the_format_writes() {
+        let tensors = [
+            ("b", Tensor::from_slice(&[3_i64, 4])),
+            ("none", Tensor::from_slice::<f32>(&[])),
+            ("a.weight", Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0]).view([2, 2])),
+            ("turned", Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0]).view([2, 2]).tr()),
+            ("half", Tensor::from_slice(&[1.0_f32]).to_kind(Kind::BFloat16)),
+        ];
+        let ours = to_safetensors(tensors.iter().map(|(name, tensor)| (*name, tensor)));
+        let read = from_safetensors(&ours, "x").unwrap();
+        let bytes: Vec<(&str, &Tensor, Vec<u8>)> = tensors
+            .iter()
+            .map(|(name, tensor)| {
+                assert_eq!(&read[*name], tensor);
+                let tensor_bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+                let mut bytes = vec![0; tensor_bytes];
+                tensor.contiguous().copy_data_u8(&mut bytes, tensor.numel());
+                (*name, tensor, bytes)
+            })
+            .collect();
+        let views = bytes.iter().map(|(name, tensor, bytes)| {
+            let shape = tensor.size().iter().map(|&side| side as usize).collect();
+            (*name, TensorView::new(format_of(tensor.kind()), shape, bytes).unwrap())
+        });
+        let about = [("format".to_owned(), "pt".to_owned())].into();
+        assert_eq!(ours, safetensors::serialize(views, Some(about)).unwrap());
     }
 
     #[test]

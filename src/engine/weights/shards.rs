@@ -1,8 +1,11 @@
 //! Weights as Hugging Face lays them out: one safetensors file, or several with an index.
 
-use super::{Parameters, file::to_safetensors};
+use super::{Parameters, file::write_safetensors};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 use tch::Tensor;
 
 /// One file of weights.
@@ -13,9 +16,12 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The safetensors file.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        to_safetensors(self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)))
+    /// Writes the safetensors file, one tensor in memory at a time.
+    ///
+    /// # Errors
+    /// When the sink refuses.
+    pub fn write(&self, sink: &mut dyn Write) -> io::Result<()> {
+        write_safetensors(self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), sink)
     }
 }
 

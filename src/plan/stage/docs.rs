@@ -53,8 +53,8 @@ fn port_meaning(port: Port, ports: &Value) -> String {
     all.into_iter().find(|it| it["const"] == port.name()).map_or_else(String::new, words)
 }
 
-/// Ports that some stage of the kind may read, but for those of the script and of an early stop,
-/// which any may.
+/// Ports that some stage of the kind may read, but for those of the script, of features and of an
+/// early stop, which any may that calls one, looks at pictures or comes later.
 pub(in crate::plan) fn reads(kind: &str) -> &'static [Port] {
     use Port::{
         After, Evaluated, Hidden, Labels, Monitored, Optimizer, Policy, Prompts, RewardModel,
@@ -62,6 +62,7 @@ pub(in crate::plan) fn reads(kind: &str) -> &'static [Port] {
     };
     match kind {
         "pretrain" => &[Policy],
+        "features" => &[Policy, Prompts],
         "explore" => &[Policy, Prompts, Temperature, Search, Rollouts],
         "label" => &[Policy, Prompts, Rollouts],
         "train-reward" => &[Policy, Prompts, Rollouts, Labels],
@@ -111,6 +112,10 @@ fn writes(kind: &str) -> &'static [File] {
             ("demonstrations-references.parquet", "those of the worked examples"),
         ],
         "hide" => &[("hidden.parquet", "answers of unlabelled prompts")],
+        "features" => &[
+            ("features-*.safetensors", "for each picture what the vision tower makes of it"),
+            ("features.json", "which pictures are where, and of which tower"),
+        ],
         "explore" | "evaluate" => &[ROLLOUTS],
         "label" => &[("labels.parquet", "for each step the share of completions that are right")],
         "train-reward" => &[

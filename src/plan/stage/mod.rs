@@ -8,6 +8,7 @@ mod balance;
 mod docs;
 mod evaluate;
 mod explore;
+mod features;
 mod hide;
 mod hooks;
 mod import;
@@ -29,6 +30,7 @@ pub use balance::{Balance, Knobs, Setting};
 pub use docs::{StageDoc, stage_docs};
 pub use evaluate::{Evaluate, Split};
 pub use explore::{Explore, Unlabelled};
+pub use features::{Features, Shown};
 pub use hide::Hide;
 pub use hooks::{Calls, Hooks};
 pub use import::Import;
@@ -64,6 +66,8 @@ pub enum Port {
     Hooks,
     /// Weights, configuration and tokenizer, of `import`, `pretrain` or `train`.
     Policy,
+    /// What the vision tower makes of pictures, of `features`; whatever looks at them may read it.
+    Features,
     /// Optimizer state to go on from, of `train`.
     Optimizer,
     /// Responses with their answers, of `explore`.
@@ -101,6 +105,7 @@ impl Port {
             Self::Hidden => "hidden",
             Self::Hooks => "hooks",
             Self::Policy => "policy",
+            Self::Features => "features",
             Self::Optimizer => "optimizer",
             Self::Rollouts => "rollouts",
             Self::Labels => "labels",
@@ -138,6 +143,8 @@ pub enum Stage {
     Prepare(Prepare),
     /// Puts the answers of unlabelled prompts apart.
     Hide(Hide),
+    /// Keeps what the frozen vision tower makes of pictures.
+    Features(Features),
     /// Draws rollouts.
     Explore(Explore),
     /// Labels steps by completing them.
@@ -171,6 +178,7 @@ impl Stage {
             Self::Pretrain(_) => "pretrain",
             Self::Prepare(_) => "prepare",
             Self::Hide(_) => "hide",
+            Self::Features(_) => "features",
             Self::Explore(_) => "explore",
             Self::Label(_) => "label",
             Self::TrainReward(_) => "train-reward",
@@ -193,6 +201,7 @@ impl Stage {
             Self::Pretrain(_) => pretrain::BEHAVIOUR,
             Self::Prepare(_) => prepare::BEHAVIOUR,
             Self::Hide(_) => hide::BEHAVIOUR,
+            Self::Features(_) => features::BEHAVIOUR,
             Self::Explore(_) => explore::BEHAVIOUR,
             Self::Label(_) => label::BEHAVIOUR,
             Self::TrainReward(_) => train_reward::BEHAVIOUR,
@@ -250,6 +259,7 @@ impl Stage {
             | Self::Hooks(_)
             | Self::Pretrain(_)
             | Self::Prepare(_)
+            | Self::Features(_)
             | Self::Hide(_) => None,
         }
     }
@@ -262,6 +272,7 @@ impl Stage {
             Self::Pretrain(options) => serde_json::to_value(options),
             Self::Prepare(options) => serde_json::to_value(options),
             Self::Hide(options) => serde_json::to_value(options),
+            Self::Features(options) => serde_json::to_value(options),
             Self::Explore(options) => serde_json::to_value(options),
             Self::Label(options) => serde_json::to_value(options),
             Self::TrainReward(options) => serde_json::to_value(options),

@@ -59,6 +59,7 @@ impl Port {
         match self {
             Self::Prompts => &["prepare"],
             Self::Policy => &["import", "pretrain", "train"],
+            Self::Features => &["features"],
             Self::Rollouts => &["explore"],
             Self::Hidden => &["hide"],
             Self::Hooks => &["hooks"],
@@ -77,8 +78,8 @@ impl Port {
 }
 
 impl Stage {
-    /// The input ports, but for two: what calls any of the script has its port too, and whatever
-    /// comes after an early stop has that one.
+    /// The input ports, but for three: what calls any of the script has its port too, what looks at
+    /// pictures may read their features, and whatever comes after an early stop has that port.
     pub fn needs(&self) -> &'static [Need] {
         const fn required(port: Port) -> Need {
             Need { port, optional: false }
@@ -104,7 +105,7 @@ impl Stage {
                     ]
                 }
             }
-            Self::Evaluate(_) => POLICY_AND_PROMPTS,
+            Self::Evaluate(_) | Self::Features(_) => POLICY_AND_PROMPTS,
             Self::Monitor(_) => {
                 const { &[required(Port::Policy), required(Port::Prompts), optional(Port::RewardModel)] }
             }
@@ -221,6 +222,7 @@ impl Stage {
     pub fn may_read(&self, port: Port) -> bool {
         self.needs().iter().any(|need| need.port == port)
             || (port == Port::Hooks && self.calls().is_some())
+            || (port == Port::Features && self.looks_at().is_some())
             || port == Port::Stop
     }
 

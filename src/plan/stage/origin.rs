@@ -73,6 +73,7 @@ impl Stage {
             (Self::Hooks(_), "digest") => computed(&["hooks.script"]),
             (_, "hooks" | "hooks.functions") => computed(&["hooks.script"]),
             (_, "dtype") => value("policy.dtype"),
+            (Self::Features(_), "split") => Origin::Place,
             (_, "seed") => computed(&["seed"]),
             (Self::Pretrain(options), _) => return of_pretraining(options, option),
             (Self::Explore(_), _) if branch == Branch::Reward => {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::recipe::{
-    Also, ControlData, Maximise, OptimizerKind, Pretraining, Prompts, PseudoAnswer, Rates,
+    Also, ControlData, Maximise, OptimizerKind, Part, Pretraining, Prompts, PseudoAnswer, Rates,
     RewardModel, Select, Supervision, TemperatureMode, Thresholds, Variation,
 };
 use proptest::prelude::*;
@@ -61,8 +61,19 @@ pub(super) fn bases() -> Vec<Recipe> {
     files.prompts.pseudo_answer = Some(PseudoAnswer::Oracle);
     let mut on_hub = quickstart();
     on_hub.policy.model = "org/model".into();
-    let plain = [rewarded(), balanced(), knobs(), mixed(), late, adapted, rates, files, on_hub];
+    let plain =
+        [rewarded(), balanced(), knobs(), mixed(), late, adapted, rates, files, on_hub, stored()];
     [vec![full, scheduled, supervised, taught], plain.into()].concat()
+}
+
+/// With the features of a frozen vision tower kept.
+pub(super) fn stored() -> Recipe {
+    let mut stored = with_control(rewarded());
+    stored.control.data = ControlData::Demonstrations;
+    stored.policy.train = vec![Part::Projector, Part::Language];
+    stored.policy.features = crate::recipe::Features::Stored;
+    stored.data.benchmarks = vec!["mathvista/testmini".into()];
+    stored
 }
 
 /// With a process reward model.
@@ -172,6 +183,7 @@ pub(super) fn changed(recipe: &Recipe, pointer: &str) -> Option<Recipe> {
         "training",
         "all",
         "skip",
+        "stored",
         "other",
     ];
     let candidates: Vec<Value> = match tree.pointer(pointer)? {

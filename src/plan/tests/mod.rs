@@ -2,6 +2,7 @@
 
 mod balance;
 mod docs;
+mod features;
 mod keys;
 mod methods;
 mod mixed;

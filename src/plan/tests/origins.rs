@@ -35,13 +35,14 @@ fn every_option_of_every_kind_comes_from_a_key_or_from_its_place() {
             }
         }
     }
-    assert_eq!(kinds.len(), 16, "{kinds:?}");
+    assert_eq!(kinds.len(), 17, "{kinds:?}");
 }
 
 /// Keys that change which stages there are and how they are connected, and one that says which of
 /// two other keys has an effect.
-const OF_THE_GRAPH: [&str; 12] = [
+const OF_THE_GRAPH: [&str; 13] = [
     "data.benchmarks",
+    "policy.features",
     "exploration.rationalise",
     "temperature.mode",
     "temperature.every",

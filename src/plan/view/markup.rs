@@ -57,7 +57,7 @@ pub fn mermaid(outlook: &Outlook<'_>) -> String {
         for (port, from) in &node.inputs {
             let (from, to) = (ids[from], ids[&node.key]);
             match port {
-                Port::Prompts | Port::Hooks | Port::Stop => {}
+                Port::Prompts | Port::Hooks | Port::Features | Port::Stop => {}
                 Port::StepsOf | Port::After => {
                     line(&mut out, format_args!("  s{from} -. {port} .-> s{to}"));
                 }

@@ -40,6 +40,7 @@ impl Row {
             Stage::Prepare(options) if options.demonstrations > 0 => (3, "demonstrations"),
             Stage::Prepare(_) => (2, "prepare"),
             Stage::Hide(_) => (3, "hide"),
+            Stage::Features(_) => (3, "features"),
             Stage::Explore(_) => (4, "explore"),
             Stage::Label(_) => (5, "label"),
             Stage::TrainReward(_) => (6, "train reward"),
@@ -108,7 +109,8 @@ impl<'a> Places<'a> {
         }
         let mut lines: BTreeMap<(Cell, Cell), bool> = BTreeMap::new();
         for node in graph.nodes() {
-            let is_drawn = |port: &Port| !matches!(port, Port::Prompts | Port::Stop);
+            let is_drawn =
+                |port: &Port| !matches!(port, Port::Prompts | Port::Features | Port::Stop);
             for (port, from) in node.inputs.iter().filter(|(port, _)| is_drawn(port)) {
                 let is_count = matches!(port, Port::StepsOf | Port::After);
                 let only_counts = lines.entry((at[from], at[&node.key])).or_insert(true);

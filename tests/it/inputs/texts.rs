@@ -3,7 +3,7 @@
 use super::{read, rows};
 use mstar::data::{
     Tokenizer,
-    processor::{Grid, Processed, Processor, ProcessorFiles},
+    processor::{Extent, Grid, Processor, ProcessorFiles},
     settings::Settings,
     text::{
         ChatTemplate, GenerationDefaults, Message, Part, Prompter, VocabularyFiles, vocabulary,
@@ -45,9 +45,8 @@ fn prompter(kind: &str) -> Prompter {
     Prompter { processor: processor(kind), tokenizer, special, template }
 }
 
-fn picture(&(rows, columns, placeholders): &(usize, usize, usize)) -> Processed {
-    let grid = Grid { rows, columns };
-    Processed { tiles: Vec::new(), pixels: Vec::new(), shape: Vec::new(), grid, placeholders }
+fn picture(&(rows, columns, placeholders): &(usize, usize, usize)) -> Extent {
+    Extent { grid: Grid { rows, columns }, placeholders }
 }
 
 #[test]
@@ -70,7 +69,7 @@ fn conversations_become_the_tokens_of_their_references() {
             wrong.push(format!("{}: {text:?}, not {:?}", golden.kind, golden.text));
             continue;
         }
-        let pictures: Vec<Processed> = golden.pictures.iter().map(picture).collect();
+        let pictures: Vec<Extent> = golden.pictures.iter().map(picture).collect();
         let prompt = prompter.prompt(&text, &pictures).unwrap();
         let expected: usize = pictures.iter().map(|picture| picture.placeholders).sum();
         assert_eq!(prompt.slots.len(), expected, "{}", golden.kind);
@@ -132,7 +131,7 @@ fn faults_of_texts_say_what_is_wrong() {
     let qwen = prompter("qwen2_vl");
     let message = |text: &str| Message { role: "user".into(), content: vec![Part::text(text)] };
     let told =
-        |text: &str, pictures: &[Processed]| qwen.prompt(text, pictures).unwrap_err().to_string();
+        |text: &str, pictures: &[Extent]| qwen.prompt(text, pictures).unwrap_err().to_string();
     let stray = qwen.text(&[message("what is <|image_pad|>?")], true).unwrap();
     assert_eq!(told(&stray, &[]), "the prompt has 1 places for pictures, but 0 are given");
     assert_eq!(

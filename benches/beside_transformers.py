@@ -2,7 +2,7 @@
 picture, threads and number formats, one after the other in one run.
 
     make smol
-    python benches/transformers.py recipes/smol/checkpoint recipes/smol/easy-vqa/images/0.png
+    python benches/beside_transformers.py recipes/smol/checkpoint recipes/smol/easy-vqa/images/0.png
 
 Sampling: SAMPLES responses to each of PROMPTS prompts at temperature 1, at most TOKENS tokens, ended by
 the model's own end. transformers generates them in batches of 64 rows, which is its best here. Training:
