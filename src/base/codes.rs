@@ -260,11 +260,6 @@ pub const FAULT_CODES: &[FaultCode] = &[
     ),
     code("no-value", "A key is given no value.", "Write one; `\"\"` is the empty string."),
     code(
-        "not-built-yet",
-        "A key asks for something that this version cannot do.",
-        "The page \"What mstar does not do yet\" says what works today.",
-    ),
-    code(
         "not-fetched",
         "A model or data of the hub are not in the cache, so that a plan does not know them.",
         "`mstar run` brings them first, and so does `mstar fetch NAME`. It is no fault.",

@@ -250,20 +250,6 @@ impl Asked {
         fetching::missing(&self.members, &self.models).into_iter().map(note).collect()
     }
 
-    /// What can be planned and not run yet, each once.
-    pub(crate) fn planned_only(&self) -> Vec<Fault> {
-        let mut faults: Vec<Fault> = Vec::new();
-        for member in &self.members {
-            let place = |key: &str| self.place(&member.name, key);
-            for fault in recipe::planned_only(&member.recipe, &place) {
-                if faults.iter().all(|told| told.message != fault.message) {
-                    faults.push(fault);
-                }
-            }
-        }
-        faults
-    }
-
     /// The graph of all members.
     ///
     /// # Errors

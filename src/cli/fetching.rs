@@ -49,9 +49,12 @@ pub(crate) fn model_in_cache(policy: &Policy) -> Result<Option<PathBuf>, HubErro
 /// A source of data by its name as `FORMAT:PATH`, if its files are in the cache as they are read.
 pub(crate) fn data_in_cache(name: &str) -> Option<String> {
     let repo = readable(name)?;
-    let folder = hub::cached(&repo, &settings())?.folder;
-    let rows = Source::named(name).ok()?.hub?.rows;
-    Some(format!("{name}:{}", folder.join(rows).display()))
+    let snapshot = hub::cached(&repo, &settings())?;
+    let on_hub = Source::named(name).ok()?.hub?;
+    if on_hub.beside.is_some_and(|archive| !hub::is_unpacked(&snapshot, archive)) {
+        return None;
+    }
+    Some(format!("{name}:{}", snapshot.folder.join(on_hub.rows).display()))
 }
 
 /// The files of a benchmark, if the cache has them.
@@ -89,9 +92,9 @@ pub(crate) fn is_named(format: Format, source: &str) -> bool {
     on_hub.zip(inside).is_some_and(|(hub, it)| hub.id == it.repo.id() && hub.rows == it.rest)
 }
 
-/// Where a source of data is, whose files are read as the hub has them.
+/// Where a source of data is on the hub.
 fn readable(name: &str) -> Option<Repo> {
-    Source::named(name).ok()?.hub.filter(|it| it.beside.is_none())?;
+    Source::named(name).ok()?.hub?;
     repo_of(name, Repo::MAIN).ok()
 }
 
@@ -129,16 +132,34 @@ pub(crate) fn command(repo: &Repo) -> String {
     }
 }
 
-/// Brings a repository and shows how far it is.
+/// The archive of pictures among the files of a repository, if it is a source that has one.
+fn archive_of(repo: &Repo) -> Option<&'static str> {
+    let mut archives = SOURCES
+        .iter()
+        .filter_map(|source| source.hub)
+        .filter(|it| Repo::data(it.id, Repo::MAIN).is_ok_and(|known| known.id() == repo.id()))
+        .filter_map(|it| it.beside);
+    archives.find(|archive| repo.files().iter().any(|file| file == archive))
+}
+
+/// Brings a repository, unpacks its pictures where they come in an archive, and shows how far it is.
 pub(crate) fn bring(
     repo: &Repo,
     settings: &Settings,
     printer: Printer,
 ) -> Result<Snapshot, Trouble> {
-    let mut shown = Shown::new(repo, printer);
+    let mut shown = Shown::new(&repo.to_string(), printer);
     let snapshot = hub::snapshot(repo, settings, &mut |told| shown.see(told));
     shown.bar.finish_and_clear();
-    snapshot.map_err(|error| of_hub(&error))
+    let snapshot = snapshot.map_err(|error| of_hub(&error))?;
+    if let Some(archive) = archive_of(repo) {
+        let mut shown = Shown::new(archive, printer);
+        let unpacked =
+            hub::unpack((repo, &snapshot), archive, settings, &mut |told| shown.see(told));
+        shown.bar.finish_and_clear();
+        unpacked.map_err(|error| of_hub(&error))?;
+    }
+    Ok(snapshot)
 }
 
 /// An error of the hub.
@@ -150,7 +171,8 @@ pub(crate) fn of_hub(error: &HubError) -> Trouble {
 /// What is shown of a download.
 struct Shown {
     printer: Printer,
-    repo: String,
+    /// The repository, or the archive that is unpacked.
+    name: String,
     bar: ProgressBar,
     clock: Clock,
     told_secs: f64,
@@ -162,10 +184,10 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(repo: &Repo, printer: Printer) -> Self {
+    fn new(name: &str, printer: Printer) -> Self {
         Self {
             printer,
-            repo: repo.to_string(),
+            name: name.to_owned(),
             bar: ProgressBar::hidden(),
             clock: Clock::start(),
             told_secs: 0.0,
@@ -181,8 +203,8 @@ impl Shown {
             Progress::Found { files: 0, .. } => {}
             Progress::Found { files, bytes } => {
                 let plural = if files == 1 { "" } else { "s" };
-                let repo = &self.repo;
-                self.printer.talk(&format!("{repo}: {files} file{plural}, {}", Bytes(bytes)));
+                let name = &self.name;
+                self.printer.talk(&format!("{name}: {files} file{plural}, {}", Bytes(bytes)));
                 self.total = bytes;
                 if self.printer.redraws() {
                     let style = "  {prefix} {wide_bar:.cyan/dim} {bytes}/{total_bytes}, \
@@ -213,7 +235,7 @@ impl Shown {
                 self.bar.set_position(self.arrived);
             }
             Progress::Waiting { seconds, reason } => {
-                let line = format!("{}: {reason}: waits {}", self.repo, Duration(seconds));
+                let line = format!("{}: {reason}: waits {}", self.name, Duration(seconds));
                 self.bar.suspend(|| self.printer.talk(&line));
             }
         }

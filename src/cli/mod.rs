@@ -10,6 +10,7 @@ mod commands;
 mod comparison;
 mod conditions;
 mod data_files;
+mod digests;
 mod exit;
 mod fetching;
 mod files;

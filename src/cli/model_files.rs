@@ -2,6 +2,7 @@
 //! in the cache of the hub: found, and read once for their digest.
 
 use super::data_files::beside;
+use super::digests::Digests;
 use super::fetching::model_in_cache;
 use crate::base::{Digest, Fault, Faults, Hint};
 use crate::data::loaders::{CheckpointError, CheckpointFolder};
@@ -64,5 +65,9 @@ pub(crate) fn read(
 /// # Errors
 /// When there is no such folder, or it is no checkpoint.
 pub(crate) fn digest(path: &Path) -> Result<Digest, CheckpointError> {
-    CheckpointFolder::open(path).and_then(|folder| folder.digest())
+    let folder = CheckpointFolder::open(path)?;
+    let mut known = Digests::of_environment();
+    let digest = folder.digest(&mut |path, file| known.of(path, file));
+    known.keep();
+    digest
 }

@@ -1,7 +1,7 @@
 //! Some prompts with what the policy answered before and after, for the report.
 
 use super::exit::Trouble;
-use super::rollouts::{choices, in_words, pictured, read};
+use super::rollouts::{choices, in_words, pictured, prompts, read, with_pictures};
 use crate::base::{Hint, Key};
 use crate::data::{
     Reference, Sample, mini_vista,
@@ -92,10 +92,11 @@ fn evaluated(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, Trouble> {
     let first = evaluations.iter().find(|node| {
         node.role.iteration == 0 && node.role != last.role && split_of(node) == split_of(last)
     });
-    let Some(prompts) = last.inputs.get(&Port::Prompts) else { return Ok(Vec::new()) };
+    let Some(prepared) = last.inputs.get(&Port::Prompts) else { return Ok(Vec::new()) };
     let split = if split_of(last) == Some(Split::Test) { "test" } else { "validation" };
-    let samples: Vec<Sample> = read(store, *prompts, &format!("{split}.parquet"))?;
-    let references: Vec<Reference> = read(store, *prompts, &format!("{split}-references.parquet"))?;
+    let samples = prompts(store, *prepared, split)?;
+    let references: Vec<Reference> =
+        read(store, *prepared, &format!("{split}-references.parquet"))?;
     let after = responses(store, last.key)?;
     let before = match first {
         Some(first) => responses(store, first.key)?,
@@ -105,7 +106,7 @@ fn evaluated(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, Trouble> {
         references.iter().map(|reference| (reference.id, reference)).collect();
     let mut counts: BTreeMap<(bool, Option<bool>), usize> = BTreeMap::new();
     let mut views = Vec::new();
-    for sample in &samples {
+    for sample in samples {
         let reference = references.get(&sample.id).copied();
         let Some(answer) = after.get(&sample.id).map(|rollout| judge(rollout, reference)) else {
             continue;
@@ -118,7 +119,7 @@ fn evaluated(store: &Store, graph: &Graph) -> Result<Vec<SampleView>, Trouble> {
         *count += 1;
         views.push(SampleView {
             before: before.get(&sample.id).map(|rollout| judge(rollout, reference)),
-            ..view_of(sample, last.role.iteration, split, answer, None)?
+            ..view_of(&with_pictures(sample)?, last.role.iteration, split, answer, None)?
         });
     }
     Ok(views)

@@ -17,7 +17,7 @@ pub const PLACE: &str = "<image>";
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub struct Sample<I = Vec<RgbImage>> {
     /// Unique within its source, over all streams and splits; below 2^53.
     pub id: u64,
     /// What accuracies are broken down by, such as `FQA`.
@@ -29,14 +29,32 @@ pub struct Sample {
     pub prompt: Option<String>,
     /// The gold answer; none where it is hidden.
     pub answer: Option<String>,
-    /// The pictures in their order, 8 bits a channel; there may be none.
-    pub images: Vec<RgbImage>,
+    /// The pictures in their order, 8 bits a channel, or what stands for them; there may be none.
+    pub images: I,
 }
 
-impl Sample {
+impl<I> Sample<I> {
     /// What the policy is asked.
     pub fn asked(&self) -> &str {
         self.prompt.as_deref().unwrap_or(&self.question)
+    }
+
+    /// The same sample with something else in place of its pictures.
+    pub fn with_images<J>(self, images: J) -> Sample<J> {
+        let Self { id, category, question, prompt, answer, .. } = self;
+        Sample { id, category, question, prompt, answer, images }
+    }
+}
+
+/// The pictures of a sample, or what stands for them.
+pub trait Pictures: Clone {
+    /// How many there are.
+    fn count(&self) -> usize;
+}
+
+impl Pictures for Vec<RgbImage> {
+    fn count(&self) -> usize {
+        self.len()
     }
 }
 

@@ -105,6 +105,17 @@ impl<'a> Cache<'a> {
         [blobs.join(etag), unfinished, self.locks.join(format!("{etag}.lock"))]
     }
 
+    /// Where the files of an archive of a commit lie, and the lock of who unpacks it.
+    pub(super) fn unpacked(&self, commit: &str, name: &str) -> [PathBuf; 2] {
+        let lock = self.locks.join(format!("{commit}-{name}.lock"));
+        [self.folder.join("mstar").join(commit).join(name), lock]
+    }
+
+    /// A path of this part of the cache, as a link in the folder of a snapshot names it.
+    pub(super) fn seen_from_snapshot(&self, path: &Path) -> PathBuf {
+        Path::new("../..").join(path.strip_prefix(&self.folder).unwrap_or(path))
+    }
+
     /// Gives a blob its name in a snapshot.
     pub(super) fn link(&self, commit: &str, name: &str, etag: &str) -> Result<(), HubError> {
         let up = "../".repeat(2 + name.matches('/').count());

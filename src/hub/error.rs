@@ -119,6 +119,14 @@ pub enum HubError {
         /// What is free there.
         free: Bytes,
     },
+    /// An archive of pictures that is not unpacked.
+    #[error("the archive `{}` {fault}", archive.display())]
+    BadArchive {
+        /// Where it lies.
+        archive: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// It is not in the cache, and nothing may be asked.
     #[error("`{repo}` at `{revision}` is not in the cache `{}`", folder.display())]
     NotCached {
@@ -213,6 +221,10 @@ impl Hint for HubError {
                     .to_owned()
             }
             Self::NothingWanted { .. } => "see whether the name is right".to_owned(),
+            Self::BadArchive { archive, .. } => {
+                let folder = archive.parent().unwrap_or(archive).display();
+                format!("unpack what you trust of it by hand into a folder of its name in `{folder}`")
+            }
             Self::Store(error) if error.is_disk_full() => {
                 "the disk is full: `HF_HUB_CACHE` names a folder on another; what came is kept"
                     .to_owned()
@@ -246,6 +258,7 @@ impl HubError {
         match self {
             Self::TooMany { .. } | Self::Broken { .. } | Self::Status { .. } => false,
             Self::Nonsense { .. } | Self::Altered { .. } | Self::Full { .. } => false,
+            Self::BadArchive { .. } => false,
             Self::BadId { .. } | Self::BadRevision { .. } | Self::Refused { .. } => true,
             Self::NoSuchRepo { .. } | Self::NoSuchRevision { .. } => true,
             Self::NotCached { .. } | Self::NothingWanted { .. } => true,

@@ -15,11 +15,13 @@
 //!         blobs/<etag>.incomplete             what came of one before the connection broke
 //!         snapshots/<commit>/<file>           links to blobs
 //!         mstar/<commit>.json                 the files of a snapshot that was brought whole
+//!         mstar/<commit>/<archive>/           the files of an archive, linked into the snapshot
 //! ```
 //!
 //! The `hf-hub` library (1.0) has the same layout, but needs an asynchronous runtime and the client
 //! of Xet, begins a broken file anew, and compares no digest; hence a small client of our own.
 
+mod archive;
 mod blob;
 mod cache;
 mod client;
@@ -30,6 +32,7 @@ mod settings;
 mod snapshot;
 mod wanted;
 
+pub use archive::{is_unpacked, unpack};
 pub use cache::{Inside, Snapshot, cached};
 pub use error::HubError;
 pub use repo::{Kind, Repo};

@@ -99,7 +99,7 @@ impl Repo {
     }
 
     /// Patterns of the files that are wanted; none for all.
-    pub(super) fn files(&self) -> &[String] {
+    pub fn files(&self) -> &[String] {
         &self.files
     }
 

@@ -5,7 +5,7 @@
 
 use super::JudgingError;
 use crate::base::Hint as _;
-use crate::data::{Sample, table::Finish, table::Rollout};
+use crate::data::{Pictures, Sample, table::Finish, table::Rollout};
 use crate::hooks::{HookError, Moment, Script};
 use crate::rewards::{Candidate, Cuts, CutsError, Selection, Verdict};
 use serde_json::{Map, Value, json};
@@ -41,7 +41,11 @@ impl Hooks {
     }
 
     /// The answer of a response, and whether it is right, by the functions that there are.
-    pub fn judge(&self, sample: &Sample, rollout: &mut Rollout) -> Result<(), JudgingError> {
+    pub fn judge(
+        &self,
+        sample: &Sample<impl Pictures>,
+        rollout: &mut Rollout,
+    ) -> Result<(), JudgingError> {
         let about = about(rollout.prompt, rollout.sample);
         let (extracts, compares) = (self.calls(Moment::Extract), self.calls(Moment::Correct));
         if extracts {
@@ -78,14 +82,17 @@ impl Hooks {
     }
 
     /// Samples with what the script asks about them.
-    pub fn asked(&self, samples: &[Sample]) -> Result<Vec<Sample>, JudgingError> {
-        let asked = |sample: &Sample| {
+    pub fn asked<I: Pictures>(
+        &self,
+        samples: &[Sample<I>],
+    ) -> Result<Vec<Sample<I>>, JudgingError> {
+        let asked = |sample: &Sample<I>| {
             let about = format!("prompt {}", sample.id);
             let given = json!({
                 "id": sample.id,
                 "category": sample.category,
                 "question": sample.question,
-                "images": sample.images.len(),
+                "images": sample.images.count(),
             });
             let prompt = self.call(Moment::Prompt, &[given], &about)?;
             Ok(Sample { prompt: prompt.as_str().map(str::to_owned), ..sample.clone() })
@@ -94,7 +101,11 @@ impl Hooks {
     }
 
     /// Where the script cuts a response into steps; nothing said of its answer is known to it.
-    pub fn steps(&self, rollout: &Rollout, sample: &Sample) -> Result<Cuts, JudgingError> {
+    pub fn steps(
+        &self,
+        rollout: &Rollout,
+        sample: &Sample<impl Pictures>,
+    ) -> Result<Cuts, JudgingError> {
         let mut response = response(rollout, Some(sample));
         for later in ["gold", "correct"] {
             response.remove(later);
@@ -120,7 +131,7 @@ impl Hooks {
     /// The script's answer of an unlabelled prompt, from its responses with their scores.
     pub fn pseudo_answer(
         &self,
-        sample: Option<&Sample>,
+        sample: Option<&Sample<impl Pictures>>,
         responses: &[(&Rollout, Option<f64>)],
     ) -> Result<Option<String>, JudgingError> {
         let candidate = |(rollout, score): &(&Rollout, Option<f64>)| {
@@ -142,7 +153,7 @@ impl Hooks {
     pub fn reward(
         &self,
         rollout: &Rollout,
-        sample: Option<&Sample>,
+        sample: Option<&Sample<impl Pictures>>,
     ) -> Result<Option<f64>, JudgingError> {
         if !self.calls(Moment::Reward) {
             return Ok(None);
@@ -157,7 +168,7 @@ impl Hooks {
     pub fn ranks(
         &self,
         rollouts: &[Rollout],
-        samples: &[Sample],
+        samples: &[Sample<impl Pictures>],
     ) -> Result<Option<Vec<f64>>, JudgingError> {
         if !self.calls(Moment::Reward) {
             return Ok(None);
@@ -175,7 +186,7 @@ impl Hooks {
     pub(super) fn score(
         &self,
         rollouts: &[Rollout],
-        samples: &[Sample],
+        samples: &[Sample<impl Pictures>],
         candidates: &mut [Candidate<'_>],
     ) -> Result<(), JudgingError> {
         if !self.calls(Moment::Reward) {
@@ -195,7 +206,7 @@ impl Hooks {
     pub(super) fn keep(
         &self,
         rollouts: &[Rollout],
-        samples: &[Sample],
+        samples: &[Sample<impl Pictures>],
         candidates: &[Candidate<'_>],
         selection: &mut Selection,
     ) -> Result<(), JudgingError> {
@@ -255,7 +266,7 @@ impl Hooks {
     pub fn metrics(
         &self,
         rollouts: &[Rollout],
-        samples: &[Sample],
+        samples: &[Sample<impl Pictures>],
         split: &str,
     ) -> Result<Option<Value>, JudgingError> {
         if !self.calls(Moment::Metric) {
@@ -269,7 +280,7 @@ impl Hooks {
     }
 }
 
-fn by_id(samples: &[Sample]) -> BTreeMap<u64, &Sample> {
+fn by_id<I>(samples: &[Sample<I>]) -> BTreeMap<u64, &Sample<I>> {
     samples.iter().map(|sample| (sample.id, sample)).collect()
 }
 
@@ -288,13 +299,13 @@ fn told(moment: Moment, error: &HookError, about: &str) -> JudgingError {
 }
 
 /// A response as functions see it.
-fn response(rollout: &Rollout, sample: Option<&Sample>) -> Map<String, Value> {
+fn response(rollout: &Rollout, sample: Option<&Sample<impl Pictures>>) -> Map<String, Value> {
     let map = json!({
         "prompt": rollout.prompt,
         "sample": rollout.sample,
         "category": rollout.category,
         "question": sample.map(|sample| &sample.question),
-        "images": sample.map(|sample| sample.images.len()),
+        "images": sample.map(|sample| sample.images.count()),
         "text": rollout.response,
         "tokens": rollout.tokens.len(),
         "finished": rollout.finish == Finish::Stop,

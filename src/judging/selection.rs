@@ -2,7 +2,7 @@
 
 use super::{Hooks, JudgingError};
 use crate::base::Seed;
-use crate::data::{Sample, table::Rollout};
+use crate::data::{Pictures, Sample, table::Rollout};
 use crate::recipe;
 use crate::rewards::{Candidate, Rule, Selection, Verdict, select};
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl Hooks {
     pub fn select(
         &self,
         rollouts: &[Rollout],
-        samples: &[Sample],
+        samples: &[Sample<impl Pictures>],
         candidates: &mut [Candidate<'_>],
         terms: Terms,
     ) -> Result<Selection, JudgingError> {

@@ -134,8 +134,8 @@ pub struct Lora {
 pub struct Data {
     /// `builtin:mini-vista`, or files as `FORMAT:PATH`: `jsonl`, `llava`, `parquet`, `tsv`, `images`
     /// (a folder with `metadata.jsonl`), `mathv360k`, `mathvista`, `m3cot`, `mmstar`, `mmbench` or
-    /// `ai2d`. The path is taken from the folder of the file that names it. Without a path, `mathvista`,
-    /// `m3cot`, `mmstar`, `mmbench` and `ai2d` are brought from the hub.
+    /// `ai2d`. The path is taken from the folder of the file that names it. Without a path, those
+    /// from `mathv360k` on are brought from the hub.
     pub source: String,
     /// Columns of the files, where they are called otherwise than usual; `a.b` is `b` inside `a`.
     pub columns: DataColumns,

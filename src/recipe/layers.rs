@@ -279,7 +279,7 @@ impl Stack {
     }
 }
 
-/// Every combination of values that means nothing or is not built yet.
+/// Every combination of values that means nothing.
 pub(super) fn examine(resolved: &Resolved) -> Vec<Fault> {
     rules::check(resolved)
 }

@@ -16,7 +16,6 @@ mod rules;
 mod schema;
 mod tree;
 mod trial;
-mod unbuilt;
 mod without_effect;
 
 pub use crate::hooks::Moment;
@@ -34,4 +33,3 @@ pub use rules::{builtin_sample, check_trials, is_file, name_fault, sample_of_fil
 pub use schema::{KeyDoc, explain, nearest_key, schema};
 pub use tree::{Entry, LARGEST_FILE_BYTES, Node, Tree, parse};
 pub use trial::{Expectation, Trial, TrialCandidate, WrittenTrial};
-pub use unbuilt::planned_only;

@@ -476,7 +476,7 @@ mod tests {
         recipe::{Layers, Stack},
     };
 
-    /// The codes of the broken rules, also of those about what is not built yet.
+    /// The codes of the broken rules.
     fn broken(text: &str) -> Vec<&'static str> {
         let file =
             Source { name: "recipe.toml".into(), text: format!("name = 'a'\n{text}").into() };
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_of_what_is_not_built_yet_hold() {
+    fn rules_of_values_that_need_others_hold() {
         let mixed = "prompts.variation = 'mixed'\n";
         let balanced = "temperature.mode = 'balanced'\n";
         for (text, codes) in [

@@ -2,7 +2,7 @@
 
 use super::failure::{as_failure, failed, failure};
 use super::named::NamedModel;
-use super::policy::{Asked, Policy};
+use super::policy::Policy;
 use super::rollout::{Draw, next_prompts};
 use crate::base::{Failure, Hint as _};
 use crate::data::loaders::Unread;
@@ -70,11 +70,10 @@ fn respond(
     let policy = respondent.model.load(device.open().map_err(failed)?)?;
     let draw = Draw::greedy(respondent.max_new_tokens);
     let of = questions.len() as u64;
-    let numbered: Vec<(u64, &Posed<'_>)> = (0..).zip(questions).collect();
-    let mut waiting = &numbered[..];
-    while !waiting.is_empty() {
-        let from = questions.len() - waiting.len();
-        let prompts = next_prompts(&mut waiting, &|it| prompt(&policy, it))?;
+    let mut waiting = (0..).zip(questions).map(|it| prompt(&policy, it)).peekable();
+    let mut from = 0;
+    while waiting.peek().is_some() {
+        let prompts = next_prompts(&mut waiting)?;
         let settings = draw.settings(&policy, &prompts);
         let has_ended = Cell::new(false);
         let mut progress = |now: engine::Progress| {
@@ -94,17 +93,17 @@ fn respond(
         if generated.stopped {
             break;
         }
+        from += prompts.len();
     }
     Ok(())
 }
 
 /// A question as the engine answers it.
-fn prompt(policy: &Policy, (id, posed): &(u64, &Posed<'_>)) -> Result<Prompt, Stop> {
+fn prompt(policy: &Policy, (id, posed): (u64, &Posed<'_>)) -> Result<Prompt, Stop> {
     let images = posed.row.decode().map_err(failed)?;
     let asked = policy.asked(posed.text, &images.iter().collect::<Vec<_>>()).map_err(|error| {
         let reason = format!("question `{}` cannot be asked: {error}", posed.id);
         failure(reason, error.hint().unwrap_or_default())
     });
-    let Asked { tokens, pixels } = asked?;
-    Ok(Prompt { id: *id, tokens, pixels })
+    Ok(asked?.named(id))
 }

@@ -1,14 +1,18 @@
 //! Benchmarks inside a run: their questions are prepared with what responses are judged by, and what
 //! counts as right is theirs to say.
 
+use super::ahead::Ahead;
 use super::failure::{failed, failure, json};
+use super::load;
 use super::measure::share;
 use crate::benchmarks::{self, Benchmark, Breakdown, Question, Response, Responses, Settings};
 use crate::data::Sample;
-use crate::data::table::{self, Rollout};
+use crate::data::loaders::BadSample;
+use crate::data::table::{PromptWriter, Rollout, Row as _};
 use crate::event::Unit;
 use crate::plan::{Port, Prepare};
 use crate::run::{Context, Stop};
+use image::RgbImage;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -30,29 +34,48 @@ pub(super) fn prepare(options: &Prepare, context: &Context<'_>) -> Result<(), St
     }
     let asked = benchmarks::asked(&benchmark, path).map_err(failed)?;
     let total = asked.len() as u64;
-    let (mut samples, mut questions) = (Vec::new(), Vec::new());
-    for (id, asked) in (0..).zip(asked) {
+    let one_each = asked.iter().all(|asked| asked.row.images.len() == 1);
+    let (mut rows, mut texts, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+    for asked in asked {
+        let main = asked.question.groups.first().and_then(|(_, values)| values.first());
+        texts.push((asked.text, main.cloned().unwrap_or_else(|| "all".to_owned())));
+        questions.push(asked.question);
+        rows.push(asked.row);
+    }
+    let results = context.results();
+    let threads = context.threads() as usize;
+    let size = |it: &Result<Vec<RgbImage>, BadSample>| it.as_ref().map_or(0, |it| pixels(it));
+    let decoded = Ahead::new(rows.len(), threads, size, move |at| rows[at].decode());
+    let file = results.create("test.parquet")?;
+    let mut table = PromptWriter::new(file, true, one_each, threads).map_err(failed)?;
+    let (mut held, mut bytes) = (Vec::new(), 0);
+    for ((id, (question, category)), images) in (0..).zip(texts).zip(decoded) {
         if context.cancelled() {
             return Err(Stop::Cancelled);
         }
-        let main = asked.question.groups.first().and_then(|(_, values)| values.first());
-        samples.push(Sample {
-            id,
-            category: main.cloned().unwrap_or_else(|| "all".to_owned()),
-            question: asked.text,
-            prompt: None,
-            answer: Some(asked.question.answer.clone()),
-            images: asked.row.decode().map_err(failed)?,
-        });
-        questions.push(asked.question);
+        let images = images.map_err(failed)?;
+        bytes += pixels(&images);
+        let answer = Some(questions[id as usize].answer.clone());
+        held.push(Sample { id, category, question, prompt: None, answer, images });
+        if held.len() == Sample::<Vec<RgbImage>>::ROWS_IN_GROUP || bytes >= load::HELD {
+            table.write(&std::mem::take(&mut held)).map_err(failed)?;
+            bytes = 0;
+        }
         context.progress(id + 1, total, Unit::Prompts, &[]);
     }
-    let results = context.results();
-    results.write("test.parquet", &table::encode(&samples).map_err(failed)?)?;
+    if !held.is_empty() {
+        table.write(&held).map_err(failed)?;
+    }
+    table.finish().map_err(failed)?.finish()?;
     results.write(QUESTIONS, &json(&questions))?;
     // They are measured on and no prompts of the recipe's own.
     let metrics = json!({ "prompts": { "train": 0 }, "questions": total });
     Ok(results.write("metrics.json", &json(&metrics))?)
+}
+
+/// Bytes of pictures.
+fn pixels(images: &[RgbImage]) -> usize {
+    images.iter().map(|image| image.as_raw().len()).sum()
 }
 
 /// Judges responses by the benchmark's rules; what is counted is what `mstar eval` counts.

@@ -1,11 +1,12 @@
 //! What a training stage learns from, as tokens.
 
+use super::ahead::Ahead;
 use super::failure::{failed, failure};
 use super::policy::Policy;
-use super::prompts::Prompts;
+use super::prompts::{Prompts, Sample};
 use crate::base::Seed;
+use crate::data::Reference;
 use crate::data::table::{self, TrainingExample};
-use crate::data::{Reference, Sample};
 use crate::engine::{Pixels, Sequence};
 use crate::plan::{Port, Train, TrainingSet};
 use crate::recipe::Supervision;
@@ -60,22 +61,25 @@ impl Examples {
             }
         };
         Self { samples, examples: Vec::new(), long: 0, unreadable: 0 }
-            .measured(responses, options, policy)
+            .measured(responses, options, policy, context)
     }
 
     fn measured(
         mut self,
-        responses: Vec<(usize, Vec<Vec<i64>>)>,
+        responses: Responses,
         options: &Train,
         policy: &Policy,
+        context: &Context<'_>,
     ) -> Result<Self, Stop> {
         let longest = (options.max_length as usize).min(policy.model.positions());
-        for (sample, variants) in responses {
-            if !variants.iter().all(|response| policy.can_read(response)) {
-                self.unreadable += 1;
-                continue;
-            }
-            let prompt = policy.question_tokens(&self.samples[sample])?;
+        let all = responses.len();
+        let mut readable = responses;
+        readable.retain(|(_, variants)| variants.iter().all(|it| policy.can_read(it)));
+        self.unreadable = all - readable.len();
+        let asked = readable.iter().map(|(sample, _)| self.samples[*sample].clone()).collect();
+        let prompts = policy.questions_alone(asked, context);
+        for ((sample, variants), prompt) in readable.into_iter().zip(prompts) {
+            let prompt = prompt?;
             let whole = |response: Vec<i64>| [prompt.as_slice(), response.as_slice()].concat();
             let variants: Vec<Vec<i64>> = variants.into_iter().map(whole).collect();
             if variants.iter().any(|tokens| tokens.len() > longest) {
@@ -99,13 +103,15 @@ impl Examples {
         order
     }
 
-    /// Pixels of some examples, to be borrowed by [`Examples::sequences`].
-    ///
-    /// # Errors
-    /// When a picture cannot be seen.
-    pub(super) fn pixels(&self, policy: &Policy, indices: &[usize]) -> Result<Vec<Pixels>, Stop> {
-        let of = |index: &usize| policy.seen(&self.samples[self.examples[*index].sample]);
-        indices.iter().map(of).collect()
+    /// Pixels of some examples in their order, to be borrowed by [`Examples::sequences`].
+    pub(super) fn sights(
+        &self,
+        policy: &Policy,
+        indices: &[usize],
+        context: &Context<'_>,
+    ) -> Ahead<Result<Pixels, Stop>> {
+        let of = |index: &usize| self.samples[self.examples[*index].sample].clone();
+        policy.sights(indices.iter().map(of).collect(), context)
     }
 
     /// Some examples as the engine learns them, in the variant of a pass.

@@ -7,9 +7,8 @@
 
 use super::failure::{failed, failure, json};
 use super::policy::{Policy, Resident, write_metrics};
-use super::prompts::Prompts;
+use super::prompts::{Prompts, Sample};
 use crate::base::{Digest, DigestWriter, Key};
-use crate::data::Sample;
 use crate::data::processor::{Extent, Grid};
 use crate::engine::{Device, FeatureFile, Model, Pixels, TowerOutputs, features};
 use crate::event::Unit;
@@ -129,7 +128,7 @@ impl Parts {
         context: &Context<'_>,
     ) -> Result<Vec<String>, Stop> {
         let mut names = Vec::new();
-        for picture in &sample.images {
+        for picture in sample.images.read().map_err(failed)?.iter() {
             let name = name_of(picture);
             if self.known.insert(name.clone()) {
                 let (pixels, extent) = policy.look(picture, sample)?;

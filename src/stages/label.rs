@@ -10,14 +10,13 @@
 use super::failure::failed;
 use super::hooks::Hooks;
 use super::policy::{Asked, Policy, Resident, write_metrics};
-use super::prompts::Prompts;
+use super::prompts::{Prompts, Sample};
 use super::rollout::{Draw, judge, next_prompts};
 use super::steps::Cutter;
 use super::verifier::{by_id, sample_of};
 use crate::base::Seed;
-use crate::data::Sample;
 use crate::data::table::{self, Rollout, StepLabel};
-use crate::engine::{self, Device, Finish, Prompt, Settings, generate};
+use crate::engine::{self, Device, Finish, Settings, generate};
 use crate::event::Unit;
 use crate::plan::{Label, Port};
 use crate::rewards::mean;
@@ -120,7 +119,7 @@ fn complete(
             Some(kept) => kept,
             None => {
                 let before = part * PREFIXES_AT_ONCE * options.completions as usize;
-                let (counts, tokens) = judge.counts(prefixes, samples, &|done: usize| {
+                let (counts, tokens) = judge.counts(prefixes, samples, context, &|done: usize| {
                     context.progress((before + done) as u64, total, Unit::Samples, &[]);
                     context.cancelled()
                 })?;
@@ -150,13 +149,18 @@ impl Judge<'_> {
         &self,
         prefixes: &[Prefix<'_>],
         samples: &BTreeMap<u64, &Sample>,
+        context: &Context<'_>,
         report: &dyn Fn(usize) -> bool,
     ) -> Result<(Vec<u32>, u64), Stop> {
         let Self { policy, options, .. } = self;
-        let prompt = |&(id, prefix): &Prefix<'_>| {
-            let Asked { mut tokens, pixels } = policy.question(sample_of(samples, id)?)?;
-            tokens.extend(prefix.iter().map(|&token| i64::from(token)));
-            Ok(Prompt { id: name_of(id, prefix), tokens, pixels })
+        let asked: Vec<Sample> = prefixes
+            .iter()
+            .map(|(id, _)| sample_of(samples, *id).cloned())
+            .collect::<Result<_, _>>()?;
+        let prompt = |(&(id, prefix), asked): (&Prefix<'_>, Result<Asked, Stop>)| {
+            let mut asked = asked?;
+            asked.tokens.extend(prefix.iter().map(|&token| i64::from(token)));
+            Ok(asked.named(name_of(id, prefix)))
         };
         let draw = Draw {
             samples: options.completions,
@@ -165,9 +169,10 @@ impl Judge<'_> {
             ..Draw::greedy(options.max_new_tokens)
         };
         let (mut counts, mut tokens) = (Vec::with_capacity(prefixes.len()), 0);
-        let mut waiting = prefixes;
+        let questions = policy.questions(asked, context);
+        let mut waiting = prefixes.iter().zip(questions).map(prompt).peekable();
         while let Some(asked) = prefixes.get(counts.len()..).filter(|asked| !asked.is_empty()) {
-            let prompts = next_prompts(&mut waiting, &prompt)?;
+            let prompts = next_prompts(&mut waiting)?;
             let done = counts.len() * options.completions as usize;
             let stop = std::cell::Cell::new(false);
             let mut progress = |it: engine::Progress| stop.set(report(done + it.responses));

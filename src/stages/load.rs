@@ -5,6 +5,7 @@
 //! has it so, and the next takes its place.
 
 use super::failure::{failed, failure};
+use super::spill::Spill;
 use crate::base::Seed;
 use crate::data::loaders::{self, BadSample, Columns, FileSource, Unread};
 use crate::data::{Sample, table::Row as _};
@@ -22,9 +23,9 @@ const AT_A_TIME: u64 = 256;
 /// Rows that each thread decodes before anybody looks at them.
 const AHEAD: u64 = 4;
 /// Bytes of pixels that are held at most, but for what is decoded ahead.
-const HELD: usize = 64 << 20;
+pub(super) const HELD: usize = 64 << 20;
 
-/// The samples of a source in the order of its splits, their images undecoded.
+/// The samples of a source in the order of its splits, their images undecoded in files.
 pub(super) struct Loaded {
     /// By their number in the source.
     rows: Vec<(u64, Unread)>,
@@ -62,11 +63,13 @@ pub(super) fn open(
         bad: 0,
         told: Vec::new(),
     };
+    let mut spill = Spill::begin(context.work())?;
     let mut stop = None;
     let read = loaders::samples(&source, &columns, &mut |number, sample| {
         match sample {
-            Ok(sample) => {
+            Ok(mut sample) => {
                 loaded.one_each &= sample.images.len() == 1;
+                stop = sample.images.iter_mut().try_for_each(|it| spill.put(it)).err();
                 loaded.rows.push((number, sample));
             }
             Err(error) => stop = loaded.pass_over(&error).err(),
@@ -80,8 +83,9 @@ pub(super) fn open(
     if let Some(stop) = stop {
         return Err(stop);
     }
+    spill.finish()?;
     let order = Seed(seed).named("split");
-    // Taken from the end, so that what was decoded is let go.
+    // Taken from the end.
     loaded.rows.sort_by_key(|(number, _)| std::cmp::Reverse((order.nth(*number), *number)));
     Ok(loaded)
 }
@@ -142,7 +146,7 @@ impl Loaded {
                 let Unread { question, answer, category, .. } = row;
                 let answer = Some(answer);
                 held.push(Sample { id, category, question, prompt: None, answer, images });
-                if held.len() == Sample::ROWS_IN_GROUP || bytes >= most {
+                if held.len() == Sample::<Vec<RgbImage>>::ROWS_IN_GROUP || bytes >= most {
                     visit(std::mem::take(&mut held))?;
                     bytes = 0;
                 }

@@ -26,6 +26,7 @@
 
 mod adapters;
 mod agreement;
+mod ahead;
 mod answers;
 mod ask;
 mod balance;
@@ -55,6 +56,7 @@ mod pseudo_answers;
 mod rollout;
 mod score;
 mod select;
+mod spill;
 mod steps;
 mod stop;
 mod train;

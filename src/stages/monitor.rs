@@ -8,12 +8,11 @@
 use super::failure::failed;
 use super::hooks::Hooks;
 use super::policy::{Policy, Resident, TrainerState, write_metrics};
-use super::prompts::Prompts;
+use super::prompts::{Prompts, Sample};
 use super::rollout::{Draw, respond_within};
 use super::verifier::Verifier;
 use crate::base::Seed;
-use crate::data::table::{self, Rollout, TallyRow};
-use crate::data::{Sample, table::TableError};
+use crate::data::table::{self, Rollout, TableError, TallyRow};
 use crate::engine::Device;
 use crate::event::Unit;
 use crate::plan::{Drawn, Monitor, Port, Slice};

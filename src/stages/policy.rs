@@ -1,13 +1,15 @@
 //! A policy: model, tokenizer and template out of an artifact, kept between stages.
 
 use super::adapters;
+use super::ahead::Ahead;
 use super::failure::{failed, failure, json};
 use super::features::StoredFeatures;
+use super::prompts::Sample;
 use crate::base::{Hint as _, Key, Seed};
 use crate::data::checkpoint::Companions;
 use crate::data::pixels::Numbers;
 use crate::data::processor::Extent;
-use crate::data::{Dialect, DialectError, Sample, Written};
+use crate::data::{Dialect, DialectError, Written};
 use crate::engine::{self, Device, Model, Pixels, Precision, Prompt, Size, Weights};
 use crate::plan::Port;
 use crate::recipe::{Dtype, Lora};
@@ -17,6 +19,7 @@ use crate::store::{Artifact, Folder};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a policy's training left besides weights: `trainer.json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +50,10 @@ impl TrainerState {
 /// A model with what it needs to read and write text.
 pub(super) struct Policy {
     pub(super) model: Model,
-    pub(super) dialect: Dialect,
+    pub(super) dialect: Arc<Dialect>,
     companions: Companions,
     /// What the vision tower makes of pictures, where it need not look at them again.
-    features: Option<StoredFeatures>,
+    features: Option<Arc<StoredFeatures>>,
 }
 
 impl Policy {
@@ -80,7 +83,7 @@ impl Policy {
 
     /// Builds a policy from weights and the files beside them.
     pub(super) fn of_parts(weights: Weights, companions: Companions) -> Result<Self, Stop> {
-        let dialect = Dialect::new(&companions).map_err(failed)?;
+        let dialect = Arc::new(Dialect::new(&companions).map_err(failed)?);
         let config = companions.get("config.json").unwrap_or_default();
         let config = String::from_utf8_lossy(config);
         let kind = engine::kind_of(&config).map_err(failed)?;
@@ -101,15 +104,14 @@ impl Policy {
 
     /// A question about pictures as the engine reads it.
     pub(super) fn asked(&self, text: &str, pictures: &[&RgbImage]) -> Result<Asked, DialectError> {
-        let written = self.dialect.question(text, pictures)?;
-        Ok(Asked { tokens: self.tokens(&written), pixels: pixels(written.pictures) })
+        self.reader().asked(text, pictures)
     }
 
     /// From here on pictures are looked up in the stage's features, if it reads any.
     pub(super) fn look_up(&mut self, dtype: Dtype, context: &Context<'_>) -> Result<(), Stop> {
         let wanted = context.optional_input(Port::Features).map(Artifact::key);
-        if self.features.as_ref().map(StoredFeatures::key) != wanted {
-            self.features = StoredFeatures::of(&self.model, dtype, context)?;
+        if self.features.as_ref().map(|features| features.key()) != wanted {
+            self.features = StoredFeatures::of(&self.model, dtype, context)?.map(Arc::new);
         }
         self.model.looked_up();
         Ok(())
@@ -121,29 +123,53 @@ impl Policy {
         Some(prompts.map(|prompt| features.count(prompt)).sum())
     }
 
-    /// The tokens of what is asked about a sample.
-    pub(super) fn question_tokens(&self, sample: &Sample) -> Result<Vec<i64>, Stop> {
-        let Some(features) = &self.features else { return Ok(self.question(sample)?.tokens) };
-        let written = self.dialect.question_on(sample.asked(), &features.extents(sample.id)?);
-        Ok(self.tokens(&written.map_err(|error| unseen(sample, &error))?))
+    /// What is asked about samples, one after the other, made ahead of need on other threads.
+    pub(super) fn questions(
+        &self,
+        samples: Vec<Sample>,
+        context: &Context<'_>,
+    ) -> Ahead<Result<Asked, Stop>> {
+        let size = |it: &Result<Asked, Stop>| it.as_ref().map_or(0, |it| bytes_of(&it.pixels));
+        self.ahead(samples, size, Reader::question, context)
     }
 
-    fn tokens(&self, written: &Written) -> Vec<i64> {
-        let mut tokens: Vec<i64> = written.tokens.iter().copied().map(i64::from).collect();
-        for &slot in &written.slots {
-            tokens[slot] = self.model.image_token();
-        }
-        tokens
+    /// The tokens alone, in the same way.
+    pub(super) fn questions_alone(
+        &self,
+        samples: Vec<Sample>,
+        context: &Context<'_>,
+    ) -> Ahead<Result<Vec<i64>, Stop>> {
+        self.ahead(samples, |_| 0, Reader::question_tokens, context)
     }
 
-    /// What is asked about a sample.
-    pub(super) fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
-        if let Some(features) = &self.features {
-            let tokens = self.question_tokens(sample)?;
-            return Ok(Asked { tokens, pixels: features.of_prompt(sample.id)? });
+    /// What is seen of samples, in the same way.
+    pub(super) fn sights(
+        &self,
+        samples: Vec<Sample>,
+        context: &Context<'_>,
+    ) -> Ahead<Result<Pixels, Stop>> {
+        let size = |it: &Result<Pixels, Stop>| it.as_ref().map_or(0, bytes_of);
+        self.ahead(samples, size, Reader::seen, context)
+    }
+
+    fn ahead<T: Send + 'static>(
+        &self,
+        samples: Vec<Sample>,
+        size: fn(&T) -> usize,
+        make: fn(&Reader, &Sample) -> T,
+        context: &Context<'_>,
+    ) -> Ahead<T> {
+        let (reader, count) = (self.reader(), samples.len());
+        let threads = context.threads() as usize;
+        Ahead::new(count, threads, size, move |at| make(&reader, &samples[at]))
+    }
+
+    fn reader(&self) -> Reader {
+        Reader {
+            dialect: Arc::clone(&self.dialect),
+            features: self.features.clone(),
+            image_token: self.model.image_token(),
         }
-        let asked = self.asked(sample.asked(), &pictures(sample));
-        asked.map_err(|error| unseen(sample, &error))
     }
 
     /// What is seen in one picture of a sample, and what a question has to know of it.
@@ -155,21 +181,6 @@ impl Policy {
         let (images, extent) =
             self.dialect.look(picture).map_err(|error| unseen(sample, &error))?;
         Ok((pixels(vec![images]), extent))
-    }
-
-    /// What is seen of a sample.
-    pub(super) fn seen(&self, sample: &Sample) -> Result<Pixels, Stop> {
-        if let Some(features) = &self.features {
-            return features.of_prompt(sample.id);
-        }
-        let pictures = self.dialect.see(&pictures(sample));
-        Ok(pixels(pictures.map_err(|error| unseen(sample, &error))?))
-    }
-
-    /// A sample as the engine answers it.
-    pub(super) fn prompt(&self, sample: &Sample) -> Result<Prompt, Stop> {
-        let Asked { tokens, pixels } = self.question(sample)?;
-        Ok(Prompt { id: sample.id, tokens, pixels })
     }
 
     /// The tokens of a response to learn from, its end included.
@@ -202,8 +213,59 @@ impl Policy {
     }
 }
 
-fn pictures(sample: &Sample) -> Vec<&RgbImage> {
-    sample.images.iter().collect()
+/// What makes of samples what the engine reads, on any thread.
+struct Reader {
+    dialect: Arc<Dialect>,
+    features: Option<Arc<StoredFeatures>>,
+    image_token: i64,
+}
+
+impl Reader {
+    fn asked(&self, text: &str, pictures: &[&RgbImage]) -> Result<Asked, DialectError> {
+        let written = self.dialect.question(text, pictures)?;
+        Ok(Asked { tokens: self.tokens(&written), pixels: pixels(written.pictures) })
+    }
+
+    /// What is asked about a sample.
+    fn question(&self, sample: &Sample) -> Result<Asked, Stop> {
+        if let Some(features) = &self.features {
+            let tokens = self.question_tokens(sample)?;
+            return Ok(Asked { tokens, pixels: features.of_prompt(sample.id)? });
+        }
+        let images = sample.images.read().map_err(failed)?;
+        let asked = self.asked(sample.asked(), &images.iter().collect::<Vec<_>>());
+        asked.map_err(|error| unseen(sample, &error))
+    }
+
+    /// The tokens of what is asked about a sample.
+    fn question_tokens(&self, sample: &Sample) -> Result<Vec<i64>, Stop> {
+        let Some(features) = &self.features else { return Ok(self.question(sample)?.tokens) };
+        let written = self.dialect.question_on(sample.asked(), &features.extents(sample.id)?);
+        Ok(self.tokens(&written.map_err(|error| unseen(sample, &error))?))
+    }
+
+    /// What is seen of a sample.
+    fn seen(&self, sample: &Sample) -> Result<Pixels, Stop> {
+        if let Some(features) = &self.features {
+            return features.of_prompt(sample.id);
+        }
+        let images = sample.images.read().map_err(failed)?;
+        let seen = self.dialect.see(&images.iter().collect::<Vec<_>>());
+        Ok(pixels(seen.map_err(|error| unseen(sample, &error))?))
+    }
+
+    fn tokens(&self, written: &Written) -> Vec<i64> {
+        let mut tokens: Vec<i64> = written.tokens.iter().copied().map(i64::from).collect();
+        for &slot in &written.slots {
+            tokens[slot] = self.image_token;
+        }
+        tokens
+    }
+}
+
+/// Bytes that the numbers of pictures take.
+fn bytes_of(pixels: &Pixels) -> usize {
+    size_of_val(pixels.values())
 }
 
 fn unseen(sample: &Sample, error: &DialectError) -> Stop {
@@ -235,6 +297,14 @@ pub(super) struct Asked {
     /// With placeholders where pictures stand.
     pub(super) tokens: Vec<i64>,
     pub(super) pixels: Pixels,
+}
+
+impl Asked {
+    /// The same as the engine answers it; noise depends on the name.
+    pub(super) fn named(self, id: u64) -> Prompt {
+        let Self { tokens, pixels } = self;
+        Prompt { id, tokens, pixels }
+    }
 }
 
 /// The policy that the last stage used, which the next one often needs again.

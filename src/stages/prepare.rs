@@ -7,12 +7,14 @@
 use super::benchmark;
 use super::failure::{failed, failure, json};
 use super::load;
+use super::spill::Spill;
 use crate::base::Seed;
 use crate::data::contamination::{Fingerprint, overlaps};
 use crate::data::mini_vista::{
     DEMONSTRATION_ONE_OPERATION, Example, MiniVista, POOL_ONE_OPERATION, Stream,
 };
-use crate::data::{Reference, Sample, table};
+use crate::data::table::{self, PromptWriter};
+use crate::data::{Reference, Sample};
 use crate::event::Unit;
 use crate::plan::{Loading, Prepare};
 use crate::run::{Context, Stop};
@@ -70,8 +72,9 @@ fn of_files(options: &Prepare, loading: &Loading, context: &Context<'_>) -> Resu
     {
         let visible = options.labelled.filter(|_| name == "train").unwrap_or(count);
         let file = context.results().create(&format!("{name}.parquet"))?;
-        let mut table =
-            table::prompt_writer(file, visible >= count, loaded.one_each).map_err(failed)?;
+        let threads = context.threads() as usize;
+        let (is_full, one_each) = (visible >= count, loaded.one_each);
+        let mut table = PromptWriter::new(file, is_full, one_each, threads).map_err(failed)?;
         let mut of_it: Vec<Fingerprint> = Vec::new();
         loaded.each(count, (&mut done, total), context, &mut |mut samples| {
             let shown = visible.saturating_sub(of_it.len() as u64) as usize;
@@ -83,6 +86,7 @@ fn of_files(options: &Prepare, loading: &Loading, context: &Context<'_>) -> Resu
         prints.push((name, of_it));
         counts.insert(name.to_owned(), json!(count));
     }
+    Spill::remove(context.work())?;
     loaded.tell(context);
     let shared = overlaps(&prints);
     for overlap in shared.iter().filter(|overlap| overlap.count() > 0) {

@@ -22,6 +22,7 @@ use crate::event::Unit;
 use crate::plan::{Lesson, Port, Pretrain};
 use crate::recipe::PretrainingPhase;
 use crate::run::{Context, Stop};
+use image::RgbImage;
 use rand::seq::SliceRandom as _;
 use serde_json::json;
 
@@ -262,7 +263,9 @@ impl Source<'_> {
                 (example.sample(), example.demonstration(visit))
             }
         };
-        let Asked { mut tokens, pixels } = policy.question(&sample)?;
+        let pictures: Vec<&RgbImage> = sample.images.iter().collect();
+        let asked = policy.asked(sample.asked(), &pictures).map_err(failed)?;
+        let Asked { mut tokens, pixels } = asked;
         let prompt = tokens.len();
         let response = policy.response_tokens(&response)?;
         tokens.extend(response);

@@ -1,20 +1,25 @@
 //! Prepared prompts, as the stages after `prepare` read them.
 
-use super::failure::failed;
+use super::failure::{failed, failure};
 use super::hooks::Hooks;
 use crate::base::Key;
-use crate::data::{Reference, Sample, table};
+use crate::data::table::{Stored, stored_prompts};
+use crate::data::{self, Reference, table};
 use crate::plan::Port;
 use crate::recipe::Moment;
 use crate::run::{Context, Stop};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::rc::Rc;
+
+/// A prompt, whose pictures are read when they are asked for.
+pub(super) type Sample = data::Sample<Stored>;
 
 /// Artifacts whose prompts are kept: those of the evolution and those of its control.
 const KEPT: usize = 2;
 
-/// Prompts of `prepare` artifacts, each split read when first asked for and kept for the stages that
-/// follow.
+/// Prompts of `prepare` artifacts, each split read when first asked for and kept, but for its pictures,
+/// for the stages that follow.
 #[derive(Default)]
 pub(super) struct Prompts {
     samples: BTreeMap<(Key, &'static str), Rc<Vec<Sample>>>,
@@ -56,8 +61,12 @@ impl Prompts {
         if let Some(samples) = self.samples.get(&place) {
             return Ok(Rc::clone(samples));
         }
-        let bytes = artifact.read(&format!("{split}.parquet"))?;
-        let samples = Rc::new(table::decode(&bytes).map_err(failed)?);
+        let path = artifact.path(&format!("{split}.parquet"))?;
+        let file = File::open(&path).map_err(|error| {
+            let reason = format!("cannot open `{}`: {error}", path.display());
+            failure(reason, "look at the permissions of the store")
+        })?;
+        let samples = Rc::new(stored_prompts(file).map_err(failed)?);
         self.samples.insert(place, Rc::clone(&samples));
         Ok(samples)
     }

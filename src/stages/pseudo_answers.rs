@@ -6,11 +6,9 @@
 use super::failure::failure;
 use super::hide;
 use super::hooks::Hooks;
+use super::prompts::Sample;
 use super::verifier::by_id;
-use crate::data::{
-    Sample,
-    table::{PseudoAnswer, Rollout},
-};
+use crate::data::table::{PseudoAnswer, Rollout};
 use crate::recipe;
 use crate::rewards::{Ballot, vote};
 use crate::run::{Context, Stop};

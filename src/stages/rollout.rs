@@ -3,14 +3,15 @@
 use super::failure::failed;
 use super::hooks::Hooks;
 use super::policy::Policy;
+use super::prompts::Sample;
 use crate::base::Seed;
-use crate::data::Sample;
 use crate::data::table::{Finish, Rollout};
 use crate::engine::{self, Device, Model, Prompt, Sampling, Settings, generate};
 use crate::event::Unit;
 use crate::judging::first_judgement;
 use crate::run::{Context, Stop};
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 
 /// Responses that grow at a time. More fill the processor better and take more memory; the result
 /// does not depend on it.
@@ -113,17 +114,19 @@ pub(super) fn respond_within(
     let hooks = Hooks::of(context)?;
     let by_id: BTreeMap<u64, &Sample> = samples.iter().map(|sample| (sample.id, *sample)).collect();
     let of = samples.len() as u64 * u64::from(draw.samples);
-    let prompt = |sample: &&Sample| match &sample.answer {
+    let asked = |sample: &&Sample| match &sample.answer {
         Some(answer) if draw.hint => {
             let prompt = Some(format!("{} {answer}", sample.asked()));
-            policy.prompt(&Sample { prompt, ..(*sample).clone() })
+            Sample { prompt, ..(*sample).clone() }
         }
-        _ => policy.prompt(sample),
+        _ => (*sample).clone(),
     };
-    let mut waiting = samples;
+    let questions = policy.questions(samples.iter().map(asked).collect(), context);
+    let ids = samples.iter().map(|sample| sample.id);
+    let mut waiting = ids.zip(questions).map(|(id, asked)| asked.map(|it| it.named(id))).peekable();
     let mut rollouts = Vec::with_capacity(of as usize);
-    while !waiting.is_empty() {
-        let prompts = next_prompts(&mut waiting, &prompt)?;
+    while waiting.peek().is_some() {
+        let prompts = next_prompts(&mut waiting)?;
         let settings = draw.settings(policy, &prompts);
         let done = rollouts.len() as u64;
         let mut progress = |now: engine::Progress| progress(done + now.responses as u64, of);
@@ -143,24 +146,24 @@ pub(super) fn respond_within(
     Ok(rollouts)
 }
 
-/// The prompts of as many of those that wait as their pictures leave room for, and of at least one.
-/// No result depends on how they are parted.
+/// As many of the prompts that wait as their pictures leave room for, and at least one. No result
+/// depends on how they are parted.
 ///
 /// # Errors
 /// When a prompt cannot be made.
-pub(super) fn next_prompts<T>(
-    waiting: &mut &[T],
-    make: &dyn Fn(&T) -> Result<Prompt, Stop>,
+pub(super) fn next_prompts(
+    waiting: &mut Peekable<impl Iterator<Item = Result<Prompt, Stop>>>,
 ) -> Result<Vec<Prompt>, Stop> {
     let (mut prompts, mut pictured) = (Vec::new(), 0);
-    while let Some((first, rest)) = waiting.split_first() {
-        let prompt = make(first)?;
-        pictured += prompt.pixels.values().len();
-        if pictured > PICTURED && !prompts.is_empty() {
+    let mut has_room = |next: &Result<Prompt, Stop>| {
+        pictured += next.as_ref().map_or(0, |prompt| prompt.pixels.values().len());
+        pictured <= PICTURED
+    };
+    while let Some(next) = waiting.peek() {
+        if !has_room(next) && !prompts.is_empty() {
             break;
         }
-        prompts.push(prompt);
-        *waiting = rest;
+        prompts.extend(waiting.next().transpose()?);
     }
     Ok(prompts)
 }

@@ -3,7 +3,8 @@
 use super::failure::failed;
 use super::hooks::Hooks;
 use super::policy::Policy;
-use crate::data::{Sample, table::Rollout};
+use super::prompts::Sample;
+use crate::data::table::Rollout;
 use crate::recipe::Steps;
 use crate::rewards::{StepRule, step_ends, step_ends_at};
 use crate::run::{Context, Stop};

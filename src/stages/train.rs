@@ -4,6 +4,7 @@
 //! a method inherits them, optimizer state and schedule position by `optimizer`. A killed stage goes
 //! on from its last checkpoint to the weights it would have had.
 
+use super::ahead::Ahead;
 use super::checkpoint;
 use super::examples::Examples;
 use super::failure::{failed, failure, json};
@@ -11,7 +12,7 @@ use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use crate::base::Seed;
 use crate::engine::{
-    self, Curve, Device, Model, Optimizer, OptimizerSettings, Schedule, backward,
+    self, Curve, Device, Model, Optimizer, OptimizerSettings, Pixels, Schedule, backward,
     backward_recomputing, pack,
 };
 use crate::event::Unit;
@@ -25,6 +26,9 @@ use serde_json::json;
 const CURVE_POINTS: usize = 200;
 /// Steps that the first and the last loss are means of, for one step's loss is mostly chance.
 const LOSS_WINDOW: usize = 10;
+
+/// What is seen of the examples of a pass, in its order.
+type Sights = Ahead<Result<Pixels, Stop>>;
 
 /// What is known besides the tensors of a checkpoint.
 #[derive(Default, Serialize, Deserialize)]
@@ -75,17 +79,24 @@ pub(super) fn run(
     let seed = Seed(options.seed);
     let batch_size = options.batch_size as usize;
     let steps_a_pass = steps_a_pass(options, examples.len() as u64);
-    let mut order: (u64, Vec<usize>) = (0, examples.order(seed, 0));
+    // The order of a pass, and what is seen in it, made ahead from where this begins.
+    let mut order: Option<(u64, Vec<usize>, Sights)> = None;
     let mut saved_at = context.seconds();
     while position.step < total {
         let pass = position.step / steps_a_pass;
-        if order.0 != pass {
-            order = (pass, examples.order(seed, pass));
-        }
         let begin = (position.step % steps_a_pass) as usize * batch_size;
-        let batch = &order.1[begin..(begin + batch_size).min(order.1.len())];
-        let (loss, tokens) =
-            gradients(&policy, &examples, batch, (seed, pass, position.step), options)?;
+        let (_, order, sights) = match &mut order {
+            Some(of_pass) if of_pass.0 == pass => of_pass,
+            order => {
+                let next = examples.order(seed, pass);
+                let last = next.len().min((steps_a_pass as usize) * batch_size);
+                let sights = examples.sights(&policy, &next[begin..last], context);
+                order.insert((pass, next, sights))
+            }
+        };
+        let batch = &order[begin..(begin + batch_size).min(order.len())];
+        let draw = (seed, pass, position.step);
+        let (loss, tokens) = gradients(&policy, &examples, (batch, sights), draw, options)?;
         let factor = curve.factor(inherited + position.step);
         let norm = optimizer.step(factor);
         if !(loss.is_finite() && norm.is_finite()) {
@@ -135,7 +146,7 @@ pub(super) fn run(
 fn gradients(
     policy: &Policy,
     examples: &Examples,
-    batch: &[usize],
+    (batch, sights): (&[usize], &mut Sights),
     (seed, pass, step): (Seed, u64, u64),
     options: &Train,
 ) -> Result<(f64, u64), Stop> {
@@ -147,9 +158,9 @@ fn gradients(
     let dropout = seed.named("dropout").nth(step);
     let weight = examples.learned(batch, (seed, pass)) as f64;
     let (mut loss, mut tokens) = (0.0, 0);
-    // The pictures of one micro-batch are in memory at a time.
+    // The pictures of one micro-batch are in memory at a time, and those that are made ahead.
     for (index, indices) in (0..).zip(batch.chunks(at_once)) {
-        let pixels = examples.pixels(policy, indices)?;
+        let pixels: Vec<Pixels> = sights.by_ref().take(indices.len()).collect::<Result<_, _>>()?;
         let sequences = examples.sequences(indices, &pixels, (seed, pass));
         let model = &policy.model;
         let pack = pack(model, &sequences).map_err(failed)?;

@@ -4,16 +4,17 @@
 //! out: the exact step checker, but for one number of the report, how well scores tell right from
 //! wrong reasoning among right answers. It is never trained on.
 
+use super::ahead::Ahead;
 use super::checkpoint;
 use super::failure::{failed, failure};
 use super::measure::by_prompt;
 use super::policy::{Policy, write_metrics};
-use super::prompts::Prompts;
+use super::prompts::{Prompts, Sample};
 use super::train::part_of;
 use super::verifier::{Verifier, by_id, sample_of};
 use crate::base::Seed;
 use crate::data::table::{self, Rollout, StepLabel};
-use crate::data::{Reference, Sample, mini_vista};
+use crate::data::{Reference, mini_vista};
 use crate::engine::{
     Continued, Curve, Device, Optimizer, OptimizerSettings, Pixels, Reading, ReadingPack,
     RewardHead, Schedule, Target,
@@ -47,6 +48,9 @@ struct Example<'a> {
     /// How good each place is, 0 to 1.
     truths: Vec<f64>,
 }
+
+/// What is seen of examples in their order.
+type Sights = Ahead<Result<Pixels, Stop>>;
 
 /// What is known besides the tensors of a checkpoint.
 #[derive(Default, Serialize, Deserialize)]
@@ -87,7 +91,7 @@ pub(super) fn run(
     }
     let Position { losses, looked_up, .. } = train(&verifier, &learned, options, context)?;
     let references = prompts.references(context, "train")?;
-    let mut metrics = measure(&verifier, &held, &by_prompt(&references), seed)?;
+    let mut metrics = measure(&verifier, &held, &by_prompt(&references), seed, context)?;
     let mean = |window: &[f64]| window.iter().sum::<f64>() / window.len() as f64;
     let window = LOSS_WINDOW.min(losses.len());
     metrics.insert("scored".into(), json!(options.scored));
@@ -121,7 +125,7 @@ fn examples<'a>(
 ) -> Result<Vec<Example<'a>>, Stop> {
     let longest = (options.max_length as usize).min(verifier.policy.model.positions());
     let mut labels = labels_by_response(options, context)?;
-    let (mut examples, mut dropped) = (Vec::new(), 0);
+    let mut examples = Vec::new();
     for rollout in rollouts.iter().filter(|it| verifier.policy.can_read(&it.tokens)) {
         let (ends, truths) = match options.scored {
             Scored::Outcome => {
@@ -133,14 +137,23 @@ fn examples<'a>(
             },
         };
         let sample = sample_of(samples, rollout.prompt)?;
-        let prompt = verifier.policy.question_tokens(sample)?;
-        if prompt.len() + rollout.tokens.len() > longest {
-            dropped += 1;
-            continue;
-        }
         let tokens = rollout.tokens.iter().map(|&token| i64::from(token)).collect();
-        examples.push(Example { rollout, sample, prompt, tokens, ends, truths });
+        examples.push(Example { rollout, sample, prompt: Vec::new(), tokens, ends, truths });
     }
+    // Responses to one prompt are asked once for all of them.
+    let asked: BTreeMap<u64, &Sample> =
+        examples.iter().map(|it| (it.rollout.prompt, it.sample)).collect();
+    let questions =
+        verifier.policy.questions_alone(asked.values().map(|&it| it.clone()).collect(), context);
+    let prompts: BTreeMap<u64, Vec<i64>> = asked
+        .keys()
+        .zip(questions)
+        .map(|(&id, question)| Ok((id, question?)))
+        .collect::<Result<_, Stop>>()?;
+    let all = examples.len();
+    examples.iter_mut().for_each(|it| it.prompt.clone_from(&prompts[&it.rollout.prompt]));
+    examples.retain(|it| it.prompt.len() + it.tokens.len() <= longest);
+    let dropped = all - examples.len();
     if dropped > 0 {
         context.note(format!("{dropped} responses are longer than allowed: left out"));
     }
@@ -206,17 +219,25 @@ fn train(
     let curve = Schedule { curve: Curve::Linear, warmup: 0, to: 0.0, over: total };
     let weights = class_weights(examples, options.balance);
     let seed = Seed(options.seed).named("order");
-    let mut order: (u64, Vec<usize>) = (0, Vec::new());
+    // The order of a pass, and what is seen in it, made ahead from where this begins.
+    let mut order: Option<(u64, Vec<usize>, Sights)> = None;
     let mut saved_at = context.seconds();
     while position.step < total {
         let pass = position.step / steps_a_pass;
-        if order.0 != pass || order.1.is_empty() {
-            order = (pass, shuffled(examples.len(), seed.nth(pass)));
-        }
         let begin = (position.step % steps_a_pass) as usize * batch_size;
-        let batch = order.1[begin..].iter().take(batch_size);
+        let (_, order, sights) = match &mut order {
+            Some(of_pass) if of_pass.0 == pass => of_pass,
+            order => {
+                let next = shuffled(examples.len(), seed.nth(pass));
+                let last = next.len().min(steps_a_pass as usize * batch_size);
+                let to_come = next[begin..last].iter().map(|&at| &examples[at]);
+                let sights = sights(verifier, to_come, context);
+                order.insert((pass, next, sights))
+            }
+        };
+        let batch = order[begin..].iter().take(batch_size);
         let batch: Vec<&Example<'_>> = batch.map(|&at| &examples[at]).collect();
-        let loss = gradients(verifier, &batch, weights)?;
+        let loss = gradients(verifier, (&batch, sights), weights)?;
         let norm = optimizer.step(curve.factor(position.step));
         if !(loss.is_finite() && norm.is_finite()) {
             let reason = format!("the loss of the reward model is {loss}, its gradient {norm}");
@@ -248,10 +269,10 @@ fn shuffled(count: usize, seed: Seed) -> Vec<usize> {
 /// Gradients of the mean loss over the places of a batch.
 fn gradients(
     verifier: &Verifier,
-    batch: &[&Example<'_>],
+    (batch, sights): (&[&Example<'_>], &mut Sights),
     (good, bad): (f64, f64),
 ) -> Result<f64, Stop> {
-    let pixels = pixels_of(verifier, batch)?;
+    let pixels: Vec<Pixels> = sights.take(batch.len()).collect::<Result<_, _>>()?;
     let pack = pack(verifier, batch, &pixels)?;
     let truths = batch.iter().flat_map(|example| &example.truths);
     let target =
@@ -260,8 +281,13 @@ fn gradients(
     Ok(verifier.head.backward(&verifier.policy.model, &pack, &targets, targets.len() as f64))
 }
 
-fn pixels_of(verifier: &Verifier, batch: &[&Example<'_>]) -> Result<Vec<Pixels>, Stop> {
-    batch.iter().map(|example| verifier.policy.seen(example.sample)).collect()
+/// What is seen of examples, in their order.
+fn sights<'a>(
+    verifier: &Verifier,
+    examples: impl Iterator<Item = &'a Example<'a>>,
+    context: &Context<'_>,
+) -> Sights {
+    verifier.policy.sights(examples.map(|example| example.sample.clone()).collect(), context)
 }
 
 fn pack(
@@ -283,11 +309,13 @@ fn measure(
     held: &[Example<'_>],
     references: &BTreeMap<u64, &Reference>,
     seed: Seed,
+    context: &Context<'_>,
 ) -> Result<Map<String, Value>, Stop> {
     let mut scores: Vec<Vec<f32>> = Vec::with_capacity(held.len());
+    let mut sights = sights(verifier, held.iter(), context);
     for batch in held.chunks(AT_ONCE) {
         let batch: Vec<&Example<'_>> = batch.iter().collect();
-        let pixels = pixels_of(verifier, &batch)?;
+        let pixels: Vec<Pixels> = sights.by_ref().take(batch.len()).collect::<Result<_, _>>()?;
         let pack = pack(verifier, &batch, &pixels)?;
         let mut found = verifier.head.scores(&verifier.policy.model, &pack).into_iter();
         scores.extend(batch.iter().map(|it| found.by_ref().take(it.ends.len()).collect()));

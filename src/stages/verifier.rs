@@ -2,8 +2,8 @@
 
 use super::failure::{failed, failure, json};
 use super::policy::{Asked, Policy};
+use super::prompts::Sample;
 use super::steps::Cutter;
-use crate::data::Sample;
 use crate::data::table::{ResponseScores, Rollout};
 use crate::engine::{Continued, Device, Reading, ReadingPack, RewardHead};
 use crate::event::Unit;
@@ -92,9 +92,11 @@ impl Verifier {
         let mut scores = Scores::new();
         let (mut batch, mut tokens) = (Vec::new(), 0);
         let last = prompts.last_key_value().map(|(id, _)| *id);
-        for (&id, distinct) in &prompts {
-            let sample = sample_of(&samples, id)?;
-            let question = self.policy.question(sample)?;
+        let asked: Vec<Sample> =
+            prompts.keys().map(|&id| sample_of(&samples, id).cloned()).collect::<Result<_, _>>()?;
+        let questions = self.policy.questions(asked, context);
+        for ((&id, distinct), question) in prompts.iter().zip(questions) {
+            let (sample, question) = (sample_of(&samples, id)?, question?);
             let responses: Vec<Response<'_>> = distinct
                 .values()
                 .map(|rollout| self.response(rollout, sample, &cutter))

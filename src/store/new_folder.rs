@@ -3,6 +3,7 @@
 use super::{
     disk,
     error::{At as _, Error},
+    lock::Held,
     staging::{PART, check_name},
 };
 use std::{
@@ -18,6 +19,8 @@ pub struct NewFolder {
     draft: PathBuf,
     path: PathBuf,
     open: Option<(String, File)>,
+    check: fn(&str) -> Result<(), Error>,
+    _alone: Option<Held>,
 }
 
 impl NewFolder {
@@ -30,9 +33,39 @@ impl NewFolder {
         if there && !(path.is_dir() && !path.is_symlink() && disk::is_empty(path)?) {
             return Err(Error::NotEmpty { path: path.to_owned() });
         }
+        Self::at(path, check_name, None)
+    }
+
+    /// Begins a folder as soon as no other process that makes it holds `lock`; `None` where it is
+    /// there by then. What a killed process left of it is removed. Its files may have any name that
+    /// stays inside and hides nothing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn begin_once(path: &Path, lock: &Path) -> Result<Option<Self>, Error> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        for folder in std::iter::once(parent).chain(lock.parent()) {
+            disk::make_folder(folder)?;
+        }
+        let alone = Held::wait(lock.to_owned())?;
+        if path.is_dir() {
+            return Ok(None);
+        }
+        let left = format!(".{}.", path.file_name().unwrap_or_default().display());
+        for name in disk::names(parent)?.iter().filter(|name| name.starts_with(&left)) {
+            disk::remove_folder(&parent.join(name))?;
+        }
+        Self::at(path, check_inside, Some(alone)).map(Some)
+    }
+
+    fn at(
+        path: &Path,
+        check: fn(&str) -> Result<(), Error>,
+        alone: Option<Held>,
+    ) -> Result<Self, Error> {
         let draft = disk::beside(path);
         disk::make_folder(&draft)?;
-        Ok(Self { draft, path: path.to_owned(), open: None })
+        Ok(Self { draft, path: path.to_owned(), open: None, check, _alone: alone })
     }
 
     /// Adds bytes to a file, which is made when another name than before is given.
@@ -44,7 +77,7 @@ impl NewFolder {
         let mut file = match self.open.take() {
             Some((open, file)) if open == name => file,
             _ => {
-                check_name(name)?;
+                (self.check)(name)?;
                 disk::make_folder(path.parent().unwrap_or(&self.draft))?;
                 File::create_new(&path).at("create", &path)?
             }
@@ -77,6 +110,20 @@ impl NewFolder {
         self.open = None;
         fs::rename(&self.draft, &self.path).at("rename into place", &self.path)
     }
+}
+
+/// Bytes of the longest part of a name on the usual disks.
+const LONGEST_PART: usize = 255;
+
+/// A name that stays inside its folder and is one file on every system of ours.
+fn check_inside(name: &str) -> Result<(), Error> {
+    let good = |part: &str| {
+        (1..=LONGEST_PART).contains(&part.len())
+            && !part.starts_with('.')
+            && !part.chars().any(|c| c.is_control() || c == '\\')
+    };
+    let is_good = name.split('/').all(good);
+    if is_good { Ok(()) } else { Err(Error::BadName { name: name.escape_default().to_string() }) }
 }
 
 impl Drop for NewFolder {

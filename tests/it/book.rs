@@ -22,9 +22,7 @@ const REFERENCE_HEAD: &str = "\
 
 # Recipe keys
 
-Every key of a recipe, table by table. `mstar explain KEY` says the same on the command line. Some keys
-and values are understood and refused, because what they ask for is not built yet: see
-[What mstar does not do yet](../not-yet.md).";
+Every key of a recipe, table by table. `mstar explain KEY` says the same on the command line.";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -43,7 +43,7 @@ fn the_plan_agrees_with_the_arithmetic_of_the_paper() {
 }
 
 #[test]
-fn what_is_only_planned_says_so_and_is_refused_by_run_before_anything() {
+fn what_is_not_in_the_cache_is_planned_and_refused_by_run_before_anything() {
     let sandbox = Sandbox::new();
     sandbox.write("paper.toml", "name = \"paper\"\npolicy.model = \"some/model\"\n[data]\nsource = \"mathv360k\"\nbenchmarks = [\"mathvista/testmini\"]\n");
     let grid = "name = \"grid\"\nbase = \"tiny.toml\"\n[axis]\n\

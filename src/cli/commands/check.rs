@@ -28,15 +28,6 @@ pub(crate) fn check(arguments: &Check, printer: Printer) -> Result<Exit, Trouble
                 };
                 let stages = graph.len();
                 printer.talk(&format!("{}: good, {members}{stages} stages", file.display()));
-                let missing = asked.planned_only();
-                if !missing.is_empty() {
-                    let missing: Vec<_> = missing
-                        .iter()
-                        .map(|it| it.message.replace("not built yet: ", ""))
-                        .collect();
-                    let (file, missing) = (file.display(), missing.join("; "));
-                    printer.talk(&format!("{file}: plans, but does not run yet: {missing}"));
-                }
             }
             Err(trouble) => {
                 wrong += 1;

@@ -1,7 +1,6 @@
 //! `mstar run`: carries out what is missing, shows how far it is, and ends with the report.
 
 use super::report;
-use crate::base::Faults;
 use crate::cli::arguments::Run;
 use crate::cli::asked::Asked;
 use crate::cli::exit::{Exit, Trouble};
@@ -169,10 +168,6 @@ impl Job {
     fn asked(arguments: &Run, printer: Printer) -> Result<Self, Trouble> {
         let file = arguments.file.as_deref().unwrap_or(Path::new(""));
         let mut asked = Asked::read(file, &arguments.over)?;
-        let unbuilt = asked.planned_only();
-        if !unbuilt.is_empty() {
-            return Err(Faults(unbuilt).into());
-        }
         let missing = asked.missing();
         if !missing.is_empty() {
             let settings = settings();

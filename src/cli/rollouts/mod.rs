@@ -10,7 +10,7 @@ use super::exit::Trouble;
 use super::planning::{self, PlannedGraph, of_store};
 use crate::data::{
     Reference, Sample, mini_vista,
-    table::{self, Choice, Finish, ResponseScores, Rollout},
+    table::{self, Choice, Finish, ResponseScores, Rollout, Stored, TableError, stored_prompts},
 };
 use crate::plan::{Branch, Evaluate, Graph, Node, Port, Split, Stage};
 use crate::store::{Artifact, Run, Store};
@@ -303,13 +303,45 @@ pub(crate) fn pictured(
     split: &str,
     ids: &[u64],
 ) -> Result<BTreeMap<u64, (Sample, Option<Reference>)>, Trouble> {
-    let samples: Vec<Sample> = read(store, prepared, &format!("{split}.parquet"))?;
+    let samples = prompts(store, prepared, split)?;
     let references: Vec<Reference> = read(store, prepared, &format!("{split}-references.parquet"))?;
     let mut references: BTreeMap<u64, Reference> =
         references.into_iter().map(|reference| (reference.id, reference)).collect();
     let wanted: std::collections::BTreeSet<u64> = ids.iter().copied().collect();
     let found = samples.into_iter().filter(|sample| wanted.contains(&sample.id));
-    Ok(found.map(|sample| (sample.id, (sample.clone(), references.remove(&sample.id)))).collect())
+    let with_reference = |sample: Sample<Stored>| {
+        let reference = references.remove(&sample.id);
+        Ok((sample.id, (with_pictures(sample)?, reference)))
+    };
+    found.map(with_reference).collect()
+}
+
+/// The prompts of a split, their pictures unread; none where the split is not there.
+pub(crate) fn prompts(
+    store: &Store,
+    prepared: Key,
+    split: &str,
+) -> Result<Vec<Sample<Stored>>, Trouble> {
+    let name = format!("{split}.parquet");
+    let artifact: Option<Artifact> = store.artifact(prepared).map_err(of_store)?;
+    let Some(artifact) = artifact.filter(|artifact| artifact.contains(&name)) else {
+        return Ok(Vec::new());
+    };
+    let path = artifact.path(&name).map_err(of_store)?;
+    let file = std::fs::File::open(&path).map_err(|error| {
+        let message = format!("cannot open `{}`: {error}", path.display());
+        Trouble::wrong(message, "look at the permissions of the store")
+    })?;
+    stored_prompts(file).map_err(|error| unreadable(&name, prepared, &error))
+}
+
+/// A prompt with its pictures.
+pub(crate) fn with_pictures(sample: Sample<Stored>) -> Result<Sample, Trouble> {
+    let images = sample.images.read().map_err(|error| {
+        let message = format!("the pictures of prompt {}: {error}", sample.id);
+        Trouble::wrong(message, "run it again")
+    })?;
+    Ok(sample.with_images(images.to_vec()))
 }
 
 /// A response with its steps, the checker's word on them, and their scores where the reward model
@@ -346,8 +378,10 @@ pub(crate) fn read<R: table::Row>(store: &Store, key: Key, name: &str) -> Result
         return Ok(Vec::new());
     };
     let bytes = artifact.read(name).map_err(of_store)?;
-    table::decode(&bytes).map_err(|error| {
-        let message = format!("`{name}` of artifact {}: {error}", key.short());
-        Trouble::wrong(message, "run it again")
-    })
+    table::decode(&bytes).map_err(|error| unreadable(name, key, &error))
+}
+
+fn unreadable(name: &str, key: Key, error: &TableError) -> Trouble {
+    let message = format!("`{name}` of artifact {}: {error}", key.short());
+    Trouble::wrong(message, "run it again")
 }

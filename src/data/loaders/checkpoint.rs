@@ -5,6 +5,7 @@ use crate::base::{Digest, DigestWriter, Hint};
 use crate::data::checkpoint::Companions;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -137,11 +138,15 @@ impl CheckpointFolder {
         })
     }
 
-    /// The digest of all of it: of names and contents, wherever the folder lies.
+    /// The digest of all of it: of names and contents, wherever the folder lies. `digest` is given each
+    /// file of weights.
     ///
     /// # Errors
     /// [`CheckpointError::Unreadable`].
-    pub fn digest(&self) -> Result<Digest, CheckpointError> {
+    pub fn digest(
+        &self,
+        digest: &mut dyn FnMut(&Path, File) -> io::Result<Digest>,
+    ) -> Result<Digest, CheckpointError> {
         let mut all = BTreeMap::new();
         for (name, bytes) in self.companions()?.iter() {
             all.insert(name.to_owned(), Digest::of(bytes));
@@ -149,8 +154,8 @@ impl CheckpointFolder {
         for name in &self.weights {
             let path = self.path.join(name);
             let opened = open_regular(&path).map_err(io::Error::from);
-            let digest = opened.and_then(Digest::of_reader);
-            let digest = digest.map_err(|source| CheckpointError::Unreadable { path, source })?;
+            let found = opened.and_then(|file| digest(&path, file));
+            let digest = found.map_err(|source| CheckpointError::Unreadable { path, source })?;
             all.insert(name.clone(), digest);
         }
         Ok(of_files(&all))

@@ -2,16 +2,22 @@
 //! bytes and a path. A few rows are decoded at a time.
 
 use super::{
+    by_row::LONGEST_ROW,
     cell::{Cell, Row},
     rows::{RowsError, Visit, open},
 };
+use crate::base::Bytes;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, FixedSizeListArray, Float32Array,
     Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, LargeBinaryArray, LargeListArray,
     LargeStringArray, ListArray, StringArray, StructArray, UInt8Array, UInt16Array, UInt32Array,
     UInt64Array, types::Int32Type,
 };
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{
+    ProjectionMask,
+    arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use serde_json::Number;
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -20,6 +26,10 @@ use std::path::Path;
 
 /// Rows that are decoded together; each may hold an image.
 const AT_A_TIME: usize = 16;
+/// Bytes of the smallest column of a group of rows that may not shrink at will, and how many times it
+/// may: texts and pictures that somebody has shrink far less.
+const LARGE: u64 = 64 << 20;
+const MOST_SHRUNK: u64 = 256;
 
 /// Reads the rows. A column of a type that no data set has its questions in is left out.
 pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
@@ -49,16 +59,42 @@ pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Resu
     Ok(())
 }
 
-fn batches(
-    file: File,
-    without: &[&str],
-) -> Result<parquet::arrow::arrow_reader::ParquetRecordBatchReader, String> {
+fn batches(file: File, without: &[&str]) -> Result<ParquetRecordBatchReader, String> {
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string())?;
     let columns = builder.parquet_schema().root_schema().get_fields();
     let wanted = (0..columns.len()).filter(|&at| !without.contains(&columns[at].name()));
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.collect::<Vec<_>>());
-    let reader = builder.with_projection(mask).with_batch_size(AT_A_TIME).build();
+    let at_a_time = rows_at_a_time(builder.metadata(), length)?;
+    let reader = builder.with_projection(mask).with_batch_size(at_a_time).build();
     reader.map_err(|error| error.to_string())
+}
+
+/// How many rows are decoded together, none of which can be larger than the largest column of its
+/// group: a file of a few bytes can say one large value in each of its rows.
+fn rows_at_a_time(metadata: &ParquetMetaData, length: u64) -> Result<usize, String> {
+    let mut largest = 1;
+    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        largest = largest.max(whole_size(column, length)?);
+    }
+    Ok((LONGEST_ROW / largest).clamp(1, AT_A_TIME as u64) as usize)
+}
+
+/// Bytes of a column of a group when it is not compressed.
+fn whole_size(column: &ColumnChunkMetaData, length: u64) -> Result<u64, String> {
+    let name = column.column_path().string();
+    let sizes = (column.uncompressed_size(), column.compressed_size());
+    let (Ok(whole), Ok(packed)) = (u64::try_from(sizes.0), u64::try_from(sizes.1)) else {
+        return Err(format!("the column `{name}` is said to have {} bytes", sizes.0.min(sizes.1)));
+    };
+    if packed > length {
+        return Err(format!("the column `{name}` is said to be larger than the file"));
+    }
+    if whole > LARGE && whole / MOST_SHRUNK > packed {
+        let (whole, packed) = (Bytes(whole), Bytes(packed));
+        return Err(format!("the column `{name}` would become {whole} out of {packed}"));
+    }
+    Ok(whole)
 }
 
 fn malformed(file: &Path, reason: String) -> RowsError {
@@ -143,4 +179,59 @@ fn nested(array: &ArrayRef, row: usize) -> Cell {
         return array.key(row).map_or(Cell::Null, |key| cell(array.values(), key));
     }
     Cell::Null
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::RecordBatch;
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::file::properties::WriterProperties;
+    use std::sync::Arc;
+
+    /// A column of zeros, so many bytes in each of so many rows.
+    fn of_zeros(rows: usize, bytes: usize, has_dictionary: bool) -> tempfile::NamedTempFile {
+        let zeros = vec![0_u8; bytes];
+        let array: ArrayRef = Arc::new(BinaryArray::from_iter_values((0..rows).map(|_| &zeros)));
+        let batch = RecordBatch::try_from_iter([("image", array)]).unwrap();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_dictionary_enabled(has_dictionary)
+            .set_dictionary_page_size_limit(1 << 30)
+            .build();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let sink = file.reopen().unwrap();
+        let mut writer = ArrowWriter::try_new(sink, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        file
+    }
+
+    #[test]
+    fn a_small_file_does_not_become_a_large_one() {
+        let bomb = of_zeros(70, 1 << 20, false);
+        let mut rows = 0;
+        let mut count = |_, _: Result<Row, RowsError>| {
+            rows += 1;
+            ControlFlow::Continue(())
+        };
+        let error = each(bomb.path(), &[], &mut count).unwrap_err().to_string();
+        assert!(error.contains("the column `image` would become 70.0 MiB out of "), "{error}");
+        each(of_zeros(20, 1 << 20, false).path(), &[], &mut count).unwrap();
+        assert_eq!(rows, 20);
+    }
+
+    #[test]
+    fn fewer_rows_are_decoded_together_where_each_may_be_large() {
+        let at_a_time = |file: &tempfile::NamedTempFile| {
+            let file = file.reopen().unwrap();
+            let length = file.metadata().unwrap().len();
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+            rows_at_a_time(builder.metadata(), length).unwrap()
+        };
+        assert_eq!(at_a_time(&of_zeros(40, 100, true)), AT_A_TIME);
+        // One value that every row has.
+        assert_eq!(at_a_time(&of_zeros(3, 60 << 20, true)), 4);
+    }
 }

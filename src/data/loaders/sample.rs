@@ -11,6 +11,8 @@ use crate::data::PLACE;
 use crate::data::picture::{self, PictureLimits};
 use base64::Engine as _;
 use image::RgbImage;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,6 +62,15 @@ pub enum Picture {
     File(PathBuf),
     /// As bytes of a file.
     Bytes(Vec<u8>),
+    /// As a part of a file of many.
+    Part {
+        /// That file.
+        file: Arc<Path>,
+        /// Where the part begins.
+        at: u64,
+        /// Its bytes.
+        length: usize,
+    },
 }
 
 /// A row that is no sample, and why.
@@ -393,6 +404,12 @@ impl Picture {
         };
         match self {
             Self::Bytes(bytes) => decode(bytes),
+            Self::Part { file, at, length } => {
+                let mut bytes = vec![0; *length];
+                let read = File::open(file).and_then(|it| it.read_exact_at(&mut bytes, *at));
+                read.map_err(|error| format!("`{}`: {error}", file.display()))?;
+                decode(&bytes)
+            }
             Self::File(path) => {
                 let bytes = read_whole(path, LARGEST_FILE)
                     .map_err(|error| format!("`{}` {error}", path.display()))?;

@@ -1,18 +1,26 @@
 //! Parquet bytes from arrays and back, with every way that bytes can be wrong as a typed error.
 
-use super::schema::{Column, Row, schema_of, schema_to_read};
+use super::schema::{Column, Kind, Row, schema_of, schema_to_read};
 use crate::base::Hint;
-use arrow_array::{Array, RecordBatch, new_null_array};
-use arrow_schema::SchemaRef;
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::{Schema, SchemaRef};
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
     errors::ParquetError,
-    file::properties::WriterProperties,
+    file::{
+        properties::{WriterProperties, WriterPropertiesBuilder},
+        reader::ChunkReader,
+    },
+    schema::types::ColumnPath,
 };
 use std::io::Write;
 use std::marker::PhantomData;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Bytes of pictures that are compressed together, about; a larger one is alone, so that any of them
+/// is read without others.
+const PICTURES_TOGETHER: usize = 64 << 10;
 
 /// What can be wrong with a table.
 #[derive(Debug, thiserror::Error)]
@@ -109,9 +117,9 @@ impl<R: Row, W: Write + Send> Writer<R, W> {
         let properties = WriterProperties::builder()
             .set_created_by("mstar".to_owned())
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(R::ROWS_IN_GROUP))
-            .build();
-        let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties));
+            .set_max_row_group_row_count(Some(R::ROWS_IN_GROUP));
+        let properties = R::COLUMNS.iter().filter_map(path_of_pictures).fold(properties, apart);
+        let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties.build()));
         Ok(Self { schema, writer: writer.map_err(unwritable::<R>)?, rows: 0, row: PhantomData })
     }
 
@@ -120,10 +128,19 @@ impl<R: Row, W: Write + Send> Writer<R, W> {
     /// # Errors
     /// [`TableError`], for a value that its column cannot hold.
     pub fn write(&mut self, rows: &[R]) -> Result<(), TableError> {
-        let columns = R::columns(rows, &self.schema).map_err(|error| error.after(self.rows))?;
+        self.write_columns(rows.len(), |schema| R::columns(rows, schema))
+    }
+
+    /// The same for rows of which somebody has made the columns.
+    pub(super) fn write_columns(
+        &mut self,
+        rows: usize,
+        make: impl FnOnce(&Schema) -> Result<Vec<ArrayRef>, TableError>,
+    ) -> Result<(), TableError> {
+        let columns = make(&self.schema).map_err(|error| error.after(self.rows))?;
         let batch = RecordBatch::try_new(self.schema.clone(), columns)
             .map_err(|error| unwritable::<R>(error.into()))?;
-        self.rows += rows.len();
+        self.rows += rows;
         self.writer.write(&batch).and_then(|()| self.writer.flush()).map_err(unwritable::<R>)
     }
 
@@ -136,6 +153,24 @@ impl<R: Row, W: Write + Send> Writer<R, W> {
     }
 }
 
+/// Where the bytes of pictures are in a file, if that is what a column holds.
+pub(super) fn path_of_pictures(column: &Column) -> Option<ColumnPath> {
+    let inside: &[&str] = match column.kind {
+        Kind::Picture => &["bytes"],
+        Kind::Pictures => &["list", "item", "bytes"],
+        _ => return None,
+    };
+    let parts = std::iter::once(&column.name).chain(inside);
+    Some(ColumnPath::new(parts.map(|part| (*part).to_owned()).collect()))
+}
+
+/// Has the pictures of a column read one by one. A dictionary would have to be read with each.
+fn apart(properties: WriterPropertiesBuilder, path: ColumnPath) -> WriterPropertiesBuilder {
+    properties
+        .set_column_dictionary_enabled(path.clone(), false)
+        .set_column_data_page_size_limit(path, PICTURES_TOGETHER)
+}
+
 fn unwritable<R: Row>(source: ParquetError) -> TableError {
     TableError::Unwritable { table: R::TABLE, source }
 }
@@ -145,26 +180,36 @@ fn unwritable<R: Row>(source: ParquetError) -> TableError {
 /// # Errors
 /// [`TableError`], for damaged bytes, columns that do not fit, and values that cannot be.
 pub fn decode<R: Row>(bytes: &[u8]) -> Result<Vec<R>, TableError> {
+    guarded::<R, _>(|| read(bytes::Bytes::copy_from_slice(bytes)))
+}
+
+/// What the closure returns; a panic in it is an error of the table.
+pub(super) fn guarded<R: Row, T>(
+    read: impl FnOnce() -> Result<T, TableError>,
+) -> Result<T, TableError> {
     // The reader asserts some of what a footer claims, so damaged bytes can make it panic. Nothing
-    // but locals is involved, hence nothing is left half done.
-    catch_unwind(|| read(bytes)).unwrap_or_else(|panic| {
+    // but its own locals is involved, hence nothing is left half done.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<&str>().map(|&text| text.to_owned());
         let reason = said.or_else(|| panic.downcast_ref::<String>().cloned());
         Err(torn::<R>(reason.unwrap_or_else(|| "the reader failed".to_owned())))
     })
 }
 
-fn torn<R: Row>(reason: impl ToString) -> TableError {
+pub(super) fn torn<R: Row>(reason: impl ToString) -> TableError {
     TableError::Torn { table: R::TABLE, reason: reason.to_string() }
 }
 
-fn read<R: Row>(bytes: &[u8]) -> Result<Vec<R>, TableError> {
-    let bytes = bytes::Bytes::copy_from_slice(bytes);
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-        .and_then(|builder| builder.with_batch_size(8192).build())
-        .map_err(torn::<R>)?;
+/// The rows of a file, of which no other columns are read than the table's own.
+pub(super) fn read<R: Row>(file: impl ChunkReader + 'static) -> Result<Vec<R>, TableError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(torn::<R>)?;
+    let roots = builder.parquet_schema().root_schema().get_fields();
+    let is_own = |&at: &usize| R::COLUMNS.iter().any(|column| column.name == roots[at].name());
+    let own: Vec<usize> = (0..roots.len()).filter(is_own).collect();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), own);
+    let reader = builder.with_projection(mask).with_batch_size(8192).build();
     let mut rows = Vec::new();
-    for batch in reader {
+    for batch in reader.map_err(torn::<R>)? {
         let batch = checked::<R>(&batch.map_err(torn::<R>)?)?;
         rows.extend(R::rows(&batch, rows.len())?);
     }

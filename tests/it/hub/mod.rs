@@ -9,6 +9,7 @@ use mstar::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use mstar::hub::{self, HubError, Progress, Repo, Settings, Snapshot, Token};
 use server::{COMMIT, Hub, git_sha1, sha256};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -440,6 +441,103 @@ fn data_are_brought_by_the_name_of_their_source() {
     let whole = fetch(&sandbox, &hub, &["datasets/AI4Math/MathVista"], &[]).exits(0);
     assert_eq!(whole.stdout, said.stdout);
     assert_eq!(crate::sandbox::entries(&folder.join("data")).len(), 2);
+}
+
+/// An archive of some files.
+fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        writer.start_file(*name, zip::write::FileOptions::default()).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// A hub with some of MathV360K, whose pictures are the files of an archive.
+fn hub_with_archive(rows: usize, archive: &[u8]) -> Hub {
+    let task = MiniVista::new(Seed(5), POOL_ONE_OPERATION);
+    let row = |at: usize| {
+        let sample = task.sample(Stream::Train, at as u64);
+        serde_json::json!({
+            "image": format!("GeoQA+/images/{at}.png"),
+            "conversations": [
+                { "from": "human", "value": format!("<image>\n{}", sample.question) },
+                { "from": "gpt", "value": format!("The answer is {}", sample.answer.unwrap()) },
+            ],
+        })
+    };
+    let rows = serde_json::Value::from((0..rows).map(row).collect::<Vec<_>>()).to_string();
+    let files = [
+        ("train_samples_all_tuning.json", rows.as_bytes()),
+        ("data_images.zip", archive),
+        ("README.md", b"# data"),
+    ];
+    Hub::new().with("datasets/Zhiqiang007/MathV360K", &files)
+}
+
+/// Pictures as an archive of MathV360K has them.
+fn pictures(count: u64) -> Vec<(String, Vec<u8>)> {
+    let task = MiniVista::new(Seed(5), POOL_ONE_OPERATION);
+    let picture = |at: u64| {
+        let sample = task.sample(Stream::Train, at);
+        let name = format!("data_images/GeoQA+/images/{at}.png");
+        (name, mstar::data::preview::png(&sample.images[0]).unwrap())
+    };
+    (0..count).map(picture).collect()
+}
+
+#[test]
+fn pictures_that_come_in_an_archive_are_unpacked_once() {
+    let sandbox = Sandbox::new();
+    let files = pictures(40);
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, it)| (&**name, &**it)).collect();
+    let hub = hub_with_archive(40, &zipped(&files));
+    sandbox.write("hub.toml", RECIPE.replace("m3cot", "mathv360k"));
+    let said = mstar(&sandbox, &hub, &["check", "hub.toml"], &[]).exits(0);
+    assert!(said.stderr.contains("so does `mstar fetch mathv360k`"), "{}", said.stderr);
+    let said = fetch(&sandbox, &hub, &["mathv360k"], &[]).exits(0);
+    assert!(said.stderr.contains("\ndata_images.zip: 40 files, "), "{}", said.stderr);
+    let folder = sandbox.path("hf/hub/datasets--Zhiqiang007--MathV360K/snapshots").join(COMMIT);
+    let picture = folder.join("data_images/GeoQA+/images/7.png");
+    assert_eq!(std::fs::read(&picture).unwrap(), files[7].1);
+    let link = std::fs::read_link(folder.join("data_images")).unwrap();
+    assert_eq!(link, Path::new("../../mstar").join(COMMIT).join("data_images"));
+    // Python finds the cache in order still.
+    let found = in_python(&sandbox.path("hf"), "Zhiqiang007/MathV360K", "dataset");
+    assert!(found.ends_with("\n0 ['Zhiqiang007/MathV360K']\n"), "{found}");
+    let again = fetch(&sandbox, &hub, &["mathv360k"], &[]).exits(0);
+    assert!(!again.stderr.contains("data_images.zip"), "{}", again.stderr);
+    let said = mstar(&sandbox, &hub, &["check", "hub.toml"], &[]).exits(0);
+    assert!(!said.stderr.contains("not in the cache"), "{}", said.stderr);
+    // What a killed process left is in nobody's way.
+    let whole = std::fs::canonicalize(folder.join("data_images")).unwrap();
+    std::fs::rename(&whole, whole.with_file_name(".data_images.1-0.unfinished")).unwrap();
+    fetch(&sandbox, &hub, &["mathv360k"], &[]).exits(0);
+    assert_eq!(crate::sandbox::entries(whole.parent().unwrap()).len(), 1);
+    if cfg!(feature = "torch") {
+        let said = mstar(&sandbox, &hub, &["run", "hub.toml"], &[]);
+        said.exits(0);
+    }
+}
+
+#[test]
+fn an_archive_that_cannot_be_trusted_is_refused_before_anything_of_it_is_written() {
+    let bomb = vec![0; 1 << 20];
+    for (archive, fault) in [
+        (zipped(&[("a.png", b"a"), ("../../b.png", b"b")]), "could leave its folder"),
+        (zipped(&[("a.png", &bomb)]), "would become 1.0 MiB or more"),
+        (b"no archive".to_vec(), "cannot be read"),
+    ] {
+        let sandbox = Sandbox::new();
+        let hub = hub_with_archive(4, &archive);
+        let said = fetch(&sandbox, &hub, &["mathv360k"], &[]).exits(1);
+        assert!(said.stderr.contains(fault), "{}", said.stderr);
+        assert!(said.stderr.contains("hint: unpack what you trust of it by hand"));
+        let cache = sandbox.path("hf/hub/datasets--Zhiqiang007--MathV360K");
+        assert!(!cache.join("snapshots").join(COMMIT).join("data_images").exists());
+        let left = crate::sandbox::entries(&cache.join("mstar").join(COMMIT));
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[test]
