@@ -329,7 +329,7 @@ mod tests {
                 category: "all".to_owned(),
                 question: format!("question {id}"),
                 prompt: None,
-                answer: (id % 3 > 0).then(|| id.to_string()),
+                answer: (!id.is_multiple_of(3)).then(|| id.to_string()),
                 images: vec![RgbImage::from_raw(side, side, raw).unwrap()],
             }
         };
