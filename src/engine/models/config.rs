@@ -5,7 +5,9 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Larger sizes than any model has are mistakes, and their products would overflow.
-const LARGEST: i64 = 1 << 24;
+pub(super) const LARGEST: i64 = 1 << 24;
+/// More layers than any model has.
+pub(super) const MOST_LAYERS: i64 = 1024;
 /// Pixels or patches along a side.
 const LONGEST_SIDE: i64 = 1 << 12;
 
@@ -233,7 +235,7 @@ impl<'v> Keys<'v> {
     /// A number of layers, which is never large.
     pub(super) fn layers(&self, key: &str, default: i64) -> Result<usize, ConfigError> {
         match self.size(key, default)? {
-            layers @ 1..=1024 => Ok(layers as usize),
+            layers @ 1..=MOST_LAYERS => Ok(layers as usize),
             layers => {
                 let (expected, found) = ("at most 1024", layers.to_string());
                 Err(ConfigError::Type { key: self.name(key), expected, found })

@@ -14,7 +14,10 @@
 //! | stream of packed tokens | `T D` |
 //! | queries, keys and values of a layer | `T (H + 2 G) W` |
 
-use super::{config::ConfigError, decoder, tower};
+use super::{
+    config::{ConfigError, LARGEST, MOST_LAYERS},
+    decoder, tower,
+};
 use crate::base::Seed;
 use crate::engine::{
     nn::{
@@ -147,10 +150,16 @@ impl Config {
             ("vision_config.stem_size", vision.stem_size),
             ("vision_config.hidden_size", vision.hidden_size),
             ("vision_config.intermediate_size", vision.intermediate_size),
+            ("vision_config.num_hidden_layers", vision.num_hidden_layers),
             ("vision_config.num_attention_heads", vision.num_attention_heads),
         ] {
+            let most = if key.ends_with("layers") { MOST_LAYERS } else { LARGEST };
             if value < 1 {
                 return Err(ConfigError::TooSmall { key: key.to_owned(), value });
+            }
+            if value > most {
+                let (expected, found) = ("a size that a model can have", value.to_string());
+                return Err(ConfigError::Type { key: key.to_owned(), expected, found });
             }
         }
         for (key, value, of, divisor) in [
@@ -529,6 +538,14 @@ mod tests {
             config.check().unwrap_err().to_string()
         };
         assert_eq!(wrong(|c| c.vocab_size = 0), "`vocab_size` must be at least 1, found 0");
+        assert_eq!(
+            wrong(|c| c.vision_config.num_hidden_layers = -1),
+            "`vision_config.num_hidden_layers` must be at least 1, found -1"
+        );
+        assert_eq!(
+            wrong(|c| c.num_attention_heads = i64::MAX),
+            "`num_attention_heads` must be a size that a model can have, found 9223372036854775807"
+        );
         assert_eq!(
             wrong(|c| c.num_key_value_heads = 3),
             "`num_attention_heads` (4) must be a multiple of `num_key_value_heads` (3)"
