@@ -7,8 +7,8 @@
 use super::benchmark;
 use super::failure::failed;
 use super::policy::write_metrics;
+use super::prompts::{Sample, of_split};
 use crate::data::contamination::{self, Fingerprint, overlaps};
-use crate::data::{Sample, table};
 use crate::event::Unit;
 use crate::plan::{self, Port};
 use crate::run::{Context, Stop};
@@ -24,9 +24,9 @@ pub(super) fn run(options: &plan::Overlap, context: &Context<'_>) -> Result<(), 
     let questions = benchmark::questions(context, Port::Benchmark)?;
     let mut prints = Vec::with_capacity(2 * asked.len());
     for (sample, question) in asked.iter().zip(&questions) {
-        prints.extend(forms(sample));
+        prints.extend(forms(sample, texts(&sample.question))?);
         if !question.text.trim().is_empty() {
-            prints.push(Fingerprint::of_parts(sample.id, &question.text, &sample.images));
+            prints.extend(forms(sample, vec![&question.text])?);
         }
     }
     let total = asked.len();
@@ -42,9 +42,13 @@ pub(super) fn run(options: &plan::Overlap, context: &Context<'_>) -> Result<(), 
         context.progress(done, SPLITS.len() as u64, Unit::Prompts, &[]);
         let own = samples(context.input(Port::Prompts)?, split)?;
         let is_wanted = |text: &str| wanted.contains(&contamination::question_of(text));
-        let alike = own.iter().filter(|it| texts(&it.question).into_iter().any(is_wanted));
-        let own = alike.flat_map(forms).collect();
-        let found = overlaps(&[(split, own), (name, prints.clone())]);
+        let mut alike = Vec::new();
+        for sample in &own {
+            if texts(&sample.question).into_iter().any(is_wanted) {
+                alike.extend(forms(sample, texts(&sample.question))?);
+            }
+        }
+        let found = overlaps(&[(split, alike), (name, prints.clone())]);
         let Some(mut overlap) = found.into_iter().next() else { continue };
         let mut told: BTreeSet<u64> = BTreeSet::new();
         overlap.exact.retain(|(_, question)| told.insert(*question));
@@ -63,9 +67,8 @@ pub(super) fn run(options: &plan::Overlap, context: &Context<'_>) -> Result<(), 
 
 /// A split, if the artifact has it.
 fn samples(artifact: &Artifact, split: &str) -> Result<Vec<Sample>, Stop> {
-    let name = format!("{split}.parquet");
-    match artifact.contains(&name) {
-        true => table::decode(&artifact.read(&name)?).map_err(failed),
+    match artifact.contains(&format!("{split}.parquet")) {
+        true => of_split(artifact, split),
         false => Ok(Vec::new()),
     }
 }
@@ -76,7 +79,9 @@ fn texts(question: &str) -> Vec<&str> {
     std::iter::once(question).chain(stem).collect()
 }
 
-fn forms(sample: &Sample) -> Vec<Fingerprint> {
-    let print = |text| Fingerprint::of_parts(sample.id, text, &sample.images);
-    texts(&sample.question).into_iter().map(print).collect()
+/// Some wordings of a sample about its pictures, which are in memory no longer than that takes.
+fn forms(sample: &Sample, texts: Vec<&str>) -> Result<Vec<Fingerprint>, Stop> {
+    let images = sample.images.read().map_err(failed)?;
+    let print = |text: &str| Fingerprint::of_parts(sample.id, text, &images);
+    Ok(texts.into_iter().map(print).collect())
 }

@@ -8,6 +8,7 @@ use crate::data::{self, Reference, table};
 use crate::plan::Port;
 use crate::recipe::Moment;
 use crate::run::{Context, Stop};
+use crate::store::Artifact;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::rc::Rc;
@@ -26,6 +27,16 @@ pub(super) struct Prompts {
     /// Samples as a script has them asked, by its key.
     asked: BTreeMap<(Key, &'static str, Key), Rc<Vec<Sample>>>,
     references: BTreeMap<(Key, &'static str), Rc<Vec<Reference>>>,
+}
+
+/// The prompts of a split of a `prepare` artifact.
+pub(super) fn of_split(artifact: &Artifact, split: &str) -> Result<Vec<Sample>, Stop> {
+    let path = artifact.path(&format!("{split}.parquet"))?;
+    let file = File::open(&path).map_err(|error| {
+        let reason = format!("cannot open `{}`: {error}", path.display());
+        failure(reason, "look at the permissions of the store")
+    })?;
+    stored_prompts(file).map_err(failed)
 }
 
 impl Prompts {
@@ -61,12 +72,7 @@ impl Prompts {
         if let Some(samples) = self.samples.get(&place) {
             return Ok(Rc::clone(samples));
         }
-        let path = artifact.path(&format!("{split}.parquet"))?;
-        let file = File::open(&path).map_err(|error| {
-            let reason = format!("cannot open `{}`: {error}", path.display());
-            failure(reason, "look at the permissions of the store")
-        })?;
-        let samples = Rc::new(stored_prompts(file).map_err(failed)?);
+        let samples = Rc::new(of_split(artifact, split)?);
         self.samples.insert(place, Rc::clone(&samples));
         Ok(samples)
     }
