@@ -119,10 +119,11 @@ fn complete(
             Some(kept) => kept,
             None => {
                 let before = part * PREFIXES_AT_ONCE * options.completions as usize;
-                let (counts, tokens) = judge.counts(prefixes, samples, context, &|done: usize| {
-                    context.progress((before + done) as u64, total, Unit::Samples, &[]);
-                    context.cancelled()
-                })?;
+                let (counts, tokens) =
+                    judge.counts(prefixes, samples, context, &|done: usize| {
+                        context.progress((before + done) as u64, total, Unit::Samples, &[]);
+                        context.cancelled()
+                    })?;
                 let counted = (counts, tokens, policy.model.looked_up());
                 let bytes = super::failure::json(&counted);
                 context.work().write(&name, &bytes)?;
