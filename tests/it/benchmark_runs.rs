@@ -1,12 +1,13 @@
 //! Benchmarks that models are asked: outside any run, and after each iteration of one.
 
 use crate::real_models::checkpoint;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{SMALL, Sandbox};
 use base64::Engine as _;
 use mstar::base::Seed;
 use mstar::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use mstar::data::preview::png;
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
 /// The embedded task's own questions in the form of MathVista: rows by pid, with pictures beside them.
 fn drawn(sandbox: &Sandbox, count: u64) -> Vec<String> {
@@ -102,7 +103,9 @@ fn what_cannot_be_asked_is_told() {
     sandbox.mstar(&[&both[..], &data].concat()).exits(2);
 }
 
-const RECIPE: &str = r#"name = "measured"
+static RECIPE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        r#"name = "measured"
 [policy]
 model = "builtin:mini-vlm"
 [data]
@@ -110,20 +113,9 @@ prompts = 40
 validation = 8
 test = 0
 benchmarks = ["mathvista:bench"]
-[warmup]
-prompts = 16
-samples = 1
-[training]
-iterations = 1
-interval = 0.5
-allow_empty = true
-batch_size = 8
-[exploration]
-samples = 1
-max_new_tokens = 24
-[temperature]
-value = 0.5
-"#;
+{SMALL}"#
+    )
+});
 
 #[test]
 fn a_recipe_measures_after_each_iteration_what_eval_measures() {
@@ -134,7 +126,7 @@ fn a_recipe_measures_after_each_iteration_what_eval_measures() {
     for name in (0..16).map(|at| format!("{at}.png")).chain(["testmini.json".to_owned()]) {
         std::fs::rename(sandbox.path(&name), inside(&name)).unwrap();
     }
-    sandbox.write("measured.toml", RECIPE);
+    sandbox.write("measured.toml", &*RECIPE);
     sandbox.mstar(&["run", "measured.toml"]).exits(0);
     let metrics = |stage: &str| -> Value {
         let file = sandbox.artifact_of(stage).join("metrics.json");
@@ -186,7 +178,7 @@ fn a_bundle_with_benchmarks_is_reproduced_where_their_files_are() {
     for name in (0..12).map(|at| format!("{at}.png")).chain(["testmini.json".to_owned()]) {
         std::fs::rename(sandbox.path(&name), sandbox.path("study/bench").join(&name)).unwrap();
     }
-    sandbox.write("study/measured.toml", RECIPE);
+    sandbox.write("study/measured.toml", &*RECIPE);
     sandbox.mstar(&["run", "study/measured.toml", "--workers", "1"]).exits(0);
     sandbox.mstar(&["lock", "study/measured.toml", "--device", "cpu"]).exits(0);
     sandbox.mstar(&["lock", "study/measured.toml", "--device", "cpu", "--check"]).exits(0);

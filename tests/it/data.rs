@@ -1,7 +1,7 @@
 //! Data out of files that people have: planned, prepared and trained on as the embedded task is, and
 //! told where they are wrong.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{SMALL, Sandbox};
 use mstar::base::Seed;
 use mstar::data::{
     Sample,
@@ -9,6 +9,7 @@ use mstar::data::{
     preview::png,
 };
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 /// The embedded task's samples as rows with files of images.
 fn rows(sandbox: &Sandbox, count: u64) -> Vec<Value> {
@@ -28,7 +29,9 @@ fn write(sandbox: &Sandbox, rows: &[Value]) {
     sandbox.write("data/rows.jsonl", lines.join("\n"));
 }
 
-const RECIPE: &str = r#"name = "files"
+static RECIPE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        r#"name = "files"
 [policy]
 model = "builtin:mini-vlm"
 [data]
@@ -37,25 +40,14 @@ columns.question = "q"
 labelled = 0.5
 validation = 8
 test = 8
-[warmup]
-prompts = 16
-samples = 1
-[training]
-iterations = 1
-interval = 0.5
-allow_empty = true
-batch_size = 8
-[exploration]
-samples = 1
-max_new_tokens = 24
-[temperature]
-value = 0.5
-"#;
+{SMALL}"#
+    )
+});
 
 #[test]
 fn what_is_wrong_with_data_is_told_before_anything_runs() {
     let sandbox = Sandbox::new();
-    sandbox.write("files.toml", RECIPE);
+    sandbox.write("files.toml", &*RECIPE);
     let mut told = sandbox.mstar(&["check", "files.toml"]).exits(2).told();
     let mut some = rows(&sandbox, 40);
     some[3]["image"] = json!("images/none.png");
@@ -147,7 +139,7 @@ fn files_are_prepared_as_the_embedded_task_is() {
     use std::collections::BTreeSet;
 
     let sandbox = Sandbox::new();
-    sandbox.write("files.toml", RECIPE);
+    sandbox.write("files.toml", &*RECIPE);
     let mut some = rows(&sandbox, 48);
     some[5]["image"] = json!("images/none.png");
     // It is there, and is found to be broken when it is decoded; a copy takes its place.
@@ -193,7 +185,7 @@ fn what_is_shared_does_not_depend_on_where_somebody_stood() {
     std::fs::create_dir_all(sandbox.path("study")).unwrap();
     write(&sandbox, &rows(&sandbox, 48));
     std::fs::rename(sandbox.path("data"), sandbox.path("study/data")).unwrap();
-    sandbox.write("study/files.toml", RECIPE);
+    sandbox.write("study/files.toml", &*RECIPE);
     sandbox.mstar(&["run", "study/files.toml", "--workers", "1"]).exits(0);
     sandbox.mstar(&["bundle"]).exits(0);
     sandbox.mstar(&["verify", "files-1.mstar"]).exits(0);
@@ -215,7 +207,7 @@ fn no_terminal_obeys_what_a_row_says() {
     let mut some = rows(&sandbox, 40);
     some[3]["image"] = json!("images/\u{1b}[2J\u{9b}31m\u{202e}.png");
     write(&sandbox, &some);
-    sandbox.write("files.toml", RECIPE);
+    sandbox.write("files.toml", &*RECIPE);
     for arguments in [
         &["data", "check", "jsonl:data/rows.jsonl", "--columns", "question=q"][..],
         &["data", "preview", "jsonl:data/rows.jsonl", "--columns", "question=q"],
@@ -242,7 +234,7 @@ fn no_terminal_obeys_the_categories_of_a_run() {
         row["category"] = json!("\u{1b}]0;title\u{7}\u{202e}red");
     }
     write(&sandbox, &some);
-    sandbox.write("files.toml", RECIPE);
+    sandbox.write("files.toml", &*RECIPE);
     let said = sandbox.mstar(&["run", "files.toml", "--workers", "1"]).exits(0).told();
     assert!(!steers(&said), "{said:?}");
     for arguments in [

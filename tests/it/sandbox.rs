@@ -53,6 +53,22 @@ equal_steps = true
 data = "warmup"
 "#;
 
+/// The end of a recipe over data of its own: one iteration of seconds.
+pub(crate) const SMALL: &str = r#"[warmup]
+prompts = 16
+samples = 1
+[training]
+iterations = 1
+interval = 0.5
+allow_empty = true
+batch_size = 8
+[exploration]
+samples = 1
+max_new_tokens = 24
+[temperature]
+value = 0.5
+"#;
+
 /// Kinds of stages that give the policy and the prompts.
 pub(crate) const GROUND: &[&str] = &["import", "prepare"];
 /// Kinds of stages that give the policy.

@@ -2,7 +2,7 @@
 
 mod server;
 
-use crate::sandbox::{Said, Sandbox};
+use crate::sandbox::{SMALL, Said, Sandbox};
 use mstar::base::{Hint as _, Seed};
 use mstar::data::Sample;
 use mstar::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -566,25 +567,16 @@ fn wrong_commands_end_with_two_and_a_world_that_fails_with_one() {
     assert!(said.contains("hint: `HF_HUB_CACHE` names another folder for the cache"), "{said}");
 }
 
-const RECIPE: &str = r#"name = "hub"
+static RECIPE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        r#"name = "hub"
 [data]
 source = "m3cot"
 validation = 8
 test = 8
-[warmup]
-prompts = 16
-samples = 1
-[training]
-iterations = 1
-interval = 0.5
-allow_empty = true
-batch_size = 8
-[exploration]
-samples = 1
-max_new_tokens = 24
-[temperature]
-value = 0.5
-"#;
+{SMALL}"#
+    )
+});
 
 /// A hub with rows of the embedded task in place of M3CoT's.
 fn hub_with_rows() -> Hub {
@@ -598,7 +590,7 @@ fn hub_with_rows() -> Hub {
 #[test]
 fn data_that_a_recipe_names_are_planned_without_the_hub_and_brought_before_a_run() {
     let sandbox = Sandbox::new();
-    sandbox.write("hub.toml", RECIPE);
+    sandbox.write("hub.toml", &*RECIPE);
     let hub = hub_with_rows();
     let said = mstar(&sandbox, &hub, &["check", "hub.toml"], &[]).exits(0);
     assert!(
