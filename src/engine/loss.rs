@@ -67,7 +67,7 @@ pub fn backward_recomputing(model: &Model, pack: &Pack, denominator: f64) -> f64
         return 0.0;
     }
     let layer = |layer: usize, xs: &Tensor, angles: &Angles| {
-        model.layer(layer, xs, angles, &mut Attend::Packed(&pack.layout), None)
+        model.layer(layer, xs, angles, &mut Attend::Packed(&pack.layout))
     };
     let (first, deep) = model.embedded(&pack.inputs);
     let angles = model.angles(&pack.inputs);

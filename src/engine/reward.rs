@@ -7,7 +7,7 @@
 
 use super::{
     models::Model,
-    nn::{Attend, Layout, Linear},
+    nn::{Attend, Layout, Linear, Places},
     pack::{Inputs, PackError, check_readable, inputs_at},
     pixels::Pixels,
     weights::{Init, Parameters, Precision, Weights, WeightsError},
@@ -59,7 +59,9 @@ pub struct ReadingPack {
     inputs: Inputs,
     layout: Layout,
     /// Where in the stream the head reads.
-    places: Tensor,
+    places: Places,
+    /// Which of these places each end is.
+    ends: Tensor,
     tokens: usize,
 }
 
@@ -71,7 +73,8 @@ impl ReadingPack {
     pub fn new(model: &Model, readings: &[Reading<'_>]) -> Result<Self, PackError> {
         let device = model.device();
         let (mut streams, mut rows) = (Vec::new(), Vec::new());
-        let (mut stream_places, mut ends) = (Vec::new(), Vec::new());
+        let (mut stream_places, mut ends, mut places_read) = (Vec::new(), Vec::new(), Vec::new());
+        let mut read = BTreeMap::new();
         for (index, reading) in readings.iter().enumerate() {
             let longest = reading.responses.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
             let places = model.places(reading.prompt, reading.pixels.sizes(), longest);
@@ -84,7 +87,12 @@ impl ReadingPack {
                 let path = branches.grow(&response.tokens[..last], |depth| {
                     stream_places.push([places.next + depth as i64; 3]);
                 });
-                ends.extend(response.ends.iter().map(|&end| path[end - 1] as i64));
+                ends.extend(response.ends.iter().map(|&end| {
+                    *read.entry(path[end - 1]).or_insert_with_key(|&place| {
+                        places_read.push(place);
+                        places_read.len() as i64 - 1
+                    })
+                }));
             }
             rows.extend(branches.rows());
             streams.push((branches.stream, reading.pixels));
@@ -93,9 +101,9 @@ impl ReadingPack {
             streams.iter().map(|(stream, pixels)| (&stream[..], *pixels)).collect();
         let tokens = stream_places.len();
         let inputs = inputs_at(model, &streams, &stream_places);
-        let layout = Layout::branching(rows, tokens, device);
-        let places = Tensor::from_slice(&ends).to_device(device);
-        Ok(Self { inputs, layout, places, tokens })
+        let (layout, places) = Layout::branching(rows, tokens, &places_read, device);
+        let ends = Tensor::from_slice(&ends).to_device(device);
+        Ok(Self { inputs, layout, places, ends, tokens })
     }
 
     /// Tokens of the stream.
@@ -186,9 +194,9 @@ impl RewardHead {
 
     /// What the head says, before the sigmoid, in the order of readings, responses and ends.
     fn logits(&self, model: &Model, pack: &ReadingPack) -> Tensor {
-        let mut attend = Attend::Packed(&pack.layout);
-        let read = model.normed(&model.forward_at(&pack.inputs, &mut attend, &pack.places));
-        self.linear.forward(&read.to_kind(Kind::Float)).squeeze_dim(-1)
+        let mut attend = Attend::At(&pack.layout, &pack.places);
+        let read = model.normed(&model.forward(&pack.inputs, &mut attend)).to_kind(Kind::Float);
+        self.linear.forward(&read).squeeze_dim(-1).index_select(0, &pack.ends)
     }
 
     /// The probabilities of being good, in the order of readings, responses and ends.

@@ -13,7 +13,10 @@ use super::{
     rope::Rope,
 };
 use crate::engine::{
-    nn::{Attend, GatedMlp, Heads, Linear, RmsNorm, Rotary, linear::side_by_side, rotary::Angles},
+    nn::{
+        Attend, GatedMlp, Heads, Linear, Places, RmsNorm, Rotary, attention::attention_at,
+        linear::side_by_side, rotary::Angles,
+    },
     weights::{Init, Path},
 };
 use tch::{Kind, Tensor};
@@ -204,19 +207,34 @@ impl Block {
         }
     }
 
-    /// `[T, D]` to the same, or to `[P, D]` at `P` places.
+    /// `[T, D]` to the same, or to `[P, D]` where only `P` places look.
     pub(super) fn forward(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
-        places: Option<&Tensor>,
     ) -> Tensor {
-        let Heads { queries, keys, .. } = self.heads;
         let normal = self.input_layernorm.forward(xs);
         let maps: Vec<&Linear> = self.qkv.iter().collect();
         let qkv = self.heads.split(&side_by_side(&maps, &normal));
+        let xs = match attend {
+            Attend::At(layout, places) => {
+                let (query, keys_values) = self.apart(&qkv, angles, places);
+                let mixed = attention_at((&query, &keys_values), self.heads, (*layout, *places));
+                xs.index_select(0, &places.index) + self.o_proj.forward(&mixed)
+            }
+            _ => {
+                let mixed = attend.forward(layer, self.heads, &self.turned(&qkv, angles));
+                xs + self.o_proj.forward(&mixed)
+            }
+        };
+        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs))
+    }
+
+    /// Queries, keys and values `[T, queries + 2 keys, width]` with queries and keys turned.
+    fn turned(&self, qkv: &Tensor, angles: &Angles) -> Tensor {
+        let Heads { queries, keys, .. } = self.heads;
         let turned = match &self.head_norms {
             None => angles.turn(&qkv.narrow(1, 0, queries + keys)),
             Some((of_queries, of_keys)) => {
@@ -225,13 +243,22 @@ impl Block {
                 angles.turn(&Tensor::cat(&[queries_normed, keys_normed], 1))
             }
         };
-        let qkv = Tensor::cat(&[turned, qkv.narrow(1, queries + keys, keys)], 1);
-        let mixed = attend.forward(layer, self.heads, &qkv);
-        let xs = match places {
-            None => xs + self.o_proj.forward(&mixed),
-            Some(at) => xs.index_select(0, at) + self.o_proj.forward(&mixed.index_select(0, at)),
+        Tensor::cat(&[turned, qkv.narrow(1, queries + keys, keys)], 1)
+    }
+
+    /// The queries of some places, `[P, queries, width]`, and the keys and values of all, `[T, 2
+    /// keys, width]`, with queries and keys turned.
+    fn apart(&self, qkv: &Tensor, angles: &Angles, places: &Places) -> (Tensor, Tensor) {
+        let Heads { queries, keys, .. } = self.heads;
+        let query = qkv.narrow(1, 0, queries).index_select(0, &places.index);
+        let key = qkv.narrow(1, queries, keys);
+        let (query, key) = match &self.head_norms {
+            None => (query, key),
+            Some((of_queries, of_keys)) => (of_queries.forward(&query), of_keys.forward(&key)),
         };
-        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs))
+        let values = qkv.narrow(1, queries + keys, keys);
+        let keys_values = Tensor::cat(&[angles.turn(&key), values], 1);
+        (angles.at(&places.index).turn(&query), keys_values)
     }
 }
 
@@ -276,16 +303,15 @@ impl Decoder {
         self.rotary.at(positions)
     }
 
-    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` at `P` places.
+    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` where only `P` places look.
     pub(super) fn layer(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
-        places: Option<&Tensor>,
     ) -> Tensor {
-        self.layers[layer].forward(layer, xs, angles, attend, places)
+        self.layers[layer].forward(layer, xs, angles, attend)
     }
 
     /// The stream after the final norm.

@@ -424,16 +424,15 @@ impl MiniVlm {
         self.rotary.at(positions)
     }
 
-    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` at `P` places.
+    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` where only `P` places look.
     pub(super) fn layer(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
-        places: Option<&Tensor>,
     ) -> Tensor {
-        self.layers[layer].forward(layer, xs, angles, attend, places)
+        self.layers[layer].forward(layer, xs, angles, attend)
     }
 
     /// The stream after the final norm, as heads read it.

@@ -389,51 +389,40 @@ impl Model {
         }
     }
 
-    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` at `P` places of it: what the
-    /// layer does for each token by itself is done for these alone.
+    /// The stream after one layer, `[T, D]` to the same, or to `[P, D]` where only `P` places look:
+    /// what the layer does for each token by itself is done for these alone.
     pub(crate) fn layer(
         &self,
         layer: usize,
         xs: &Tensor,
         angles: &Angles,
         attend: &mut Attend<'_>,
-        places: Option<&Tensor>,
     ) -> Tensor {
         match &self.architecture {
-            Architecture::MiniVlm(model) => model.layer(layer, xs, angles, attend, places),
-            Architecture::Sighted(decoder, _) => decoder.layer(layer, xs, angles, attend, places),
+            Architecture::MiniVlm(model) => model.layer(layer, xs, angles, attend),
+            Architecture::Sighted(decoder, _) => decoder.layer(layer, xs, angles, attend),
         }
     }
 
-    /// The stream after the last layer, `[T, D]`, before the final norm.
+    /// The stream after the last layer, before the final norm: `[T, D]`, or `[P, D]` where only `P`
+    /// places look, for a head that reads nowhere else.
     pub fn forward(&self, inputs: &Inputs, attend: &mut Attend<'_>) -> Tensor {
-        self.through_layers(inputs, attend, None)
-    }
-
-    /// The same at some places of it, `[P, D]`, for a head that reads nowhere else.
-    pub(crate) fn forward_at(
-        &self,
-        inputs: &Inputs,
-        attend: &mut Attend<'_>,
-        places: &Tensor,
-    ) -> Tensor {
-        self.through_layers(inputs, attend, Some(places))
-    }
-
-    fn through_layers(
-        &self,
-        inputs: &Inputs,
-        attend: &mut Attend<'_>,
-        places: Option<&Tensor>,
-    ) -> Tensor {
         let (mut xs, deep) = self.embedded(inputs);
         let angles = self.angles(inputs);
         let last = self.layers().0.saturating_sub(1);
         for layer in 0..=last {
-            let places = places.filter(|_| layer == last);
-            xs = self.layer(layer, &xs, &angles, attend, places);
-            if let Some(more) = deep.get(layer) {
-                xs += places.map_or_else(|| more.shallow_clone(), |it| more.index_select(0, it));
+            xs = match attend {
+                Attend::At(layout, _) if layer < last => {
+                    self.layer(layer, &xs, &angles, &mut Attend::Packed(layout))
+                }
+                _ => self.layer(layer, &xs, &angles, attend),
+            };
+            match (deep.get(layer), &attend) {
+                (Some(more), Attend::At(_, places)) if layer == last => {
+                    xs += more.index_select(0, &places.index);
+                }
+                (Some(more), _) => xs += more,
+                (None, _) => {}
             }
         }
         xs

@@ -29,13 +29,19 @@ pub enum Attend<'a> {
     Prefill(&'a Layout, &'a mut Vec<Tensor>),
     /// One new token a row, and all that the cache holds of its row.
     Cached(&'a mut Cache),
+    /// The tokens before them as well; in a model's last layer only some places look.
+    At(&'a Layout, &'a Places),
 }
 
 impl Attend<'_> {
     /// Causal attention of layer `layer` over `[T, queries + 2 keys, width]`, already turned;
     /// gives `[T, queries * width]`.
+    ///
+    /// # Panics
+    /// At places, of which [`attention_at`] takes the queries apart.
     pub fn forward(&mut self, layer: usize, heads: Heads, qkv: &Tensor) -> Tensor {
         match self {
+            Self::At(..) => panic!("places look apart from what they look at"),
             Self::Packed(layout) => packed(qkv, heads, layout, true),
             Self::Prefill(layout, kept) => {
                 kept.push(qkv.narrow(1, heads.queries, 2 * heads.keys));
@@ -82,17 +88,71 @@ impl Layout {
 
     /// Sequences that may have beginnings in common, each by the places of its tokens in a stream
     /// of `total`: what is common is in the stream once, and each token sees its own beginning and
-    /// nothing else.
-    pub fn branching(sequences: Vec<Vec<usize>>, total: usize, device: Device) -> Self {
-        Self::of_rows(sequences, total, 1, SHORTEST_SHARE, device)
+    /// nothing else. Beside it, the given places of the stream, each of them once.
+    pub fn branching(
+        sequences: Vec<Vec<usize>>,
+        total: usize,
+        places: &[usize],
+        device: Device,
+    ) -> (Self, Places) {
+        let rows = Rows::new(sequences, total, 1, SHORTEST_SHARE);
+        let places = rows.places(places, device);
+        (rows.layout(total, device), places)
     }
 
     fn of_rows(
-        mut sequences: Vec<Vec<usize>>,
+        sequences: Vec<Vec<usize>>,
         total: usize,
         multiple: usize,
         shortest_share: f64,
         device: Device,
+    ) -> Self {
+        Rows::new(sequences, total, multiple, shortest_share).layout(total, device)
+    }
+
+    /// How many tokens attention works on, padding included.
+    pub fn padded_tokens(&self) -> i64 {
+        self.buckets.iter().map(|bucket| bucket.rows * bucket.length).sum()
+    }
+
+    /// What each bucket has of rows that were gathered, `[tokens, features]`, as
+    /// `[rows, heads, length, width]`.
+    fn by_bucket(&self, rows: &Tensor, width: i64) -> impl Iterator<Item = Tensor> {
+        let starts = self.buckets.iter().scan(0, |start, bucket| {
+            *start += bucket.rows * bucket.length;
+            Some(*start - bucket.rows * bucket.length)
+        });
+        self.buckets.iter().zip(starts).map(move |(&Bucket { rows: count, length }, start)| {
+            let part = rows.narrow(0, start, count * length);
+            part.view([count, length, -1, width]).transpose(1, 2)
+        })
+    }
+
+    /// `[T, ..]` as `[tokens, features]`, padding included.
+    fn gathered(&self, stream: &Tensor) -> Tensor {
+        let stream = stream.flatten(1, -1);
+        match &self.indices {
+            Some((to_rows, _)) => stream.index_select(0, to_rows),
+            None => stream,
+        }
+    }
+}
+
+/// A [`Layout`] in numbers.
+struct Rows {
+    buckets: Vec<Bucket>,
+    /// For each token of the rows its place in the stream.
+    to_rows: Vec<i64>,
+    /// For each place in the stream a token of the rows.
+    to_stream: Vec<i64>,
+}
+
+impl Rows {
+    fn new(
+        mut sequences: Vec<Vec<usize>>,
+        total: usize,
+        multiple: usize,
+        shortest_share: f64,
     ) -> Self {
         sequences.sort_by_key(|row| std::cmp::Reverse(row.len()));
         let (mut buckets, mut to_rows, mut to_stream) = (Vec::new(), Vec::new(), vec![0; total]);
@@ -112,18 +172,80 @@ impl Layout {
             buckets.push(Bucket { rows: rows as i64, length: length as i64 });
             rest = &rest[rows..];
         }
-        let in_place = to_rows.iter().enumerate().all(|(place, &token)| place as i64 == token);
-        let indices = (!in_place || to_rows.len() != total).then(|| {
-            let on_device = |index: &[i64]| Tensor::from_slice(index).to_device(device);
-            (on_device(&to_rows), on_device(&to_stream))
-        });
-        Self { buckets, indices }
+        Self { buckets, to_rows, to_stream }
     }
 
-    /// How many tokens attention works on, padding included.
-    pub fn padded_tokens(&self) -> i64 {
-        self.buckets.iter().map(|bucket| bucket.rows * bucket.length).sum()
+    fn layout(self, total: usize, device: Device) -> Layout {
+        let Self { buckets, to_rows, to_stream } = self;
+        let in_place = to_rows.iter().enumerate().all(|(place, &token)| place as i64 == token);
+        let indices = (!in_place || to_rows.len() != total)
+            .then(|| (on_device(&to_rows, device), on_device(&to_stream, device)));
+        Layout { buckets, indices }
     }
+
+    fn places(&self, places: &[usize], device: Device) -> Places {
+        let (mut to_slots, mut to_places) = (Vec::new(), vec![0; places.len()]);
+        let mut hidden = Vec::with_capacity(self.buckets.len());
+        let mut start = 0;
+        for bucket in &self.buckets {
+            let of_rows = self.asked(bucket, start, places);
+            let slots = of_rows.iter().map(Vec::len).max().unwrap_or(0);
+            let mut values = Vec::with_capacity(of_rows.len() * slots * bucket.length as usize);
+            for row in &of_rows {
+                for slot in 0..slots {
+                    // What fills a row up looks at all of it; nothing ever reads what it sees.
+                    let (place, last) = row.get(slot).copied().unwrap_or((0, bucket.length));
+                    if slot < row.len() {
+                        to_places[place] = to_slots.len() as i64;
+                    }
+                    to_slots.push(place as i64);
+                    let seen = |at| if at <= last { 0.0 } else { f32::NEG_INFINITY };
+                    values.extend((0..bucket.length).map(seen));
+                }
+            }
+            let shape = [bucket.rows, 1, slots as i64, bucket.length];
+            hidden.push(Tensor::from_slice(&values).view(shape).to_device(device));
+            start += bucket.rows * bucket.length;
+        }
+        let index: Vec<i64> = places.iter().map(|&place| place as i64).collect();
+        Places {
+            index: on_device(&index, device),
+            to_slots: on_device(&to_slots, device),
+            to_places: on_device(&to_places, device),
+            hidden,
+        }
+    }
+
+    /// For each row of a bucket, which begins at a token of the rows, the places in it: their
+    /// numbers, and how far from the row's beginning they are.
+    fn asked(&self, bucket: &Bucket, start: i64, places: &[usize]) -> Vec<Vec<(usize, i64)>> {
+        let mut of_rows = vec![Vec::new(); bucket.rows as usize];
+        for (number, &place) in places.iter().enumerate() {
+            let token = self.to_stream[place] - start;
+            if (0..bucket.rows * bucket.length).contains(&token) {
+                of_rows[(token / bucket.length) as usize].push((number, token % bucket.length));
+            }
+        }
+        of_rows
+    }
+}
+
+fn on_device(index: &[i64], device: Device) -> Tensor {
+    Tensor::from_slice(index).to_device(device)
+}
+
+/// Some places of a packed stream, each once, which alone look at what is before them.
+pub struct Places {
+    /// Where in the stream they are, `[P]`.
+    pub index: Tensor,
+    /// The place that each slot of each row is for, in the order of rows; rows of a bucket have the
+    /// same number of slots.
+    to_slots: Tensor,
+    /// A slot of each place.
+    to_places: Tensor,
+    /// For each bucket what slots do not look at: 0 where they do and else minus infinity,
+    /// `[rows, 1, slots, length]`.
+    hidden: Vec<Tensor>,
 }
 
 /// Where each sequence begins in a stream.
@@ -142,47 +264,70 @@ pub fn within_groups(qkv: &Tensor, heads: Heads, layout: &Layout) -> Tensor {
 }
 
 fn packed(qkv: &Tensor, heads: Heads, layout: &Layout, causal: bool) -> Tensor {
-    let stream = qkv.flatten(1, -1);
-    let rows = match &layout.indices {
-        Some((to_rows, _)) => stream.index_select(0, to_rows),
-        None => stream,
-    };
-    let mut start = 0;
-    let mut outputs = Vec::with_capacity(layout.buckets.len());
-    for bucket in &layout.buckets {
-        let tokens = bucket.rows * bucket.length;
-        let part = rows.narrow(0, start, tokens);
-        let qkv = part.view([bucket.rows, bucket.length, -1, heads.width]);
-        outputs.push(attention(&qkv, heads, causal));
-        start += tokens;
-    }
-    let output = match outputs.len() {
-        1 => outputs.remove(0),
-        _ => Tensor::cat(&outputs, 0),
-    };
+    let rows = layout.gathered(qkv);
+    let each = layout.by_bucket(&rows, heads.width);
+    let output = one_after_the_other(each.map(|it| by_head(&it, heads, causal)).collect());
     match &layout.indices {
         Some((_, to_stream)) => output.index_select(0, to_stream),
         None => output,
     }
 }
 
+/// Attention of the queries of some places, `[P, queries, width]`, to the keys and values of the
+/// tokens before them in their own sequence, `[T, 2 keys, width]`; gives `[P, queries * width]`.
+pub fn attention_at(
+    (query, keys_values): (&Tensor, &Tensor),
+    heads: Heads,
+    (layout, places): (&Layout, &Places),
+) -> Tensor {
+    let rows = layout.gathered(keys_values);
+    let query = query.index_select(0, &places.to_slots);
+    let (mut start, mut outputs) = (0, Vec::with_capacity(layout.buckets.len()));
+    for (keys_values, hidden) in layout.by_bucket(&rows, heads.width).zip(&places.hidden) {
+        let (count, _, slots, _) = hidden.size4().expect("what is hidden has four dimensions");
+        if slots > 0 {
+            let query = query.narrow(0, start, count * slots);
+            let query = query.view([count, slots, -1, heads.width]).transpose(1, 2);
+            let key = keys_values.narrow(1, 0, heads.keys);
+            let value = keys_values.narrow(1, heads.keys, heads.keys);
+            let hidden = Some(hidden.to_kind(query.kind()));
+            outputs.push(mixed((&query, &key, &value), heads, hidden.as_ref(), false));
+            start += count * slots;
+        }
+    }
+    one_after_the_other(outputs).index_select(0, &places.to_places)
+}
+
+fn one_after_the_other(mut parts: Vec<Tensor>) -> Tensor {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => Tensor::cat(&parts, 0),
+    }
+}
+
 /// Attention inside each row of `[B, L, queries + 2 keys, width]`; gives `[B * L, queries * width]`.
 pub fn attention(qkv: &Tensor, heads: Heads, causal: bool) -> Tensor {
-    let by_head = qkv.transpose(1, 2);
-    let query = by_head.narrow(1, 0, heads.queries);
-    let key = by_head.narrow(1, heads.queries, heads.keys);
-    let value = by_head.narrow(1, heads.queries + heads.keys, heads.keys);
+    by_head(&qkv.transpose(1, 2), heads, causal)
+}
+
+/// The same of `[B, queries + 2 keys, L, width]`.
+fn by_head(qkv: &Tensor, heads: Heads, causal: bool) -> Tensor {
+    let query = qkv.narrow(1, 0, heads.queries);
+    let key = qkv.narrow(1, heads.queries, heads.keys);
+    let value = qkv.narrow(1, heads.queries + heads.keys, heads.keys);
+    mixed((&query, &key, &value), heads, None, causal)
+}
+
+/// `[B, queries, L, width]` and twice `[B, keys, M, width]`; gives `[B * L, queries * width]`.
+fn mixed(
+    (query, key, value): (&Tensor, &Tensor, &Tensor),
+    heads: Heads,
+    hidden: Option<&Tensor>,
+    causal: bool,
+) -> Tensor {
     let grouped = heads.keys != heads.queries;
-    let mixed = Tensor::scaled_dot_product_attention(
-        &query,
-        &key,
-        &value,
-        None::<&Tensor>,
-        0.0,
-        causal,
-        None,
-        grouped,
-    );
+    let mixed =
+        Tensor::scaled_dot_product_attention(query, key, value, hidden, 0.0, causal, None, grouped);
     mixed.transpose(1, 2).reshape([-1, heads.queries * heads.width])
 }
 
@@ -218,8 +363,14 @@ mod tests {
             vec![10, 11, 12, 13, 14],
         ];
         let stream = Tensor::randn([15, 8, 8], FLOAT_CPU);
-        let layout = Layout::branching(rows.clone(), 15, Device::Cpu);
+        let asked = [13, 5, 0, 9, 8, 4];
+        let (layout, places) = Layout::branching(rows.clone(), 15, &asked, Device::Cpu);
         let together = packed(&stream, heads, &layout, true);
+        let query = stream.narrow(1, 0, heads.queries).index_select(0, &places.index);
+        let keys_values = stream.narrow(1, heads.queries, 2 * heads.keys);
+        let at_places = attention_at((&query, &keys_values), heads, (&layout, &places));
+        let error = (together.index_select(0, &places.index) - at_places).abs().max();
+        assert!(error.double_value(&[]) < 1e-6);
         for row in rows {
             let places: Vec<i64> = row.into_iter().map(|place| place as i64).collect();
             let places = Tensor::from_slice(&places);

@@ -16,7 +16,7 @@ pub mod projector;
 pub mod resampler;
 pub mod rotary;
 
-pub use attention::{Attend, Heads, Layout};
+pub use attention::{Attend, Heads, Layout, Places};
 pub use cache::{Cache, CacheShape};
 pub use linear::Linear;
 pub use mlp::{GatedMlp, Mlp};

@@ -154,6 +154,15 @@ impl Angles {
         }
     }
 
+    /// Those of some places alone, `[P]`.
+    pub fn at(&self, places: &Tensor) -> Self {
+        Self {
+            cosines: self.cosines.index_select(0, places),
+            sines: self.sines.index_select(0, places),
+            half: self.half,
+        }
+    }
+
     /// Turns heads `[T, H, W]`.
     pub fn turn(&self, heads: &Tensor) -> Tensor {
         let kind = heads.kind();
