@@ -81,7 +81,7 @@ pub enum Event {
         key: Key,
         /// Whether it ran or was found.
         outcome: Outcome,
-        /// Wall seconds of work in this run; 0 when found.
+        /// Wall seconds in this run during which a worker was at it; 0 when found.
         seconds: f64,
         /// Size of the artifact.
         bytes: u64,

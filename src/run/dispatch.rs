@@ -190,8 +190,7 @@ impl Scheduler<'_> {
                 continue;
             }
             let Some(work) = self.works.get_mut(&number) else { continue };
-            let Some(part) = work.pending.pop_front() else { continue };
-            work.running.insert(worker, part);
+            let Some(part) = work.hand_out(worker, self.clock.seconds()) else { continue };
             let task = Box::new(Task { node: self.board.node(number).clone(), part });
             let settings = Settings { checkpoint_every_secs: self.options.checkpoint_every_secs };
             self.pool.perform(worker, &Order::Perform { task, settings });
@@ -213,7 +212,7 @@ impl Scheduler<'_> {
     /// Starts as many workers as there is something to do for.
     fn start_workers(&mut self) {
         let parts: usize =
-            self.works.values().filter(|work| work.is_open()).map(|work| work.pending.len()).sum();
+            self.works.values().filter(|work| work.is_open()).map(Work::waiting).sum();
         let wanted = parts + if self.begins_more() { self.board.ready() } else { 0 };
         while self.hopeless.is_none() && self.pool.starting() < wanted {
             match self.pool.start_one() {
@@ -244,7 +243,7 @@ impl Scheduler<'_> {
         }
         let staging = self.store.staging(key)?;
         let node = self.board.node(number);
-        let work = Work::begin(lock, node, &staging, self.clock.seconds())?;
+        let work = Work::begin(lock, node, &staging)?;
         let resumed_from = work.resumed();
         let worker = self.pool.slot(worker).number;
         self.speaker.say(Event::StageStarted { key, worker, resumed_from })?;
@@ -330,7 +329,7 @@ impl Scheduler<'_> {
                 Ok(())
             }
             Reply::Said(Event::StageProgress { done, total, unit, watched, .. }) => {
-                let work = self.works.values_mut().find(|work| work.running.contains_key(&worker));
+                let work = self.works.values_mut().find(|work| work.has(worker));
                 let event =
                     work.and_then(|work| work.progress(worker, (done, total), unit, watched));
                 event.map_or(Ok(()), |event| Ok(self.speaker.say(event)?))
@@ -355,12 +354,12 @@ impl Scheduler<'_> {
         let now = self.clock.seconds();
         let Some(number) = self.number_of(worker) else { return Ok(()) };
         let Some(work) = self.works.get_mut(&number) else { return Ok(()) };
-        if !work.finish(worker) {
+        if !work.finish(worker, now) {
             return self.settle(number);
         }
         let Some(work) = self.works.remove(&number) else { return Ok(()) };
         let node = self.board.node(number);
-        let seconds = now - work.started;
+        let seconds = work.seconds(now);
         self.committing.insert(number, seconds);
         let provenance = provenance(node, computed_on);
         let sync = if seconds < WORTH_A_SYNC { Sync::Later } else { Sync::Now };
@@ -410,7 +409,7 @@ impl Scheduler<'_> {
             Stop::Altered { key, file } => self.remake(key, &file)?,
         };
         if let Some(work) = self.works.get_mut(&number) {
-            work.running.remove(&worker);
+            work.take_back(worker, self.clock.seconds());
             work.end(ending);
         }
         self.settle(number)
@@ -466,9 +465,9 @@ impl Scheduler<'_> {
         *deaths += 1;
         let again = *deaths <= self.options.retries && self.interrupts == 0;
         let Some(work) = self.works.get_mut(&number) else { return Ok(()) };
-        let Some(part) = work.running.remove(&worker) else { return Ok(()) };
+        let Some(part) = work.take_back(worker, self.clock.seconds()) else { return Ok(()) };
         if again {
-            work.pending.push_front(part);
+            work.put_back(part);
             let message = format!("{}: trying again", failure.reason);
             let key = Some(self.board.node(number).key);
             self.speaker.say(Event::Note { key, message })?;
@@ -480,7 +479,7 @@ impl Scheduler<'_> {
 
     /// Lets a stage go that has an ending and no worker any more.
     fn settle(&mut self, number: usize) -> Result<(), RunError> {
-        let over = |work: &&Work| work.running.is_empty() && work.ending.is_some();
+        let over = |work: &&Work| work.workers().is_empty() && work.ending.is_some();
         if self.works.get(&number).filter(over).is_none() {
             return Ok(());
         }
@@ -556,11 +555,12 @@ impl Scheduler<'_> {
         if limit <= 0.0 || self.interrupts > 0 {
             return Ok(());
         }
-        let began_before = self.clock.seconds() - limit;
-        let late = self.works.iter().filter(|(_, work)| work.started < began_before);
+        let now = self.clock.seconds();
+        let late = self.works.iter().filter(|(_, work)| work.seconds(now) > limit);
         for number in late.map(|(number, _)| *number).collect::<Vec<_>>() {
             let Some(work) = self.works.get_mut(&number) else { continue };
-            for worker in std::mem::take(&mut work.running).into_keys() {
+            for worker in work.workers() {
+                work.take_back(worker, now);
                 self.pool.stop(worker);
             }
             let reason = format!("took longer than {}", base::Duration(limit));
@@ -578,7 +578,7 @@ impl Scheduler<'_> {
     }
 
     fn number_of(&self, worker: usize) -> Option<usize> {
-        let at = |(_, work): &(&usize, &Work)| work.running.contains_key(&worker);
+        let at = |(_, work): &(&usize, &Work)| work.has(worker);
         self.works.iter().find(at).map(|(number, _)| *number)
     }
 }

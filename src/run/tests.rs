@@ -803,3 +803,22 @@ fn a_stage_that_does_nothing_costs_little() {
     println!("{} s for 301 stored stages", summary.seconds);
     assert!(summary.seconds < 0.6, "{} s for a run with nothing to do", summary.seconds);
 }
+
+#[test]
+fn a_stage_takes_the_time_in_which_workers_have_parts_of_it() {
+    let (world, mut nodes) = (World::new(), Vec::new());
+    let key = add_sharded(&mut nodes, "ok", 2, &[]);
+    let store = world.store();
+    let lock = store.lock(key).unwrap().unwrap();
+    let mut work = work::Work::begin(lock, &nodes[0], &store.staging(key).unwrap()).unwrap();
+    assert_eq!(work.hand_out(0, 10.0), Some(Part::Shard(0)));
+    assert_eq!(work.hand_out(1, 11.0), Some(Part::Shard(1)));
+    assert_eq!(work.seconds(12.0), 2.0);
+    assert!(!work.finish(0, 13.0));
+    assert!(!work.finish(1, 14.0));
+    // Here the workers are at other stages.
+    assert_eq!(work.seconds(20.0), 4.0);
+    assert_eq!(work.hand_out(1, 30.0), Some(Part::Gather));
+    assert!(work.finish(1, 30.5));
+    assert_eq!(work.seconds(40.0), 4.5);
+}

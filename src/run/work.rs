@@ -33,12 +33,14 @@ struct Reach {
 pub(super) struct Work {
     pub(super) lock: Lock,
     /// Parts that no worker has yet.
-    pub(super) pending: VecDeque<Part>,
+    pending: VecDeque<Part>,
     /// Parts by the number of the worker that has them.
-    pub(super) running: BTreeMap<usize, Part>,
+    running: BTreeMap<usize, Part>,
     pub(super) ending: Option<Ending>,
-    /// The clock when it began.
-    pub(super) started: f64,
+    /// Seconds that workers had parts of it, until none had.
+    worked: f64,
+    /// The clock when the first of the workers that have parts of it now began.
+    since: f64,
     shards: u64,
     shards_left: u64,
     resumed: u64,
@@ -47,12 +49,7 @@ pub(super) struct Work {
 
 impl Work {
     /// Finds what an earlier run left done.
-    pub(super) fn begin(
-        lock: Lock,
-        node: &Node,
-        staging: &Staging,
-        now: f64,
-    ) -> Result<Self, Error> {
+    pub(super) fn begin(lock: Lock, node: &Node, staging: &Staging) -> Result<Self, Error> {
         let shards = node.stage.shards();
         let mut pending = VecDeque::new();
         let mut resumed = 0;
@@ -71,7 +68,8 @@ impl Work {
             pending,
             running: BTreeMap::new(),
             ending: None,
-            started: now,
+            worked: 0.0,
+            since: 0.0,
             shards,
             shards_left: shards - resumed,
             resumed,
@@ -82,6 +80,52 @@ impl Work {
     /// Shards that an earlier run left done.
     pub(super) fn resumed(&self) -> u64 {
         self.resumed
+    }
+
+    /// Hands a part to a worker, at a time of the clock.
+    pub(super) fn hand_out(&mut self, worker: usize, now: f64) -> Option<Part> {
+        let part = self.pending.pop_front()?;
+        if self.running.is_empty() {
+            self.since = now;
+        }
+        self.running.insert(worker, part);
+        Some(part)
+    }
+
+    /// Takes the part of a worker back.
+    pub(super) fn take_back(&mut self, worker: usize, now: f64) -> Option<Part> {
+        let part = self.running.remove(&worker)?;
+        if self.running.is_empty() {
+            self.worked += now - self.since;
+        }
+        Some(part)
+    }
+
+    /// Lets the next worker have a part again that one has lost.
+    pub(super) fn put_back(&mut self, part: Part) {
+        self.pending.push_front(part);
+    }
+
+    /// How many parts no worker has yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether a worker has a part of it.
+    pub(super) fn has(&self, worker: usize) -> bool {
+        self.running.contains_key(&worker)
+    }
+
+    /// The workers that have parts of it.
+    pub(super) fn workers(&self) -> Vec<usize> {
+        self.running.keys().copied().collect()
+    }
+
+    /// Seconds during which a worker had a part of it; those in which its parts waited for others'
+    /// are not counted.
+    pub(super) fn seconds(&self, now: f64) -> f64 {
+        let current = if self.running.is_empty() { 0.0 } else { now - self.since };
+        self.worked + current
     }
 
     /// Whether a part could be handed out.
@@ -97,8 +141,8 @@ impl Work {
     }
 
     /// A worker is done with its part. Whether that was the last: then the stage can be committed.
-    pub(super) fn finish(&mut self, worker: usize) -> bool {
-        let Some(part) = self.running.remove(&worker) else { return false };
+    pub(super) fn finish(&mut self, worker: usize, now: f64) -> bool {
+        let Some(part) = self.take_back(worker, now) else { return false };
         if let Some(reach) = self.reaches.get_mut(&part) {
             reach.done = reach.total;
         }

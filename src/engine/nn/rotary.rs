@@ -170,7 +170,7 @@ impl Angles {
         let (first, second) =
             (heads.narrow(-1, 0, self.half), heads.narrow(-1, self.half, self.half));
         let swapped = Tensor::cat(&[&second, &first], -1);
-        (&heads * &self.cosines).addcmul(&swapped, &self.sines).to_kind(kind)
+        (&heads * &self.cosines).addcmul_(&swapped, &self.sines).to_kind(kind)
     }
 }
 
