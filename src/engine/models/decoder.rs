@@ -216,15 +216,15 @@ impl Block {
         attend: &mut Attend<'_>,
     ) -> Tensor {
         let normal = self.input_layernorm.forward(xs);
-        let maps: Vec<&Linear> = self.qkv.iter().collect();
-        let qkv = self.heads.split(&side_by_side(&maps, &normal));
         let xs = match attend {
             Attend::At(layout, places) => {
-                let (query, keys_values) = self.apart(&qkv, angles, places);
+                let (query, keys_values) = self.apart(&normal, angles, places);
                 let mixed = attention_at((&query, &keys_values), self.heads, (*layout, *places));
                 xs.index_select(0, &places.index) + self.o_proj.forward(&mixed)
             }
             _ => {
+                let maps: Vec<&Linear> = self.qkv.iter().collect();
+                let qkv = self.heads.split(&side_by_side(&maps, &normal));
                 let mixed = attend.forward(layer, self.heads, &self.turned(&qkv, angles));
                 xs + self.o_proj.forward(&mixed)
             }
@@ -248,17 +248,28 @@ impl Block {
 
     /// The queries of some places, `[P, queries, width]`, and the keys and values of all, `[T, 2
     /// keys, width]`, with queries and keys turned.
-    fn apart(&self, qkv: &Tensor, angles: &Angles, places: &Places) -> (Tensor, Tensor) {
-        let Heads { queries, keys, .. } = self.heads;
-        let query = qkv.narrow(1, 0, queries).index_select(0, &places.index);
-        let key = qkv.narrow(1, queries, keys);
+    fn apart(&self, normal: &Tensor, angles: &Angles, places: &Places) -> (Tensor, Tensor) {
+        let Heads { queries, keys, width } = self.heads;
+        let heads = |flat: Tensor| flat.view([flat.size()[0], -1, width]);
+        let at = &places.index;
+        let (query, keys_values) = match &self.qkv[..] {
+            [of_queries, of_keys, of_values] => (
+                heads(of_queries.forward(&normal.index_select(0, at))),
+                heads(side_by_side(&[of_keys, of_values], normal)),
+            ),
+            joined => {
+                let maps: Vec<&Linear> = joined.iter().collect();
+                let qkv = heads(side_by_side(&maps, normal));
+                (qkv.narrow(1, 0, queries).index_select(0, at), qkv.narrow(1, queries, 2 * keys))
+            }
+        };
+        let key = keys_values.narrow(1, 0, keys);
         let (query, key) = match &self.head_norms {
             None => (query, key),
             Some((of_queries, of_keys)) => (of_queries.forward(&query), of_keys.forward(&key)),
         };
-        let values = qkv.narrow(1, queries + keys, keys);
-        let keys_values = Tensor::cat(&[angles.turn(&key), values], 1);
-        (angles.at(&places.index).turn(&query), keys_values)
+        let values = keys_values.narrow(1, keys, keys);
+        (angles.at(at).turn(&query), Tensor::cat(&[angles.turn(&key), values], 1))
     }
 }
 
