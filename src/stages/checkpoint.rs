@@ -3,7 +3,7 @@
 
 use super::failure::{failed, json};
 use crate::engine::{Optimizer, Parameters};
-use crate::run::Stop;
+use crate::run::{Context, Stop};
 use crate::store::Folder;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -15,9 +15,41 @@ struct Checkpoint<P> {
     position: P,
 }
 
+/// Keeps checkpoints as often as the run wants them.
+pub(super) struct Checkpoints {
+    /// Steps of the stage.
+    total: u64,
+    saved_at: f64,
+}
+
+impl Checkpoints {
+    /// Of a stage, or of a part of one, that begins.
+    pub(super) fn new(total: u64, context: &Context<'_>) -> Self {
+        Self { total, saved_at: context.seconds() }
+    }
+
+    /// After a step: keeps a checkpoint where one is due, or where the stage is to end, and ends it.
+    pub(super) fn after(
+        &mut self,
+        step: u64,
+        (parameters, optimizer): (&Parameters, &Optimizer),
+        position: &impl Serialize,
+        context: &Context<'_>,
+    ) -> Result<(), Stop> {
+        let cancelled = context.cancelled();
+        let waited = context.seconds() - self.saved_at;
+        let due = waited >= context.settings().checkpoint_every_secs && step < self.total;
+        if due || cancelled {
+            save(parameters, optimizer, step, position, context.work())?;
+            self.saved_at = context.seconds();
+        }
+        if cancelled { Err(Stop::Cancelled) } else { Ok(()) }
+    }
+}
+
 /// Keeps a checkpoint and removes the one before. The position names the step, and so its files: it
 /// is written last, and a kill in between leaves the checkpoint before.
-pub(super) fn save(
+fn save(
     parameters: &Parameters,
     optimizer: &Optimizer,
     step: u64,

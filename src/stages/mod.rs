@@ -47,6 +47,7 @@ mod measure;
 mod monitor;
 mod named;
 mod overlap;
+mod passes;
 mod performer;
 mod policy;
 mod prepare;

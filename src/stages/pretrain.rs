@@ -3,7 +3,7 @@
 //! Samples are drawn as they are needed, from streams that no recipe evaluates on. Left out: any
 //! look at validation prompts. Which of several bases is shipped is chosen from outside.
 
-use super::checkpoint;
+use super::checkpoint::{self, Checkpoints};
 use super::failure::{failed, failure, json};
 use super::policy::{Asked, Policy, TrainerState, precision, write_metrics};
 use crate::base::Seed;
@@ -188,7 +188,7 @@ fn read_and_reason(
                 Vec::new()
             }
         };
-    let mut saved_at = context.seconds();
+    let mut checkpoints = Checkpoints::new(batches.len() as u64, context);
     while losses.len() < batches.len() {
         let step = losses.len() as u64;
         let loss = learn(policy, &source, batches[losses.len()])?;
@@ -199,21 +199,8 @@ fn read_and_reason(
         }
         losses.push(loss);
         context.progress(step + 1, total, Unit::Steps, &[("loss", loss)]);
-        let cancelled = context.cancelled();
-        let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
-        if due || cancelled {
-            checkpoint::save(
-                policy.model.parameters(),
-                &optimizer,
-                losses.len() as u64,
-                &losses,
-                context.work(),
-            )?;
-            saved_at = context.seconds();
-        }
-        if cancelled {
-            return Err(Stop::Cancelled);
-        }
+        let trained = (policy.model.parameters(), &optimizer);
+        checkpoints.after(step + 1, trained, &losses, context)?;
     }
     Ok(losses)
 }

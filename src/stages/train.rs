@@ -4,10 +4,10 @@
 //! a method inherits them, optimizer state and schedule position by `optimizer`. A killed stage goes
 //! on from its last checkpoint to the weights it would have had.
 
-use super::ahead::Ahead;
-use super::checkpoint;
+use super::checkpoint::{self, Checkpoints};
 use super::examples::Examples;
 use super::failure::{failed, failure, json};
+use super::passes::{Passes, Sights};
 use super::policy::{Policy, Resident, TrainerState, write_metrics};
 use super::prompts::Prompts;
 use crate::base::Seed;
@@ -26,9 +26,6 @@ use serde_json::json;
 const CURVE_POINTS: usize = 200;
 /// Steps that the first and the last loss are means of, for one step's loss is mostly chance.
 const LOSS_WINDOW: usize = 10;
-
-/// What is seen of the examples of a pass, in its order.
-type Sights = Ahead<Result<Pixels, Stop>>;
 
 /// What is known besides the tensors of a checkpoint.
 #[derive(Default, Serialize, Deserialize)]
@@ -77,25 +74,16 @@ pub(super) fn run(
     let inherited = optimizer.steps() - position.step;
     let curve = schedule(options, total);
     let seed = Seed(options.seed);
-    let batch_size = options.batch_size as usize;
     let steps_a_pass = steps_a_pass(options, examples.len() as u64);
-    // The order of a pass, and what is seen in it, made ahead from where this begins.
-    let mut order: Option<(u64, Vec<usize>, Sights)> = None;
-    let mut saved_at = context.seconds();
+    let mut passes = Passes::new(options.batch_size as usize, steps_a_pass);
+    let mut checkpoints = Checkpoints::new(total, context);
     while position.step < total {
-        let pass = position.step / steps_a_pass;
-        let begin = (position.step % steps_a_pass) as usize * batch_size;
-        let (_, order, sights) = match &mut order {
-            Some(of_pass) if of_pass.0 == pass => of_pass,
-            order => {
-                let next = examples.order(seed, pass);
-                let last = next.len().min((steps_a_pass as usize) * batch_size);
-                let sights = examples.sights(&policy, &next[begin..last], context);
-                order.insert((pass, next, sights))
-            }
-        };
-        let batch = &order[begin..(begin + batch_size).min(order.len())];
-        let draw = (seed, pass, position.step);
+        let draw = (seed, passes.pass(position.step), position.step);
+        let (batch, sights) = passes.batch(
+            position.step,
+            |pass| examples.order(seed, pass),
+            |to_come| examples.sights(&policy, to_come, context),
+        );
         let (loss, tokens) = gradients(&policy, &examples, (batch, sights), draw, options)?;
         let factor = curve.factor(inherited + position.step);
         let norm = optimizer.step(factor);
@@ -107,21 +95,8 @@ pub(super) fn run(
         position.tokens += tokens;
         position.looked_up += policy.model.looked_up();
         context.progress(position.step, total, Unit::Steps, &[("loss", loss)]);
-        let cancelled = context.cancelled();
-        let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
-        if (due || cancelled) && position.step < total {
-            checkpoint::save(
-                policy.model.trainable(),
-                &optimizer,
-                position.step,
-                &position,
-                context.work(),
-            )?;
-            saved_at = context.seconds();
-        }
-        if cancelled {
-            return Err(Stop::Cancelled);
-        }
+        let trained = (policy.model.trainable(), &optimizer);
+        checkpoints.after(position.step, trained, &position, context)?;
     }
     let state = TrainerState {
         step: before.step + total,

@@ -4,10 +4,10 @@
 //! out: the exact step checker, but for one number of the report, how well scores tell right from
 //! wrong reasoning among right answers. It is never trained on.
 
-use super::ahead::Ahead;
-use super::checkpoint;
+use super::checkpoint::{self, Checkpoints};
 use super::failure::{failed, failure};
 use super::measure::by_prompt;
+use super::passes::{Passes, Sights};
 use super::policy::{Policy, write_metrics};
 use super::prompts::{Prompts, Sample};
 use super::train::part_of;
@@ -48,9 +48,6 @@ struct Example<'a> {
     /// How good each place is, 0 to 1.
     truths: Vec<f64>,
 }
-
-/// What is seen of examples in their order.
-type Sights = Ahead<Result<Pixels, Stop>>;
 
 /// What is known besides the tensors of a checkpoint.
 #[derive(Default, Serialize, Deserialize)]
@@ -219,24 +216,15 @@ fn train(
     let curve = Schedule { curve: Curve::Linear, warmup: 0, to: 0.0, over: total };
     let weights = class_weights(examples, options.balance);
     let seed = Seed(options.seed).named("order");
-    // The order of a pass, and what is seen in it, made ahead from where this begins.
-    let mut order: Option<(u64, Vec<usize>, Sights)> = None;
-    let mut saved_at = context.seconds();
+    let mut passes = Passes::new(batch_size, steps_a_pass);
+    let mut checkpoints = Checkpoints::new(total, context);
     while position.step < total {
-        let pass = position.step / steps_a_pass;
-        let begin = (position.step % steps_a_pass) as usize * batch_size;
-        let (_, order, sights) = match &mut order {
-            Some(of_pass) if of_pass.0 == pass => of_pass,
-            order => {
-                let next = shuffled(examples.len(), seed.nth(pass));
-                let last = next.len().min(steps_a_pass as usize * batch_size);
-                let to_come = next[begin..last].iter().map(|&at| &examples[at]);
-                let sights = sights(verifier, to_come, context);
-                order.insert((pass, next, sights))
-            }
-        };
-        let batch = order[begin..].iter().take(batch_size);
-        let batch: Vec<&Example<'_>> = batch.map(|&at| &examples[at]).collect();
+        let (batch, sights) = passes.batch(
+            position.step,
+            |pass| shuffled(examples.len(), seed.nth(pass)),
+            |to_come| sights(verifier, to_come.iter().map(|&at| &examples[at]), context),
+        );
+        let batch: Vec<&Example<'_>> = batch.iter().map(|&at| &examples[at]).collect();
         let loss = gradients(verifier, (&batch, sights), weights)?;
         let norm = optimizer.step(curve.factor(position.step));
         if !(loss.is_finite() && norm.is_finite()) {
@@ -247,15 +235,7 @@ fn train(
         position.losses.push(loss);
         position.looked_up += verifier.policy.model.looked_up();
         context.progress(position.step, total, Unit::Steps, &[("loss", loss)]);
-        let cancelled = context.cancelled();
-        let due = context.seconds() - saved_at >= context.settings().checkpoint_every_secs;
-        if (due || cancelled) && position.step < total {
-            checkpoint::save(&parameters, &optimizer, position.step, &position, context.work())?;
-            saved_at = context.seconds();
-        }
-        if cancelled {
-            return Err(Stop::Cancelled);
-        }
+        checkpoints.after(position.step, (&parameters, &optimizer), &position, context)?;
     }
     Ok(position)
 }

@@ -5,7 +5,7 @@ use crate::recipe::{Aggregate, Dtype, Steps};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 4;
+pub(super) const BEHAVIOUR: u32 = 5;
 
 /// Options of `score`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

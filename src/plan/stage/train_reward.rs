@@ -5,7 +5,7 @@ use crate::recipe::{Dtype, Part, RewardTargets, Steps};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 3;
+pub(super) const BEHAVIOUR: u32 = 4;
 
 /// Where the scalar head is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
