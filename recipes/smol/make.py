@@ -52,8 +52,10 @@ def checkpoint(wheel, scratch, folder, tower):
 
     torch.manual_seed(0)
     side, patch, factor, width, hidden, layers, heads = TOWERS[tower]
+    # The weights are packed in four bits no more.
+    text = {key: value for key, value in language.config.to_dict().items() if key != "quantization_config"}
     config = SmolVLMConfig(
-        text_config=language.config.to_dict(), scale_factor=factor, image_token_id=ids("<image>"), tie_word_embeddings=True,
+        text_config=text, scale_factor=factor, image_token_id=ids("<image>"), tie_word_embeddings=True,
         vision_config=dict(hidden_size=width, intermediate_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
                            image_size=side, patch_size=patch),
     )
