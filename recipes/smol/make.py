@@ -47,10 +47,11 @@ def checkpoint(wheel, scratch, folder, tower):
     tokenizer = AutoTokenizer.from_pretrained(scratch, gguf_file=GGUF)
     tokenizer.chat_template = TEMPLATE
     tokenizer.add_special_tokens({"additional_special_tokens": IMAGE})
+    # Rows of new words are drawn by chance, and so is the tower.
+    torch.manual_seed(0)
     language.resize_token_embeddings(len(tokenizer))
     ids = tokenizer.convert_tokens_to_ids
 
-    torch.manual_seed(0)
     side, patch, factor, width, hidden, layers, heads = TOWERS[tower]
     # The weights are packed in four bits no more.
     text = {key: value for key, value in language.config.to_dict().items() if key != "quantization_config"}
