@@ -58,7 +58,7 @@ pub enum TableError {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
-        fault: Box<TableError>,
+        fault: Box<Self>,
     },
     /// One value cannot be.
     #[error("row {row} of the table `{table}` has a wrong `{column}`: {reason}")]
