@@ -3,7 +3,7 @@
 
 use super::{Benchmark, Family, files::files};
 use crate::base::Hint;
-use crate::data::loaders::{self, BadSample, Cell, LoadError, Row, RowsError};
+use crate::data::loaders::{self, BadSample, Cell, LoadError, Row, RowsError, Wanted};
 use crate::rewards::benchmarks::{AnswerType, Options, Problem};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -156,9 +156,9 @@ pub(super) fn visit(
     let mut before = 0;
     for (at, file) in files.iter().enumerate() {
         let is_table = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
-        let without: &[&str] = if is_table { &[] } else { &IMAGES };
+        let wanted = if is_table { Wanted::All } else { Wanted::Without(&IMAGES) };
         let mut failed = None;
-        loaders::each(file, without, &mut |number, row| {
+        loaders::each(file, wanted, &mut |number, row| {
             let question = row.map_err(QuestionsError::from).and_then(|row| {
                 let place = Place { file, row: number, columns: &row };
                 let Some(question) = place.question(benchmark, before)? else { return Ok(()) };

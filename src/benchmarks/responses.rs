@@ -2,7 +2,7 @@
 //! `extraction`, what somebody else read out of the response.
 
 use crate::base::Hint;
-use crate::data::loaders::{self, Cell, RowsError};
+use crate::data::loaders::{self, Cell, RowsError, Wanted};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ impl Hint for ResponsesError {
 pub fn responses(file: &Path) -> Result<Responses, ResponsesError> {
     let mut responses = Responses::default();
     let mut failed = None;
-    loaders::each(file, &[], &mut |line, row| {
+    loaders::each(file, Wanted::All, &mut |line, row| {
         let read = row.map_err(ResponsesError::from).and_then(|row| {
             let cell = |field: &str| row.get(field).unwrap_or(&Cell::Null).clone();
             let wrong = |field, expected, found: &Cell| {

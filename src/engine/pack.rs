@@ -270,13 +270,7 @@ pub(crate) fn check_readable(
         return Err(PackError::Token { sequence: index, token, vocabulary });
     }
     let placeholders = tokens.iter().filter(|&&token| model.is_image(token)).count();
-    let mut wanted = 0;
-    for picture in pixels.pictures() {
-        wanted += model.image_tokens(picture).ok_or_else(|| {
-            let (wanted, found) = (model.image_sizes(), largest(picture));
-            PackError::ImageSize { sequence: index, found, wanted }
-        })?;
-    }
+    let wanted = image_tokens(model, index, pixels)?;
     if placeholders != wanted {
         let images = pixels.sizes().len();
         return Err(PackError::Images { sequence: index, placeholders, images, wanted });
@@ -286,6 +280,24 @@ pub(crate) fn check_readable(
         return Err(PackError::TooLong { sequence: index, tokens, positions });
     }
     Ok(())
+}
+
+/// Placeholders for the pictures of a sequence.
+///
+/// # Errors
+/// [`PackError::ImageSize`], where the model cannot read one; `index` names the sequence.
+pub(in crate::engine) fn image_tokens(
+    model: &Model,
+    index: usize,
+    pixels: &Pixels,
+) -> Result<usize, PackError> {
+    let of_picture = |picture: &[Size]| {
+        model.image_tokens(picture).ok_or_else(|| {
+            let (wanted, found) = (model.image_sizes(), largest(picture));
+            PackError::ImageSize { sequence: index, found, wanted }
+        })
+    };
+    pixels.pictures().map(of_picture).sum()
 }
 
 fn largest(picture: &[Size]) -> Size {

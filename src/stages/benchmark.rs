@@ -15,6 +15,7 @@ use crate::run::{Context, Stop};
 use image::RgbImage;
 use serde_json::{Map, Value, json};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// What responses are judged by.
 const QUESTIONS: &str = "questions.json";
@@ -40,12 +41,17 @@ pub(super) fn prepare(options: &Prepare, context: &Context<'_>) -> Result<(), St
         let main = asked.question.groups.first().and_then(|(_, values)| values.first());
         texts.push((asked.text, main.cloned().unwrap_or_else(|| "all".to_owned())));
         questions.push(asked.question);
-        rows.push(asked.row);
+        rows.push(Mutex::new(Some(asked.row)));
     }
     let results = context.results();
     let threads = context.threads() as usize;
     let size = |it: &Result<Vec<RgbImage>, BadSample>| it.as_ref().map_or(0, |it| pixels(it));
-    let decoded = Ahead::new(rows.len(), threads, size, move |at| rows[at].decode());
+    // A row goes with what it has of its pictures as soon as they are decoded.
+    let decode = move |at: usize| {
+        let row = rows[at].lock().unwrap_or_else(PoisonError::into_inner).take();
+        row.expect("each row is asked for once").decode()
+    };
+    let decoded = Ahead::new(questions.len(), threads, size, decode);
     let file = results.create("test.parquet")?;
     let mut table = PromptWriter::new(file, true, one_each, threads).map_err(failed)?;
     let (mut held, mut bytes) = (Vec::new(), 0);

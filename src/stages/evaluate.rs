@@ -4,7 +4,7 @@ use super::benchmark;
 use super::failure::failed;
 use super::hooks::Hooks;
 use super::measure::{StepShares, accuracy, by_prompt};
-use super::policy::{Resident, TrainerState, write_metrics};
+use super::policy::{Resident, TrainerState, with_looked_up, write_metrics};
 use super::prompts::{Prompts, Sample};
 use super::rollout::{Draw, respond};
 use crate::data::{table, table::Finish};
@@ -21,7 +21,7 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let artifact = context.input(Port::Policy)?;
     let step = TrainerState::of(artifact)?.step;
-    let policy = resident.policy(context, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, (prompts, device))?;
     let split = match options.split {
         Split::Validation => "validation",
         Split::Test => "test",
@@ -49,11 +49,8 @@ pub(super) fn run(
     metrics.insert("steps_right".into(), shares.steps_right());
     metrics.insert("mean_tokens".into(), json!(tokens as f64 / rollouts.len().max(1) as f64));
     metrics.insert("truncated".into(), json!(cut));
-    if context.optional_input(Port::Features).is_some() {
-        metrics.insert("looked_up".into(), json!(policy.model.looked_up()));
-    }
     if let Some(numbers) = Hooks::of(context)?.metrics(&rollouts, &all, split)? {
         metrics.insert("hook".into(), numbers);
     }
-    write_metrics(context, &metrics)
+    write_metrics(context, &with_looked_up(metrics, policy.model.looked_up(), context))
 }

@@ -10,7 +10,7 @@
 use super::balance;
 use super::failure::{failed, failure, json};
 use super::measure::unanswered;
-use super::policy::{Policy, Resident, write_metrics};
+use super::policy::{Policy, Resident, with_looked_up, write_metrics};
 use super::prompts::{Prompts, Sample};
 use super::rollout::{Draw, respond};
 use crate::base::Seed;
@@ -28,7 +28,7 @@ pub(super) fn shard(
     (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let policy = resident.policy(context, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, (prompts, device))?;
     let samples = prompts.samples(context, "train")?;
     let earlier = earlier(context)?;
     let solved = solved(&earlier);
@@ -105,10 +105,7 @@ pub(super) fn gather(options: &Explore, context: &Context<'_>) -> Result<(), Sto
         };
         metrics["taken_over"] = json!(rollouts.iter().filter(is_of_it).count());
     }
-    if context.optional_input(Port::Features).is_some() {
-        metrics["looked_up"] = json!(looked_up(options, context)?);
-    }
-    write_metrics(context, &metrics)
+    write_metrics(context, &with_looked_up(metrics, looked_up(options, context)?, context))
 }
 
 /// Pictures that the shards saw without the vision tower.

@@ -8,11 +8,11 @@
 use super::failure::{failed, failure, json};
 use super::policy::{Policy, Resident, write_metrics};
 use super::prompts::{Prompts, Sample};
-use crate::base::{Digest, DigestWriter, Key};
+use crate::base::{Digest, DigestWriter, Hint as _, Key};
 use crate::data::processor::{Extent, Grid};
-use crate::engine::{Device, FeatureFile, Model, Pixels, TowerOutputs, features};
+use crate::engine::{Device, FeatureFile, Model, PackError, Pixels, TowerOutputs, features};
 use crate::event::Unit;
-use crate::plan::{Features, Port};
+use crate::plan::Features;
 use crate::recipe::Dtype;
 use crate::run::{Context, Stop};
 use crate::store::Artifact;
@@ -20,7 +20,7 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where it is said which pictures are where.
 const INDEX: &str = "features.json";
@@ -48,7 +48,7 @@ pub(super) fn run(
     (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let policy = resident.policy(context, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, (prompts, device))?;
     let samples = prompts.samples(context, options.split.name())?;
     let mut parts = Parts::found(context)?;
     let (total, mut shown) = (samples.len() as u64, 0);
@@ -95,6 +95,8 @@ struct Parts {
     whole: Vec<Vec<String>>,
     known: BTreeSet<String>,
     begun: BTreeMap<String, TowerOutputs>,
+    /// Whether all that was begun is in its file.
+    is_saved: bool,
     saved_at: f64,
 }
 
@@ -105,7 +107,7 @@ impl Parts {
             let path = context.work().path(name)?;
             Ok(if path.is_file() { FeatureFile::open(&path).ok() } else { None })
         };
-        let mut parts = Self { saved_at: context.seconds(), ..Self::default() };
+        let mut parts = Self { is_saved: true, saved_at: context.seconds(), ..Self::default() };
         while let Some(file) = opened(&part_name(parts.whole.len()))? {
             let names: Vec<String> = file.names().map(str::to_owned).collect();
             parts.known.extend(names.iter().cloned());
@@ -128,31 +130,41 @@ impl Parts {
         context: &Context<'_>,
     ) -> Result<Vec<String>, Stop> {
         let mut names = Vec::new();
-        for picture in sample.images.read().map_err(failed)?.iter() {
+        for (number, picture) in (1..).zip(sample.images.read().map_err(failed)?.iter()) {
             let name = name_of(picture);
             if self.known.insert(name.clone()) {
                 let (pixels, extent) = policy.look(picture, sample)?;
-                let mut outputs = policy.model.tower(&pixels);
+                let seen = policy.model.tower(&pixels);
+                let mut outputs = seen.map_err(|error| unread(number, sample, &error))?;
                 outputs.about = about(extent);
                 self.begun.insert(name.clone(), outputs);
+                self.is_saved = false;
                 self.keep(context)?;
             }
+            // Of a picture that is known, too: a killed stage begins with many of them.
+            self.heed(context)?;
             names.push(name);
         }
         Ok(names)
     }
 
-    /// Writes a part that is whole, and what was begun when it is time.
+    /// Writes a part that is whole.
     fn keep(&mut self, context: &Context<'_>) -> Result<(), Stop> {
         let (most_bytes, most) = WHOLE;
         let bytes: usize = self.begun.values().map(TowerOutputs::bytes).sum();
         if bytes >= most_bytes || self.begun.len() >= most {
             self.write(context)?;
         }
+        Ok(())
+    }
+
+    /// Writes what was begun when it is time, and before it stops where it is to.
+    fn heed(&mut self, context: &Context<'_>) -> Result<(), Stop> {
         let cancelled = context.cancelled();
         let due = context.seconds() - self.saved_at >= context.settings().checkpoint_every_secs;
-        if due || cancelled {
+        if !self.is_saved && (due || cancelled) {
             context.work().write_parts(BEGUN, |sink| features::write(&self.begun, sink))?;
+            self.is_saved = true;
             self.saved_at = context.seconds();
         }
         if cancelled { Err(Stop::Cancelled) } else { Ok(()) }
@@ -182,45 +194,53 @@ impl Parts {
 /// Features of the pictures of prompts, out of an artifact.
 pub(super) struct StoredFeatures {
     artifact: Artifact,
+    tower: Digest,
+    dtype: Dtype,
     /// Part and name of each picture.
     pictures: Vec<(usize, String)>,
     prompts: BTreeMap<u64, Vec<usize>>,
-    /// Parts that were asked for, each found as it was committed and mapped.
-    files: Mutex<BTreeMap<usize, Arc<FeatureFile>>>,
+    /// Each part since it was asked for: found as it was committed, and mapped.
+    files: Vec<Mutex<Option<Arc<FeatureFile>>>>,
 }
 
 impl StoredFeatures {
-    /// Those that a stage reads; none where it has no port for them.
+    /// Those of an artifact.
     ///
     /// # Errors
-    /// When they are of another tower than the model's, or of another number format.
-    pub(super) fn of(
-        model: &Model,
-        dtype: Dtype,
-        context: &Context<'_>,
-    ) -> Result<Option<Self>, Stop> {
-        let Some(artifact) = context.optional_input(Port::Features) else { return Ok(None) };
+    /// When it cannot be read.
+    pub(super) fn open(artifact: &Artifact) -> Result<Self, Stop> {
         let index: Index = serde_json::from_slice(&artifact.read(INDEX)?).map_err(|error| {
             let reason = format!("`{INDEX}` of {} cannot be read: {error}", artifact.key());
             failure(reason, "it was written by another version of mstar: run again in a new store")
         })?;
-        if index.dtype != dtype || model.has_adapted_tower() || index.tower != model.tower_digest()
-        {
-            return Err(foreign(artifact.key(), index.dtype != dtype));
-        }
+        let files = index.parts.iter().map(|_| Mutex::default()).collect();
         let parts = index.parts.into_iter().enumerate();
         let pictures = parts.flat_map(|(part, names)| names.into_iter().map(move |it| (part, it)));
-        Ok(Some(Self {
+        Ok(Self {
             artifact: artifact.clone(),
+            tower: index.tower,
+            dtype: index.dtype,
             pictures: pictures.collect(),
             prompts: index.prompts,
-            files: Mutex::default(),
-        }))
+            files,
+        })
     }
 
-    /// The key of their artifact.
-    pub(super) fn key(&self) -> Key {
-        self.artifact.key()
+    /// That they are what a model would compute itself.
+    ///
+    /// # Errors
+    /// When they are of another tower than the model's, or of another number format.
+    pub(super) fn check(&self, model: &Model, dtype: Dtype) -> Result<(), Stop> {
+        let is_of_another_type = self.dtype != dtype;
+        if is_of_another_type || model.has_adapted_tower() || self.tower != model.tower_digest() {
+            return Err(foreign(self.artifact.key(), is_of_another_type));
+        }
+        Ok(())
+    }
+
+    /// Whether they are those of an artifact.
+    pub(super) fn is_of(&self, artifact: &Artifact) -> bool {
+        self.artifact.manifest() == artifact.manifest()
     }
 
     /// How many pictures a prompt has.
@@ -266,14 +286,16 @@ impl StoredFeatures {
         numbers.iter().map(one).collect()
     }
 
+    /// A part; who wants another one meanwhile need not wait.
     fn file(&self, part: usize) -> Result<Arc<FeatureFile>, Stop> {
-        let mut files = self.files.lock().expect("no holder panics");
-        if let Some(file) = files.get(&part) {
+        // A panic leaves the place as empty as it was.
+        let mut place = self.files[part].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &*place {
             return Ok(Arc::clone(file));
         }
         let path = self.artifact.path(&part_name(part))?;
         let file = Arc::new(FeatureFile::open(&path).map_err(failed)?);
-        files.insert(part, Arc::clone(&file));
+        *place = Some(Arc::clone(&file));
         Ok(file)
     }
 }
@@ -289,6 +311,12 @@ fn extent(about: &[i64]) -> Option<Extent> {
     let number = |number: i64| usize::try_from(number).ok();
     let grid = Grid { rows: number(rows)?, columns: number(columns)? };
     Some(Extent { grid, placeholders: number(placeholders)? })
+}
+
+/// A picture of a sample that the model does not read.
+fn unread(number: usize, sample: &Sample, error: &PackError) -> Stop {
+    let reason = format!("picture {number} of prompt {} cannot be seen: {error}", sample.id);
+    failure(reason, error.hint().unwrap_or_default())
 }
 
 fn foreign(key: Key, is_of_another_type: bool) -> Stop {

@@ -9,6 +9,7 @@ use crate::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use crate::data::{HiddenAnswer, Sample, table};
 use crate::event::Unit;
 use crate::plan::{Hide, Loading, Port};
+use crate::recipe::OnBadSample;
 use crate::run::{Context, Stop};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -37,7 +38,10 @@ pub(super) fn run(options: &Hide, context: &Context<'_>) -> Result<(), Stop> {
 
 /// The same for samples out of files, which come in the order that `prepare` took them in.
 fn of_files(options: &Hide, loading: &Loading, context: &Context<'_>) -> Result<(), Stop> {
-    let mut loaded = load::open(&options.source, loading, options.seed, context)?;
+    // Which rows are passed over their pictures say, too; where none is, nobody looks at them.
+    let with_pictures = loading.on_bad_sample == OnBadSample::Skip;
+    let rows = (options.seed, with_pictures);
+    let mut loaded = load::open(&options.source, loading, rows, context)?;
     let total = options.held_out + options.prompts;
     let mut done = 0;
     let before = options.held_out + options.labelled;

@@ -9,7 +9,7 @@
 
 use super::failure::failed;
 use super::hooks::Hooks;
-use super::policy::{Asked, Policy, Resident, write_metrics};
+use super::policy::{Asked, Policy, Resident, with_looked_up, write_metrics};
 use super::prompts::{Prompts, Sample};
 use super::rollout::{Draw, judge, next_prompts};
 use super::steps::Cutter;
@@ -36,7 +36,7 @@ pub(super) fn run(
     (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let policy = resident.policy(context, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, (prompts, device))?;
     let samples = prompts.samples(context, "train")?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
@@ -71,7 +71,7 @@ pub(super) fn run(
     context.results().write("labels.parquet", &table::encode(&labels).map_err(failed)?)?;
     let completed = labels.iter().filter(|label| label.completions > 1);
     let correct = rollouts.iter().filter(|rollout| rollout.correct).count();
-    let mut metrics = json!({
+    let metrics = json!({
         "rollouts": rollouts.len(),
         "steps": labels.len(),
         "prefixes": right.len(),
@@ -80,10 +80,7 @@ pub(super) fn run(
         "mean_share": mean(completed.map(StepLabel::share)),
         "mean_correct": (!rollouts.is_empty()).then(|| correct as f64 / rollouts.len() as f64),
     });
-    if context.optional_input(Port::Features).is_some() {
-        metrics["looked_up"] = json!(looked_up);
-    }
-    write_metrics(context, &metrics)
+    write_metrics(context, &with_looked_up(metrics, looked_up, context))
 }
 
 /// Rollouts drawn at random, in their order.

@@ -37,11 +37,11 @@ pub(super) struct Loaded {
     told: Vec<String>,
 }
 
-/// Reads the rows of a source.
+/// Reads the rows of a source, with their pictures or without any.
 pub(super) fn open(
     format: &str,
     loading: &Loading,
-    seed: u64,
+    (seed, with_pictures): (u64, bool),
     context: &Context<'_>,
 ) -> Result<Loaded, Stop> {
     let source = FileSource::parse(&format!("{format}:{}", loading.path));
@@ -69,6 +69,9 @@ pub(super) fn open(
         match sample {
             Ok(mut sample) => {
                 loaded.one_each &= sample.images.len() == 1;
+                if !with_pictures {
+                    sample.images.clear();
+                }
                 stop = sample.images.iter_mut().try_for_each(|it| spill.put(it)).err();
                 loaded.rows.push((number, sample));
             }
@@ -83,7 +86,6 @@ pub(super) fn open(
     if let Some(stop) = stop {
         return Err(stop);
     }
-    spill.finish()?;
     let order = Seed(seed).named("split");
     // Taken from the end.
     loaded.rows.sort_by_key(|(number, _)| std::cmp::Reverse((order.nth(*number), *number)));

@@ -30,7 +30,7 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let artifact = context.input(Port::Policy)?;
     let step = TrainerState::of(artifact)?.step;
-    let policy = resident.policy(context, options.dtype, device)?;
+    let policy = resident.policy(context, options.dtype, (prompts, device))?;
     let split = if options.slice.is_some() { "train" } else { "validation" };
     let all = prompts.samples(context, split)?;
     let most = if options.prompts == 0 { usize::MAX } else { options.prompts as usize };
@@ -51,7 +51,7 @@ pub(super) fn run(
     // Draws that a killed attempt has kept count as well.
     let each = policy.stored_pictures(samples.iter().map(|sample| sample.id));
     let drawn = each.map(|each| each * draws.len() as u64);
-    let (scores, read) = scores(options, (&rollouts, &all), device, context)?;
+    let (scores, read) = scores(options, (&rollouts, &all), (prompts, device), context)?;
     let each = rollouts.len() / draws.len();
     let bootstrap = Bootstrap::new(samples.len(), Seed(options.seed).named("bootstrap"));
     let (mut rows, mut measured) = (Vec::new(), Vec::new());
@@ -126,14 +126,14 @@ fn drawn(
 fn scores(
     options: &Monitor,
     (rollouts, samples): (&[Rollout], &[Sample]),
-    device: Device,
+    (prompts, device): (&mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(Option<Vec<f64>>, u64), Stop> {
     let (Some(score), Some(artifact)) = (&options.score, context.optional_input(Port::RewardModel))
     else {
         return Ok((Hooks::of(context)?.ranks(rollouts, samples)?, 0));
     };
-    let verifier = Verifier::load(artifact, options.dtype, (device, context))?;
+    let verifier = Verifier::load(artifact, options.dtype, (prompts, device), context)?;
     let scores = verifier.score(rollouts, samples, score, context)?;
     if options.keep_scores {
         let bytes = table::encode(&scores).map_err(failed)?;

@@ -24,6 +24,7 @@ pub(super) fn run(options: &plan::Overlap, context: &Context<'_>) -> Result<(), 
     let questions = benchmark::questions(context, Port::Benchmark)?;
     let mut prints = Vec::with_capacity(2 * asked.len());
     for (sample, question) in asked.iter().zip(&questions) {
+        go_on(context)?;
         prints.extend(forms(sample, texts(&sample.question))?);
         if !question.text.trim().is_empty() {
             prints.extend(forms(sample, vec![&question.text])?);
@@ -36,15 +37,14 @@ pub(super) fn run(options: &plan::Overlap, context: &Context<'_>) -> Result<(), 
     let mut metrics = Map::new();
     let mut all: BTreeSet<u64> = BTreeSet::new();
     for (done, split) in (0..).zip(SPLITS) {
-        if context.cancelled() {
-            return Err(Stop::Cancelled);
-        }
+        go_on(context)?;
         context.progress(done, SPLITS.len() as u64, Unit::Prompts, &[]);
         let own = samples(context.input(Port::Prompts)?, split)?;
         let is_wanted = |text: &str| wanted.contains(&contamination::question_of(text));
         let mut alike = Vec::new();
         for sample in &own {
             if texts(&sample.question).into_iter().any(is_wanted) {
+                go_on(context)?;
                 alike.extend(forms(sample, texts(&sample.question))?);
             }
         }
@@ -63,6 +63,11 @@ pub(super) fn run(options: &plan::Overlap, context: &Context<'_>) -> Result<(), 
     metrics.insert("questions".to_owned(), json!(total));
     metrics.insert("shared".to_owned(), json!(all.len()));
     write_metrics(context, &Value::Object(metrics))
+}
+
+/// Stops where somebody wants it: each question may have large pictures.
+fn go_on(context: &Context<'_>) -> Result<(), Stop> {
+    if context.cancelled() { Err(Stop::Cancelled) } else { Ok(()) }
 }
 
 /// A split, if the artifact has it.

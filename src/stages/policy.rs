@@ -2,9 +2,9 @@
 
 use super::adapters;
 use super::ahead::Ahead;
-use super::failure::{failed, failure, json};
+use super::failure::{self, failed, failure};
 use super::features::StoredFeatures;
-use super::prompts::Sample;
+use super::prompts::{Prompts, Sample};
 use crate::base::{Hint as _, Key, Seed};
 use crate::data::checkpoint::Companions;
 use crate::data::pixels::Numbers;
@@ -18,6 +18,7 @@ use crate::run::{Context, Stop};
 use crate::store::{Artifact, Folder};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -108,10 +109,16 @@ impl Policy {
     }
 
     /// From here on pictures are looked up in the stage's features, if it reads any.
-    pub(super) fn look_up(&mut self, dtype: Dtype, context: &Context<'_>) -> Result<(), Stop> {
-        let wanted = context.optional_input(Port::Features).map(Artifact::key);
-        if self.features.as_ref().map(|features| features.key()) != wanted {
-            self.features = StoredFeatures::of(&self.model, dtype, context)?.map(Arc::new);
+    pub(super) fn look_up(
+        &mut self,
+        dtype: Dtype,
+        prompts: &mut Prompts,
+        context: &Context<'_>,
+    ) -> Result<(), Stop> {
+        let features = prompts.features(context)?;
+        if features.as_ref().map(Arc::as_ptr) != self.features.as_ref().map(Arc::as_ptr) {
+            features.iter().try_for_each(|features| features.check(&self.model, dtype))?;
+            self.features = features;
         }
         self.model.looked_up();
         Ok(())
@@ -129,7 +136,9 @@ impl Policy {
         samples: Vec<Sample>,
         context: &Context<'_>,
     ) -> Ahead<Result<Asked, Stop>> {
-        let size = |it: &Result<Asked, Stop>| it.as_ref().map_or(0, |it| bytes_of(&it.pixels));
+        let size = |it: &Result<Asked, Stop>| {
+            it.as_ref().map_or(0, |it| size_of_val(&*it.tokens) + bytes_of(&it.pixels))
+        };
         self.ahead(samples, size, Reader::question, context)
     }
 
@@ -139,7 +148,8 @@ impl Policy {
         samples: Vec<Sample>,
         context: &Context<'_>,
     ) -> Ahead<Result<Vec<i64>, Stop>> {
-        self.ahead(samples, |_| 0, Reader::question_tokens, context)
+        let size = |it: &Result<Vec<i64>, Stop>| it.as_ref().map_or(0, |it| size_of_val(&**it));
+        self.ahead(samples, size, Reader::question_tokens, context)
     }
 
     /// What is seen of samples, in the same way.
@@ -263,9 +273,9 @@ impl Reader {
     }
 }
 
-/// Bytes that the numbers of pictures take.
+/// Bytes that pictures take, of which little is in memory where they are looked up.
 fn bytes_of(pixels: &Pixels) -> usize {
-    size_of_val(pixels.values())
+    size_of_val(pixels.values()) + size_of_val(pixels.sizes()) + size_of_val(pixels.tiles())
 }
 
 fn unseen(sample: &Sample, error: &DialectError) -> Stop {
@@ -317,7 +327,7 @@ impl Resident {
         &mut self,
         context: &Context<'_>,
         dtype: Dtype,
-        device: Device,
+        (prompts, device): (&mut Prompts, Device),
     ) -> Result<&Policy, Stop> {
         let artifact = context.input(Port::Policy)?;
         let wanted = (artifact.key(), dtype);
@@ -326,7 +336,7 @@ impl Resident {
             self.0 = Some((wanted.0, wanted.1, Policy::load(artifact, dtype, device)?));
         }
         let (_, _, policy) = self.0.as_mut().expect("it was put there a line above");
-        policy.look_up(dtype, context)?;
+        policy.look_up(dtype, prompts, context)?;
         Ok(policy)
     }
 
@@ -344,7 +354,20 @@ pub(super) fn precision(dtype: Dtype) -> Precision {
     }
 }
 
+/// What a stage measured, with how many pictures it saw without the vision tower if it reads features.
+pub(super) fn with_looked_up(
+    metrics: impl Into<Value>,
+    pictures: u64,
+    context: &Context<'_>,
+) -> Value {
+    let mut metrics = metrics.into();
+    if context.optional_input(Port::Features).is_some() {
+        metrics["looked_up"] = json!(pictures);
+    }
+    metrics
+}
+
 /// Writes `metrics.json`.
 pub(super) fn write_metrics(context: &Context<'_>, metrics: &impl Serialize) -> Result<(), Stop> {
-    Ok(context.results().write("metrics.json", &json(metrics))?)
+    Ok(context.results().write("metrics.json", &failure::json(metrics))?)
 }

@@ -7,7 +7,6 @@
 use super::benchmark;
 use super::failure::{failed, failure, json};
 use super::load;
-use super::spill::Spill;
 use crate::base::Seed;
 use crate::data::contamination::{Fingerprint, overlaps};
 use crate::data::mini_vista::{
@@ -62,7 +61,7 @@ pub(super) fn run(options: &Prepare, context: &Context<'_>) -> Result<(), Stop> 
 /// right, hence no references.
 fn of_files(options: &Prepare, loading: &Loading, context: &Context<'_>) -> Result<(), Stop> {
     let total = options.prompts + options.validation + options.test;
-    let mut loaded = load::open(&options.source, loading, options.seed, context)?;
+    let mut loaded = load::open(&options.source, loading, (options.seed, true), context)?;
     let mut done = 0;
     let mut counts = Map::new();
     let mut prints: Vec<(&str, Vec<Fingerprint>)> = Vec::new();
@@ -86,7 +85,6 @@ fn of_files(options: &Prepare, loading: &Loading, context: &Context<'_>) -> Resu
         prints.push((name, of_it));
         counts.insert(name.to_owned(), json!(count));
     }
-    Spill::remove(context.work())?;
     loaded.tell(context);
     let shared = overlaps(&prints);
     for overlap in shared.iter().filter(|overlap| overlap.count() > 0) {

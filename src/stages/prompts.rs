@@ -1,6 +1,7 @@
 //! Prepared prompts, as the stages after `prepare` read them.
 
 use super::failure::{failed, failure};
+use super::features::StoredFeatures;
 use super::hooks::Hooks;
 use crate::base::Key;
 use crate::data::table::{Stored, stored_prompts};
@@ -12,12 +13,15 @@ use crate::store::Artifact;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A prompt, whose pictures are read when they are asked for.
 pub(super) type Sample = data::Sample<Stored>;
 
 /// Artifacts whose prompts are kept: those of the evolution and those of its control.
 const KEPT: usize = 2;
+/// Artifacts of features that are kept: those of some splits and benchmarks.
+const KEPT_FEATURES: usize = 16;
 
 /// Prompts of `prepare` artifacts, each split read when first asked for and kept, but for its pictures,
 /// for the stages that follow.
@@ -27,6 +31,8 @@ pub(super) struct Prompts {
     /// Samples as a script has them asked, by its key.
     asked: BTreeMap<(Key, &'static str, Key), Rc<Vec<Sample>>>,
     references: BTreeMap<(Key, &'static str), Rc<Vec<Reference>>>,
+    /// Features of their pictures, whose files are found as they were committed but once.
+    features: BTreeMap<Key, Arc<StoredFeatures>>,
 }
 
 /// The prompts of a split of a `prepare` artifact.
@@ -36,7 +42,7 @@ pub(super) fn of_split(artifact: &Artifact, split: &str) -> Result<Vec<Sample>, 
         let reason = format!("cannot open `{}`: {error}", path.display());
         failure(reason, "look at the permissions of the store")
     })?;
-    stored_prompts(file).map_err(failed)
+    stored_prompts(file, &path).map_err(failed)
 }
 
 impl Prompts {
@@ -100,10 +106,29 @@ impl Prompts {
         Ok(references)
     }
 
+    /// The features of pictures that a stage reads; none where it has no port for them.
+    pub(super) fn features(
+        &mut self,
+        context: &Context<'_>,
+    ) -> Result<Option<Arc<StoredFeatures>>, Stop> {
+        let Some(artifact) = context.optional_input(Port::Features) else { return Ok(None) };
+        // One that was found altered was made again since, perhaps by another device.
+        let kept = self.features.get(&artifact.key());
+        if let Some(features) = kept.filter(|features| features.is_of(artifact)) {
+            return Ok(Some(Arc::clone(features)));
+        }
+        if self.features.len() >= KEPT_FEATURES {
+            self.features.clear();
+        }
+        let features = Arc::new(StoredFeatures::open(artifact)?);
+        self.features.insert(artifact.key(), Arc::clone(&features));
+        Ok(Some(features))
+    }
+
     fn make_room(&mut self, key: Key) {
         let kept: BTreeSet<Key> = self.samples.keys().map(|(key, _)| *key).collect();
         if kept.len() >= KEPT && !kept.contains(&key) {
-            *self = Self::default();
+            *self = Self { features: std::mem::take(&mut self.features), ..Self::default() };
         }
     }
 }

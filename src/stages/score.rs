@@ -4,7 +4,7 @@
 //! Those of unlabelled prompts are all scored, since their votes are weighted.
 
 use super::failure::failed;
-use super::policy::write_metrics;
+use super::policy::{with_looked_up, write_metrics};
 use super::prompts::Prompts;
 use super::verifier::Verifier;
 use crate::data::table::{self, Rollout};
@@ -19,8 +19,8 @@ pub(super) fn run(
     (prompts, device): (&mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
-    let verifier =
-        Verifier::load(context.input(Port::RewardModel)?, options.dtype, (device, context))?;
+    let artifact = context.input(Port::RewardModel)?;
+    let verifier = Verifier::load(artifact, options.dtype, (prompts, device), context)?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;
     let mut rollouts: Vec<Rollout> = table::decode(&bytes).map_err(failed)?;
     let drawn = rollouts.len();
@@ -29,14 +29,12 @@ pub(super) fn run(
     let scores = verifier.score(&rollouts, &samples, options, context)?;
     context.results().write("scores.parquet", &table::encode(&scores).map_err(failed)?)?;
     let steps: usize = scores.iter().map(|it| it.steps.len()).sum();
-    let mut metrics = json!({
+    let metrics = json!({
         "samples": drawn,
         "scored": scores.len(),
         "steps": steps,
         "mean": mean(scores.iter().map(|it| f64::from(it.score))),
     });
-    if context.optional_input(Port::Features).is_some() {
-        metrics["looked_up"] = json!(verifier.policy.model.looked_up());
-    }
-    write_metrics(context, &metrics)
+    let looked_up = verifier.policy.model.looked_up();
+    write_metrics(context, &with_looked_up(metrics, looked_up, context))
 }

@@ -1,64 +1,39 @@
 //! Pictures of rows that wait for their turn: in one file of a stage's own, each content once, so that
-//! memory need not hold them.
+//! memory need not hold them. The file has no name, so that nothing of it is ever left behind.
 
-use super::failure::failure;
 use crate::base::Digest;
-use crate::data::loaders::Picture;
+use crate::data::loaders::{Part, Picture};
 use crate::run::Stop;
-use crate::store::{Folder, StagedFile};
+use crate::store::{Folder, Scratch};
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::Path;
-use std::sync::Arc;
-
-/// The file.
-const NAME: &str = "pictures";
 
 /// Pictures on their way into the file.
-pub(super) struct Spill<'a> {
-    file: StagedFile<'a>,
-    path: Arc<Path>,
-    length: u64,
-    known: BTreeMap<Digest, u64>,
+pub(super) struct Spill {
+    file: Scratch,
+    known: BTreeMap<Digest, Part>,
 }
 
-impl<'a> Spill<'a> {
+impl Spill {
     /// Begins the file.
-    pub(super) fn begin(folder: &'a Folder) -> Result<Self, Stop> {
-        let path = folder.path(NAME)?.into();
-        Ok(Self { file: folder.create(NAME)?, path, length: 0, known: BTreeMap::new() })
+    pub(super) fn begin(folder: &Folder) -> Result<Self, Stop> {
+        Ok(Self { file: folder.scratch()?, known: BTreeMap::new() })
     }
 
-    /// Puts what is in memory of a picture into the file. It is there to be read after
-    /// [`Spill::finish`].
+    /// Puts what is in memory of a picture into the file, which is there as long as the picture is.
     pub(super) fn put(&mut self, picture: &mut Picture) -> Result<(), Stop> {
         let Picture::Bytes(bytes) = picture else { return Ok(()) };
         let digest = Digest::of(bytes);
-        let at = match self.known.get(&digest) {
-            Some(&at) => at,
+        let part = match self.known.get(&digest) {
+            Some(part) => part.clone(),
             None => {
-                self.file.write_all(bytes).map_err(|error| {
-                    let reason = format!("cannot write `{}`: {error}", self.path.display());
-                    failure(reason, "make room on the disk of the store")
-                })?;
-                let at = self.length;
-                self.length += bytes.len() as u64;
-                self.known.insert(digest, at);
-                at
+                let at = self.file.append(bytes)?;
+                let part = Part::new(self.file.file(), at, bytes.len());
+                self.known.insert(digest, part.clone());
+                part
             }
         };
-        *picture = Picture::Part { file: Arc::clone(&self.path), at, length: bytes.len() };
+        *picture = Picture::Part(part);
         Ok(())
-    }
-
-    /// Ends the file.
-    pub(super) fn finish(self) -> Result<(), Stop> {
-        Ok(self.file.finish()?)
-    }
-
-    /// Removes the file, when all that was wanted of it was read.
-    pub(super) fn remove(folder: &Folder) -> Result<(), Stop> {
-        Ok(folder.remove(NAME)?)
     }
 }
 
@@ -70,6 +45,7 @@ mod tests {
     use crate::data::preview::png;
     use crate::store::Store;
     use image::{Rgb, RgbImage};
+    use std::path::Path;
 
     #[test]
     fn pictures_are_read_out_of_the_file_and_each_content_lies_there_once() {
@@ -82,11 +58,13 @@ mod tests {
         let images = shades.map(|shade| {
             let mut picture = Picture::Bytes(png(&picture(shade)).unwrap());
             spill.put(&mut picture).map_err(|_| "put").unwrap();
-            assert!(matches!(picture, Picture::Part { .. }));
+            assert!(matches!(picture, Picture::Part(_)));
             picture
         });
-        let length = spill.length;
-        spill.finish().map_err(|_| "finish").unwrap();
+        let left = std::fs::read_dir(staging.work().path("any").unwrap().parent().unwrap());
+        assert_eq!(left.unwrap().count(), 0);
+        let length = spill.file.file().metadata().unwrap().len();
+        drop(spill);
         let once: usize = [3, 7, 9].map(|shade| png(&picture(shade)).unwrap().len()).iter().sum();
         assert_eq!(length, once as u64);
         let row = Unread {
@@ -99,7 +77,5 @@ mod tests {
             row: 1,
         };
         assert_eq!(row.decode().unwrap(), shades.map(picture));
-        Spill::remove(staging.work()).map_err(|_| "remove").unwrap();
-        assert!(row.decode().is_err());
     }
 }

@@ -8,7 +8,7 @@ use super::checkpoint::{self, Checkpoints};
 use super::examples::Examples;
 use super::failure::{failed, failure, json};
 use super::passes::{Passes, Sights};
-use super::policy::{Policy, Resident, TrainerState, write_metrics};
+use super::policy::{Policy, Resident, TrainerState, with_looked_up, write_metrics};
 use super::prompts::Prompts;
 use crate::base::Seed;
 use crate::engine::{
@@ -47,7 +47,7 @@ pub(super) fn run(
     context: &Context<'_>,
 ) -> Result<(), Stop> {
     let before = TrainerState::of(context.input(Port::Policy)?)?;
-    let policy = to_train(options, device, context)?;
+    let policy = to_train(options, (prompts, device), context)?;
     let mut optimizer = Optimizer::with_rates(
         policy.model.trainable(),
         optimizer_settings(options),
@@ -107,11 +107,8 @@ pub(super) fn run(
     context.results().write_parts("optimizer.safetensors", |sink| optimizer.write(sink))?;
     context.results().write("trainer.json", &json(&state))?;
     let rate = curve.factor((inherited + total).saturating_sub(1)) * options.learning_rate;
-    let mut metrics = metrics(&position, &state, &examples, rate);
-    if context.optional_input(Port::Features).is_some() {
-        metrics["looked_up"] = json!(position.looked_up);
-    }
-    write_metrics(context, &metrics)?;
+    let metrics = metrics(&position, &state, &examples, rate);
+    write_metrics(context, &with_looked_up(metrics, position.looked_up, context))?;
     resident.keep(context.key(), options.dtype, policy);
     Ok(())
 }
@@ -146,12 +143,16 @@ fn gradients(
 }
 
 /// The policy with what is trained of it free and the rest frozen.
-fn to_train(options: &Train, device: Device, context: &Context<'_>) -> Result<Policy, Stop> {
+fn to_train(
+    options: &Train,
+    (prompts, device): (&mut Prompts, Device),
+    context: &Context<'_>,
+) -> Result<Policy, Stop> {
     let artifact = context.input(Port::Policy)?;
     let seed = Seed(options.seed).named("adapters");
     let fresh = options.lora.as_ref().map(|lora| (lora, seed));
     let mut policy = Policy::load_adapted(artifact, options.dtype, device, fresh)?;
-    policy.look_up(options.dtype, context)?;
+    policy.look_up(options.dtype, prompts, context)?;
     if options.lora.is_none() {
         let parts = &options.parts;
         policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));

@@ -8,7 +8,7 @@ use super::checkpoint::{self, Checkpoints};
 use super::failure::{failed, failure};
 use super::measure::by_prompt;
 use super::passes::{Passes, Sights};
-use super::policy::{Policy, write_metrics};
+use super::policy::{Policy, with_looked_up, write_metrics};
 use super::prompts::{Prompts, Sample};
 use super::train::part_of;
 use super::verifier::{Verifier, by_id, sample_of};
@@ -68,7 +68,7 @@ pub(super) fn run(
 ) -> Result<(), Stop> {
     let mut policy = Policy::load(context.input(Port::Policy)?, options.dtype, device)?;
     policy.model.merge();
-    policy.look_up(options.dtype, context)?;
+    policy.look_up(options.dtype, prompts, context)?;
     let parts = &options.parts;
     policy.model.parameters().train_only(|name| parts.contains(&part_of(name)));
     let seed = Seed(options.seed);
@@ -100,12 +100,9 @@ pub(super) fn run(
     metrics.insert("steps".into(), json!(losses.len()));
     metrics.insert("loss_first".into(), json!(mean(&losses[..window])));
     metrics.insert("loss_last".into(), json!(mean(&losses[losses.len() - window..])));
-    if context.optional_input(Port::Features).is_some() {
-        let looked_up = looked_up + verifier.policy.model.looked_up();
-        metrics.insert("looked_up".into(), json!(looked_up));
-    }
     verifier.write(context.results())?;
-    write_metrics(context, &metrics)
+    let looked_up = looked_up + verifier.policy.model.looked_up();
+    write_metrics(context, &with_looked_up(metrics, looked_up, context))
 }
 
 fn places(examples: &[Example<'_>]) -> usize {

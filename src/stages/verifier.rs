@@ -2,7 +2,7 @@
 
 use super::failure::{failed, failure, json};
 use super::policy::{Asked, Policy};
-use super::prompts::Sample;
+use super::prompts::{Prompts, Sample};
 use super::steps::Cutter;
 use crate::data::table::{ResponseScores, Rollout};
 use crate::engine::{Continued, Device, Reading, ReadingPack, RewardHead};
@@ -50,10 +50,11 @@ impl Verifier {
     pub(super) fn load(
         artifact: &Artifact,
         dtype: Dtype,
-        (device, context): (Device, &Context<'_>),
+        (prompts, device): (&mut Prompts, Device),
+        context: &Context<'_>,
     ) -> Result<Self, Stop> {
         let mut policy = Policy::load(artifact, dtype, device)?;
-        policy.look_up(dtype, context)?;
+        policy.look_up(dtype, prompts, context)?;
         let bytes = artifact.read(HEAD)?;
         let head = RewardHead::from_bytes(&policy.model, &bytes, HEAD).map_err(failed)?;
         let about: About =

@@ -46,5 +46,5 @@ pub use new_folder::NewFolder;
 pub use query::{Condition, Found, Names, Query, Relation, Subject, text};
 pub use record::{Run, RunFiles, RunLog};
 pub use retention::{Removable, Removal, Retention};
-pub use staging::{Folder, StagedFile, Staging};
+pub use staging::{Folder, Scratch, StagedFile, Staging};
 pub use tracked::{Growing, Telling};

@@ -9,8 +9,9 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, Seek, Write},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 /// Bytes that are handed to the system at a time.
@@ -100,6 +101,18 @@ impl Folder {
         let unfinished = disk::beside(&path);
         let file = fs::File::create(&unfinished).at("create", &unfinished)?;
         Ok(StagedFile { folder: self, name: name.to_owned(), path, unfinished, file })
+    }
+
+    /// Begins a file without a name, for what need not outlive the process.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn scratch(&self) -> Result<Scratch, Error> {
+        let path = disk::beside(&self.path.join("scratch"));
+        let file = fs::File::options().read(true).write(true).create_new(true).open(&path);
+        let file = Arc::new(file.at("create", &path)?);
+        disk::remove_file(&path)?;
+        Ok(Scratch { file, path, length: 0 })
     }
 
     /// Gives a file of another folder of the same stage a place in this one, too, without writing it
@@ -257,6 +270,33 @@ impl Drop for StagedFile<'_> {
         // After `finish` there is nothing left under this name; before it, a file that cannot be
         // removed is hidden and goes with its folder.
         fs::remove_file(&self.unfinished).ok();
+    }
+}
+
+/// A file without a name: it is gone when nobody holds it, however its process ends.
+#[derive(Debug)]
+pub struct Scratch {
+    file: Arc<fs::File>,
+    /// The name that it had, for messages.
+    path: PathBuf,
+    length: u64,
+}
+
+impl Scratch {
+    /// Appends bytes; gives where they begin.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        let at = self.length;
+        self.file.write_all_at(bytes, at).at("write", &self.path)?;
+        self.length += bytes.len() as u64;
+        Ok(at)
+    }
+
+    /// The file, to be read at any place while it grows.
+    pub fn file(&self) -> &Arc<fs::File> {
+        &self.file
     }
 }
 

@@ -3,8 +3,10 @@
 
 use crate::interruption::{has_left, kill, wait_until};
 use crate::real_models::sandbox_with;
-use crate::sandbox::{Sandbox, assert_same};
+use crate::sandbox::{SMALL, Sandbox, assert_same};
+use image::{Rgb, RgbImage};
 use mstar::base::{Digest, digest_of_json};
+use mstar::data::preview::png;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -134,6 +136,36 @@ fn a_killed_stage_of_features_goes_on_to_the_same_bytes() {
         sandbox.mstar(&tiny).exits(0);
         assert_same(&sandbox.artifacts(), &whole.artifacts());
     }
+}
+
+#[test]
+fn a_picture_that_the_model_does_not_read_is_told_by_its_prompt() {
+    let sandbox = Sandbox::new();
+    let row = |at: u8| {
+        let picture = RgbImage::from_pixel(40, 40, Rgb([at; 3]));
+        sandbox.write(&format!("data/{at}.png"), png(&picture).unwrap());
+        json!({ "question": "how many?", "answer": "3", "image": format!("{at}.png") }).to_string()
+    };
+    fs::create_dir_all(sandbox.path("data")).unwrap();
+    let rows: Vec<String> = (0..40).map(row).collect();
+    sandbox.write("data/rows.jsonl", rows.join("\n"));
+    let recipe = format!(
+        r#"name = "large"
+[policy]
+model = "builtin:mini-vlm"
+features = "stored"
+train = ["projector", "language"]
+[data]
+source = "jsonl:data/rows.jsonl"
+validation = 8
+test = 8
+{SMALL}"#
+    );
+    sandbox.write("large.toml", recipe);
+    let said = sandbox.mstar(&["run", "large.toml", "--workers", "1"]).exits(1).told();
+    assert!(said.contains("picture 1 of prompt "), "{said}");
+    assert!(said.contains("an image of 40 x 40 pixels: the model reads 32 x 32"), "{said}");
+    assert!(said.contains("hint: check that data and model use"), "{said}");
 }
 
 /// What becomes of `features.json`.

@@ -36,7 +36,7 @@ fn stored(model: &Model, all: &[&Pixels], file: &Path) -> Vec<Pixels> {
     let mut made = BTreeMap::new();
     for (sequence, pixels) in all.iter().enumerate() {
         for (at, picture) in apiece(pixels).iter().enumerate() {
-            made.insert(format!("{sequence}-{at}"), model.tower(picture));
+            made.insert(format!("{sequence}-{at}"), model.tower(picture).unwrap());
         }
     }
     features::write(&made, &mut fs::File::create(file).unwrap()).unwrap();
@@ -153,6 +153,9 @@ fn the_embedded_model_computes_the_same_of_stored_features() {
         Case::made(tokens, 16 * images + 10, pixels)
     };
     assert_alike("mini", &model, vec![case(1), case(2), case(0)], (1e-6, 1e-5));
+    let side = 40;
+    let refused = model.tower(&Pixels::squares(side, vec![0.0; side * side * 3])).err().unwrap();
+    assert!(refused.to_string().contains("40 x 40 pixels: the model reads 32 x 32"), "{refused}");
 }
 
 #[test]

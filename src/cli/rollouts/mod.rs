@@ -332,7 +332,7 @@ pub(crate) fn prompts(
         let message = format!("cannot open `{}`: {error}", path.display());
         Trouble::wrong(message, "look at the permissions of the store")
     })?;
-    stored_prompts(file).map_err(|error| unreadable(&name, prepared, &error))
+    stored_prompts(file, &path).map_err(|error| unreadable(&name, prepared, &error))
 }
 
 /// A prompt with its pictures.

@@ -1,9 +1,9 @@
 //! Reading a source of files: once to know what it holds, and again for its samples.
 
 use super::{
-    files::{FileSource, FileSourceError, Format},
-    rows::{self, RowsError},
-    sample::{BadSample, Columns, Picture, Place, Unread},
+    files::{FileSource, FileSourceError},
+    rows::{self, RowsError, Wanted},
+    sample::{BadSample, Columns, Picture, Place, Unread, looked_at},
 };
 use crate::base::{Digest, DigestWriter, Hint};
 use crate::data::PLACE;
@@ -57,10 +57,11 @@ pub fn samples(
     visit: &mut VisitSample<'_>,
 ) -> Result<(), LoadError> {
     let mut number = 0;
+    let wanted = looked_at(source.format, columns);
     for file in source.files()? {
         let mut ended = false;
         let shared: Arc<Path> = file.as_path().into();
-        rows::each(&file, left_out(source.format), &mut |row, read| {
+        rows::each(&file, Wanted::Only(&wanted), &mut |row, read| {
             let place = Place { format: source.format, columns, file: &shared, row };
             let sample = match read {
                 Ok(read) => place.sample(read),
@@ -81,14 +82,6 @@ pub fn samples(
         }
     }
     Ok(())
-}
-
-/// Columns that are never looked at.
-fn left_out(format: Format) -> &'static [&'static str] {
-    match format {
-        Format::M3Cot => &["rationale"],
-        _ => &[],
-    }
 }
 
 /// Reads a source once: its digest, and how many samples it has.

@@ -18,6 +18,6 @@ pub use cell::{Cell, Row};
 pub use checkpoint::{CheckpointError, CheckpointFolder, of_files};
 pub use files::{FileSource, FileSourceError, Format};
 pub use load::{LoadError, Survey, VisitSample, samples, survey};
-pub use rows::{FORMATS, RowsError, Visit, each};
-pub use sample::{BadSample, Columns, Picture, Unread};
+pub use rows::{FORMATS, RowsError, Visit, Wanted, each};
+pub use sample::{BadSample, Columns, Part, Picture, Unread};
 pub use whole::{WholeError, read_whole};

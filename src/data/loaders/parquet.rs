@@ -4,7 +4,7 @@
 use super::{
     by_row::LONGEST_ROW,
     cell::{Cell, Row},
-    rows::{RowsError, Visit, open},
+    rows::{RowsError, Visit, Wanted, open},
 };
 use crate::base::Bytes;
 use arrow_array::{
@@ -32,12 +32,16 @@ const LARGE: u64 = 64 << 20;
 const MOST_SHRUNK: u64 = 256;
 
 /// Reads the rows. A column of a type that no data set has its questions in is left out.
-pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
+pub(super) fn each(
+    file: &Path,
+    wanted: Wanted<'_>,
+    visit: &mut Visit<'_>,
+) -> Result<(), RowsError> {
     let opened = open(file)?;
     // The reader asserts some of what a footer claims, so damaged bytes can make it panic. Of the
     // reader nothing is used afterwards.
-    let batches = guarded(file, || batches(opened, without))?;
-    let mut batches = batches.map_err(|reason| malformed(file, reason))?;
+    let opened = guarded(file, || batches(opened, wanted))?;
+    let (mut batches, unread) = opened.map_err(|reason| malformed(file, reason))?;
     let mut number = 0;
     while let Some(batch) = guarded(file, || batches.next())? {
         let batch = batch.map_err(|error| malformed(file, error.to_string()))?;
@@ -46,7 +50,9 @@ pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Resu
             let column = |at: usize, row: usize| {
                 (schema.field(at).name().clone(), cell(batch.column(at), row))
             };
-            let row = |row: usize| (0..batch.num_columns()).map(|at| column(at, row)).collect();
+            let nothing = || unread.iter().map(|name| (name.clone(), Cell::Null));
+            let read = |row: usize| (0..batch.num_columns()).map(move |at| column(at, row));
+            let row = |row: usize| nothing().chain(read(row)).collect();
             (0..batch.num_rows()).map(row).collect::<Vec<Row>>()
         })?;
         for row in rows {
@@ -59,23 +65,37 @@ pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Resu
     Ok(())
 }
 
-fn batches(file: File, without: &[&str]) -> Result<ParquetRecordBatchReader, String> {
+/// The rows with the columns that are wanted, and the names of the others.
+fn batches(
+    file: File,
+    wanted: Wanted<'_>,
+) -> Result<(ParquetRecordBatchReader, Vec<String>), String> {
     let length = file.metadata().map_err(|error| error.to_string())?.len();
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string())?;
     let columns = builder.parquet_schema().root_schema().get_fields();
-    let wanted = (0..columns.len()).filter(|&at| !without.contains(&columns[at].name()));
-    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.collect::<Vec<_>>());
-    let at_a_time = rows_at_a_time(builder.metadata(), length)?;
+    let (read, left): (Vec<usize>, Vec<usize>) =
+        (0..columns.len()).partition(|&at| wanted.has(columns[at].name()));
+    let unread = left.into_iter().map(|at| columns[at].name().to_owned()).collect();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), read);
+    let at_a_time = rows_at_a_time(builder.metadata(), &mask, length)?;
     let reader = builder.with_projection(mask).with_batch_size(at_a_time).build();
-    reader.map_err(|error| error.to_string())
+    Ok((reader.map_err(|error| error.to_string())?, unread))
 }
 
 /// How many rows are decoded together, none of which can be larger than the largest column of its
-/// group: a file of a few bytes can say one large value in each of its rows.
-fn rows_at_a_time(metadata: &ParquetMetaData, length: u64) -> Result<usize, String> {
+/// group: a file of a few bytes can say one large value in each of its rows. What is not read cannot
+/// do harm.
+fn rows_at_a_time(
+    metadata: &ParquetMetaData,
+    mask: &ProjectionMask,
+    length: u64,
+) -> Result<usize, String> {
     let mut largest = 1;
-    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
-        largest = largest.max(whole_size(column, length)?);
+    for group in metadata.row_groups() {
+        let columns = group.columns().iter().enumerate();
+        for (_, column) in columns.filter(|(leaf, _)| mask.leaf_included(*leaf)) {
+            largest = largest.max(whole_size(column, length)?);
+        }
     }
     Ok((LONGEST_ROW / largest).clamp(1, AT_A_TIME as u64) as usize)
 }
@@ -216,10 +236,25 @@ mod tests {
             rows += 1;
             ControlFlow::Continue(())
         };
-        let error = each(bomb.path(), &[], &mut count).unwrap_err().to_string();
+        let error = each(bomb.path(), Wanted::All, &mut count).unwrap_err().to_string();
         assert!(error.contains("the column `image` would become 70.0 MiB out of "), "{error}");
-        each(of_zeros(20, 1 << 20, false).path(), &[], &mut count).unwrap();
+        each(of_zeros(20, 1 << 20, false).path(), Wanted::All, &mut count).unwrap();
         assert_eq!(rows, 20);
+    }
+
+    #[test]
+    fn a_column_that_nobody_wants_is_not_looked_into() {
+        let bomb = of_zeros(70, 1 << 20, false);
+        for wanted in [Wanted::Without(&["image"]), Wanted::Only(&["question".to_owned()])] {
+            let mut rows = 0;
+            let mut count = |_, row: Result<Row, RowsError>| {
+                rows += 1;
+                assert_eq!(row.unwrap(), Row::from([("image".to_owned(), Cell::Null)]));
+                ControlFlow::Continue(())
+            };
+            each(bomb.path(), wanted, &mut count).unwrap();
+            assert_eq!(rows, 70);
+        }
     }
 
     #[test]
@@ -228,7 +263,7 @@ mod tests {
             let file = file.reopen().unwrap();
             let length = file.metadata().unwrap().len();
             let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-            rows_at_a_time(builder.metadata(), length).unwrap()
+            rows_at_a_time(builder.metadata(), &ProjectionMask::all(), length).unwrap()
         };
         assert_eq!(at_a_time(&of_zeros(40, 100, true)), AT_A_TIME);
         // One value that every row has.

@@ -68,18 +68,40 @@ impl Hint for RowsError {
 /// What is done with each row: its number from 1, and the row or why it cannot be read.
 pub type Visit<'a> = dyn FnMut(u64, Result<Row, RowsError>) -> ControlFlow<()> + 'a;
 
-/// Reads the rows of a file in their order until `visit` breaks off. Columns named in `without` are
-/// not read where the format lets one leave them.
+/// Which columns are read where a format lets one leave some. Those that are not stand in their rows
+/// all the same, with nothing in them.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// All.
+    All,
+    /// All but these.
+    Without(&'a [&'a str]),
+    /// These.
+    Only(&'a [String]),
+}
+
+impl Wanted<'_> {
+    /// Whether a column is one of them.
+    pub(super) fn has(self, column: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Without(columns) => !columns.contains(&column),
+            Self::Only(columns) => columns.iter().any(|it| it == column),
+        }
+    }
+}
+
+/// Reads the rows of a file in their order until `visit` breaks off.
 ///
 /// # Errors
 /// [`RowsError`], when no more rows can be read.
-pub fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
+pub fn each(file: &Path, wanted: Wanted<'_>, visit: &mut Visit<'_>) -> Result<(), RowsError> {
     let end = file.extension().map(|end| end.to_string_lossy().to_lowercase());
     match end.as_deref() {
         Some("jsonl" | "ndjson") => json::lines(file, visit),
         Some("json") => json::whole(file, visit),
-        Some("tsv") => tsv::each(file, without, visit),
-        Some("parquet") => parquet::each(file, without, visit),
+        Some("tsv") => tsv::each(file, wanted, visit),
+        Some("parquet") => parquet::each(file, wanted, visit),
         // What is not there has no format either.
         _ => open(file).and(Err(RowsError::UnknownFormat { file: file.to_owned() })),
     }

@@ -21,6 +21,18 @@ const LARGEST_FILE: u64 = 256 << 20;
 /// The category of samples that have none.
 const ALL: &str = "all";
 
+/// What columns are called that a recipe does not name; the first that is there is meant.
+const QUESTION: [&str; 3] = ["question", "query", "text"];
+const ANSWER: [&str; 2] = ["answer", "label"];
+const CHOICES: [&str; 2] = ["choices", "options"];
+const CATEGORY: [&str; 4] = ["category", "l2-category", "domain", "task"];
+/// Where conversations are.
+const CONVERSATIONS: &str = "conversations";
+/// Where MathVista has what its questions are about.
+const METADATA: &str = "metadata";
+/// Where MathV360K has the path that its categories are in.
+const IMAGE: &str = "image";
+
 /// The columns that a recipe names; empty for those that the format has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
@@ -63,15 +75,38 @@ pub enum Picture {
     /// As bytes of a file.
     Bytes(Vec<u8>),
     /// As a part of a file of many.
-    Part {
-        /// That file.
-        file: Arc<Path>,
-        /// Where the part begins.
-        at: u64,
-        /// Its bytes.
-        length: usize,
-    },
+    Part(Part),
 }
+
+/// Some bytes of an open file.
+#[derive(Clone, Debug)]
+pub struct Part {
+    file: Arc<File>,
+    at: u64,
+    length: usize,
+}
+
+impl Part {
+    /// So many bytes from some place on.
+    pub fn new(file: &Arc<File>, at: u64, length: usize) -> Self {
+        Self { file: Arc::clone(file), at, length }
+    }
+
+    fn read(&self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.length];
+        self.file.read_exact_at(&mut bytes, self.at)?;
+        Ok(bytes)
+    }
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = Arc::ptr_eq(&self.file, &other.file);
+        is_same && (self.at, self.length) == (other.at, other.length)
+    }
+}
+
+impl Eq for Part {}
 
 /// A row that is no sample, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +134,44 @@ impl Hint for BadSample {
     }
 }
 
+/// What columns of images are called that a recipe does not name.
+fn usual_images(format: Format) -> &'static [&'static str] {
+    match format {
+        Format::Images => &["file_name"],
+        Format::MathVista => &["decoded_image", IMAGE],
+        _ => &[IMAGE, "images", "image_path"],
+    }
+}
+
+/// The columns in which a sample may lie: no other one is looked at.
+pub(super) fn looked_at(format: Format, columns: &Columns) -> Vec<String> {
+    let Columns { question, answer, image, category, choices } = columns;
+    let letters: Vec<String> = ('A'..='Z').map(String::from).collect();
+    let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+    let category_of_format: &[&str] = match format {
+        Format::MathVista => &[METADATA],
+        Format::MathV360k => &[IMAGE],
+        _ => &CATEGORY,
+    };
+    let places: [(&str, &[&str]); 6] = [
+        (question, &QUESTION),
+        (answer, &ANSWER),
+        (image, usual_images(format)),
+        (category, category_of_format),
+        (choices, &CHOICES),
+        (choices, &letters),
+    ];
+    let mut all = vec![CONVERSATIONS.to_owned()];
+    for (named, usual) in places {
+        // A dot leads into a struct.
+        match named.split('.').next().filter(|first| !first.is_empty()) {
+            Some(first) => all.push(first.to_owned()),
+            None => all.extend(usual.iter().map(|name| (*name).to_owned())),
+        }
+    }
+    all
+}
+
 /// Where a row is, and how it is read.
 pub(super) struct Place<'a> {
     pub(super) format: Format,
@@ -119,9 +192,8 @@ impl Place<'_> {
             self.unfold_conversation(&mut row)?;
         }
         let choices = self.choices(&row)?;
-        let usual = ["question", "query", "text"];
-        let mut question = self.text(&row, &self.columns.question, &usual)?.trim().to_owned();
-        let answer = self.text(&row, &self.columns.answer, &["answer", "label"])?;
+        let mut question = self.text(&row, &self.columns.question, &QUESTION)?.trim().to_owned();
+        let answer = self.text(&row, &self.columns.answer, &ANSWER)?;
         let answer = self.answer(answer, &choices);
         let is_no_choice = !choices.is_empty() && !is_letter_of(&answer, choices.len());
         if !choices.is_empty() && self.format != Format::MathVista {
@@ -195,8 +267,7 @@ impl Place<'_> {
     /// The choices of a question: a list, or the columns `A`, `B` and so on.
     fn choices(&self, row: &Row) -> Result<Vec<String>, BadSample> {
         let named = &self.columns.choices;
-        let usual = ["choices", "options"];
-        if let Ok((field, cell)) = self.find(row, named, &usual) {
+        if let Ok((field, cell)) = self.find(row, named, &CHOICES) {
             let list = if cell.is_empty() { Some(Vec::new()) } else { cell.texts() };
             return list.ok_or_else(|| {
                 let fault = format!("should be a list of texts, and is {}", cell.kind());
@@ -204,7 +275,7 @@ impl Place<'_> {
             });
         }
         if !named.is_empty() {
-            return self.find(row, named, &usual).map(|_| Vec::new());
+            return self.find(row, named, &CHOICES).map(|_| Vec::new());
         }
         let option = |letter: char| row.get(&letter.to_string()).filter(|cell| !cell.is_empty());
         Ok(('A'..='Z').map_while(option).filter_map(Cell::text).collect())
@@ -229,19 +300,18 @@ impl Place<'_> {
     }
 
     fn category(&self, row: &Row) -> String {
-        let usual = ["category", "l2-category", "domain", "task"];
         let found = match self.format {
             // What people quote of MathVista is the task.
             Format::MathVista if self.columns.category.is_empty() => {
-                row.get("metadata").map(|metadata| metadata.at("task"))
+                row.get(METADATA).map(|metadata| metadata.at("task"))
             }
             // The images of MathV360K lie in a folder for each data set that it is made of.
             Format::MathV360k if self.columns.category.is_empty() => {
-                let path = row.get("image").and_then(Cell::text).unwrap_or_default();
+                let path = row.get(IMAGE).and_then(Cell::text).unwrap_or_default();
                 let source = path.split('/').next().unwrap_or(ALL);
                 return if source.is_empty() { ALL } else { source }.to_owned();
             }
-            _ => self.find(row, &self.columns.category, &usual).ok().map(|(_, cell)| cell),
+            _ => self.find(row, &self.columns.category, &CATEGORY).ok().map(|(_, cell)| cell),
         };
         let text = found.and_then(Cell::text).filter(|text| !text.trim().is_empty());
         text.unwrap_or_else(|| ALL.to_owned())
@@ -249,11 +319,10 @@ impl Place<'_> {
 
     /// Puts the first question and the first answer of a conversation into columns of their own.
     fn unfold_conversation(&self, row: &mut Row) -> Result<(), BadSample> {
-        const FIELD: &str = "conversations";
-        let Some(Cell::List(turns)) = row.get(FIELD) else {
-            let found = row.get(FIELD).map_or("missing", Cell::kind);
+        let Some(Cell::List(turns)) = row.get(CONVERSATIONS) else {
+            let found = row.get(CONVERSATIONS).map_or("missing", Cell::kind);
             let fault = format!("should be a list of turns, and is {found}");
-            return Err(self.bad(FIELD, fault, "a turn has `from` and `value`"));
+            return Err(self.bad(CONVERSATIONS, fault, "a turn has `from` and `value`"));
         };
         let said = |who: [&str; 2]| {
             let by =
@@ -263,7 +332,7 @@ impl Place<'_> {
         let turns = (said(["human", "user"]), said(["gpt", "assistant"]));
         let (Some(question), Some(answer)) = turns else {
             let fault = "has no turn of `human` with one of `gpt` after it".to_owned();
-            return Err(self.bad(FIELD, fault, "a turn has `from` and `value`"));
+            return Err(self.bad(CONVERSATIONS, fault, "a turn has `from` and `value`"));
         };
         row.insert("question".to_owned(), Cell::Text(question));
         row.insert("answer".to_owned(), Cell::Text(answer));
@@ -272,11 +341,7 @@ impl Place<'_> {
 
     /// The images of a row; none where the format lets a row have none and it says so.
     fn images(&self, row: &Row) -> Result<Vec<Picture>, BadSample> {
-        let usual: &[&'static str] = match self.format {
-            Format::Images => &["file_name"],
-            Format::MathVista => &["decoded_image", "image"],
-            _ => &["image", "images", "image_path"],
-        };
+        let usual = usual_images(self.format);
         let filled = |name: &&str| row.get(*name).is_some_and(|cell| !cell.is_empty());
         let usual = &usual[usual.iter().position(filled).unwrap_or(0)..];
         let may_have_none =
@@ -404,11 +469,9 @@ impl Picture {
         };
         match self {
             Self::Bytes(bytes) => decode(bytes),
-            Self::Part { file, at, length } => {
-                let mut bytes = vec![0; *length];
-                let read = File::open(file).and_then(|it| it.read_exact_at(&mut bytes, *at));
-                read.map_err(|error| format!("`{}`: {error}", file.display()))?;
-                decode(&bytes)
+            Self::Part(part) => {
+                let bytes = part.read();
+                decode(&bytes.map_err(|error| format!("it was put aside and is gone: {error}"))?)
             }
             Self::File(path) => {
                 let bytes = read_whole(path, LARGEST_FILE)

@@ -4,7 +4,7 @@
 use super::{
     by_row::{ByRow, RowEnds, by_row},
     cell::{Cell, Row},
-    rows::{self, RowsError, Visit},
+    rows::{self, RowsError, Visit, Wanted},
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,12 +17,16 @@ const IMAGE: &str = "image";
 const INDEX: &str = "index";
 
 /// Reads the rows; those of which only some fields are there cannot be read.
-pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Result<(), RowsError> {
+pub(super) fn each(
+    file: &Path,
+    wanted: Wanted<'_>,
+    visit: &mut Visit<'_>,
+) -> Result<(), RowsError> {
     let (mut reader, row_ends) = open(file)?;
     let header = reader.headers().map_err(|error| malformed(file, &error))?.clone();
-    let places = match without.contains(&IMAGE) {
-        true => None,
-        false => Some(Places::of(file, &header)?),
+    let places = match wanted.has(IMAGE) {
+        true => Some(Places::of(file, &header)?),
+        false => None,
     };
     let mut record = csv::StringRecord::new();
     for number in 1.. {
@@ -30,7 +34,7 @@ pub(super) fn each(file: &Path, without: &[&str], visit: &mut Visit<'_>) -> Resu
         row_ends.tell();
         let row = match read {
             Ok(false) => break,
-            Ok(true) => row_of(&header, &record, without),
+            Ok(true) => row_of(&header, &record, wanted),
             Err(error) if error.is_io_error() => return Err(malformed(file, &error)),
             Err(error) => Err(error.to_string()),
         };
@@ -67,17 +71,17 @@ fn malformed(file: &Path, error: &csv::Error) -> RowsError {
 fn row_of(
     header: &csv::StringRecord,
     record: &csv::StringRecord,
-    without: &[&str],
+    wanted: Wanted<'_>,
 ) -> Result<Row, String> {
     if record.len() != header.len() {
         return Err(format!("it has {} fields, and the header {}", record.len(), header.len()));
     }
-    let columns = header.iter().zip(record.iter()).filter(|(name, _)| !without.contains(name));
-    let cell = |text: &str| match text {
-        "" => Cell::Null,
-        text => Cell::Text(text.to_owned()),
+    let cell = |name: &str, text: &str| match text {
+        text if !text.is_empty() && wanted.has(name) => Cell::Text(text.to_owned()),
+        _ => Cell::Null,
     };
-    Ok(columns.map(|(name, text)| (name.to_owned(), cell(text))).collect())
+    let columns = header.iter().zip(record.iter());
+    Ok(columns.map(|(name, text)| (name.to_owned(), cell(name, text))).collect())
 }
 
 /// Where in the file the rows lie that hold an image, by index.

@@ -17,6 +17,7 @@ use parquet::{
 use std::io::Write;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 /// Bytes of pictures that are compressed together, about; a larger one is alone, so that any of them
 /// is read without others.
@@ -51,6 +52,14 @@ pub enum TableError {
         /// What is wrong with it.
         fault: String,
     },
+    /// Any of these, in a file that is read when it is asked for.
+    #[error("`{}`: {fault}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        fault: Box<Self>,
+    },
     /// One value cannot be.
     #[error("row {row} of the table `{table}` has a wrong `{column}`: {reason}")]
     Value {
@@ -81,6 +90,7 @@ impl Hint for TableError {
             Self::Torn { .. } => {
                 Some("the file is damaged: remove it, and it is made again".into())
             }
+            Self::File { fault, .. } => fault.hint(),
             Self::Unwritable { .. } => None,
             Self::Column { .. } | Self::Value { .. } => {
                 Some("use a table that was written by this version of `mstar`".into())

@@ -33,6 +33,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of decoded pictures that are kept of a table.
@@ -58,6 +59,7 @@ impl Stored {
             None => {}
         }
         guarded::<Sample, _>(|| self.table.read(self.row))
+            .map_err(|fault| of(&self.table.path, fault))
     }
 }
 
@@ -73,20 +75,25 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// The prompts of a file, whose pictures stay there. The file must not change while it is open.
+/// The prompts of a file, whose pictures stay there. The file must not change while it is open; its
+/// path is told where it cannot be read.
 ///
 /// # Errors
 /// [`TableError`], as [`decode`](super::decode) has it, but for what is wrong with a picture.
-pub fn stored_prompts(file: File) -> Result<Vec<Sample<Stored>>, TableError> {
-    stored_within(file, KEPT)
+pub fn stored_prompts(file: File, path: &Path) -> Result<Vec<Sample<Stored>>, TableError> {
+    stored_within(file, path, KEPT).map_err(|fault| of(path, fault))
 }
 
-fn stored_within(file: File, most: usize) -> Result<Vec<Sample<Stored>>, TableError> {
+fn of(path: &Path, fault: TableError) -> TableError {
+    TableError::File { file: path.to_owned(), fault: Box::new(fault) }
+}
+
+fn stored_within(file: File, path: &Path, most: usize) -> Result<Vec<Sample<Stored>>, TableError> {
     guarded::<Sample, _>(|| {
         let length = file.metadata().map_err(torn::<Sample>)?.len();
         let file = InFile { file: Arc::new(file), length };
         let texts: Vec<Sample<()>> = read(file.clone())?;
-        let table = Arc::new(Table::open(file, most)?);
+        let table = Arc::new(Table::open(file, path, most)?);
         let counts = table.counts(texts.len())?;
         let stored = |(row, (text, count)): (usize, (Sample<()>, usize))| {
             text.with_images(Stored { table: Arc::clone(&table), row, count })
@@ -98,6 +105,7 @@ fn stored_within(file: File, most: usize) -> Result<Vec<Sample<Stored>>, TableEr
 /// A table that is read by rows.
 struct Table {
     file: InFile,
+    path: PathBuf,
     metadata: ArrowReaderMetadata,
     /// The column of pictures: whether it has lists, and which leaf their bytes are.
     has_lists: bool,
@@ -118,7 +126,7 @@ struct Kept {
 }
 
 impl Table {
-    fn open(file: InFile, most: usize) -> Result<Self, TableError> {
+    fn open(file: InFile, path: &Path, most: usize) -> Result<Self, TableError> {
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
         let metadata = ArrowReaderMetadata::load(&file, options).map_err(torn::<Sample>)?;
         let (has_lists, leaf) = column_of_pictures(&metadata)?;
@@ -140,7 +148,8 @@ impl Table {
         }
         groups.push(rows);
         pages.push(rows);
-        Ok(Self { file, metadata, has_lists, leaf, groups, pages, kept: Mutex::default(), most })
+        let (path, kept) = (path.to_owned(), Mutex::default());
+        Ok(Self { file, path, metadata, has_lists, leaf, groups, pages, kept, most })
     }
 
     /// How many pictures each row has.
@@ -342,6 +351,20 @@ mod tests {
         file
     }
 
+    fn within(bytes: &[u8], most: usize) -> Result<Vec<Sample<Stored>>, TableError> {
+        stored_within(file(bytes), Path::new("train.parquet"), most)
+    }
+
+    #[test]
+    fn what_cannot_be_read_any_more_names_its_file() {
+        let file = file(&encode(&noisy(3, 60)).unwrap());
+        let shared = file.try_clone().unwrap();
+        let stored = stored_prompts(file, Path::new("store/train.parquet")).unwrap();
+        shared.set_len(0).unwrap();
+        let said = stored[1].images.read().unwrap_err().to_string();
+        assert!(said.starts_with("`store/train.parquet`: cannot read the table"), "{said}");
+    }
+
     fn whole(sample: &Sample<Stored>) -> Sample {
         let images = sample.images.read().unwrap().to_vec();
         sample.clone().with_images(images)
@@ -354,7 +377,7 @@ mod tests {
         several[3].images.push(second);
         several[8].images.clear();
         for samples in [noisy(40, 20), several, Vec::new()] {
-            let stored = stored_within(file(&encode(&samples).unwrap()), 0).unwrap();
+            let stored = within(&encode(&samples).unwrap(), 0).unwrap();
             assert_eq!(stored.len(), samples.len());
             let counts: Vec<usize> = stored.iter().map(|it| it.images.count()).collect();
             assert_eq!(counts, samples.iter().map(|it| it.images.len()).collect::<Vec<_>>());
@@ -369,13 +392,13 @@ mod tests {
         let samples = noisy(9, 160);
         let mut writer = PromptWriter::new(Vec::new(), false, true, 2).unwrap();
         samples.chunks(4).for_each(|group| writer.write(group).unwrap());
-        let stored = stored_within(file(&writer.finish().unwrap()), 0).unwrap();
+        let stored = within(&writer.finish().unwrap(), 0).unwrap();
         let table = &stored[0].images.table;
         assert_eq!(table.groups, [0, 4, 8, 9]);
         assert_eq!(table.pages, (0..10).collect::<Vec<_>>());
         assert!(stored.iter().zip(&samples).all(|(one, other)| whole(one) == *other));
         // Small ones are read together.
-        let small = stored_within(file(&encode(&noisy(300, 8)).unwrap()), 0).unwrap();
+        let small = within(&encode(&noisy(300, 8)).unwrap(), 0).unwrap();
         let table = &small[0].images.table;
         assert!((2..20).contains(&table.pages.len()), "{:?}", table.pages);
     }
@@ -385,13 +408,13 @@ mod tests {
         let samples = noisy(30, 10);
         let each = 300;
         let bytes = encode(&samples).unwrap();
-        let stored = stored_within(file(&bytes), 4 * each).unwrap();
+        let stored = within(&bytes, 4 * each).unwrap();
         for sample in stored.iter().chain(&stored) {
             assert_eq!(whole(sample).images, samples[sample.id as usize].images);
         }
         let kept = stored[0].images.table.kept();
         assert_eq!((kept.images.len(), kept.bytes), (4, 4 * each));
-        let stored = stored_within(file(&bytes), 1 << 20).unwrap();
+        let stored = within(&bytes, 1 << 20).unwrap();
         stored[29].images.read().unwrap();
         assert_eq!(stored[0].images.table.kept().images.len(), 30);
     }
@@ -399,7 +422,7 @@ mod tests {
     #[test]
     fn threads_that_read_at_once_see_what_one_sees() {
         let samples = noisy(24, 150);
-        let stored = stored_within(file(&encode(&samples).unwrap()), 200_000).unwrap();
+        let stored = within(&encode(&samples).unwrap(), 200_000).unwrap();
         std::thread::scope(|scope| {
             for offset in 0..4 {
                 let (stored, samples) = (&stored, &samples);
@@ -419,13 +442,13 @@ mod tests {
         for at in (0..good.len()).step_by(211).chain(good.len() - 400..good.len()) {
             let mut bytes = good.clone();
             bytes[at] ^= 0x55;
-            let Ok(stored) = stored_prompts(file(&bytes)) else { continue };
+            let Ok(stored) = within(&bytes, KEPT) else { continue };
             for sample in &stored {
                 drop(sample.images.read());
             }
         }
         for length in [0, 4, 12, good.len() / 2, good.len() - 1] {
-            assert!(stored_prompts(file(&good[..length])).is_err());
+            assert!(within(&good[..length], KEPT).is_err());
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::base::{Digest, Hint, Seed};
 use crate::engine::{
     features::TowerOutputs,
     nn::{Attend, Heads, adapter::State, rotary::Angles},
-    pack::{Given, Images, Inputs, given},
+    pack::{self, Given, Images, Inputs, PackError, given},
     pixels::{Pixels, Size},
     weights::{Adapted, Parameters, Spelling, Weights, WeightsError, digest_of},
 };
@@ -329,7 +329,11 @@ impl Model {
     }
 
     /// What the vision tower makes of pictures, before the projector.
-    pub fn tower(&self, pictures: &Pixels) -> TowerOutputs {
+    ///
+    /// # Errors
+    /// [`PackError::ImageSize`], for a picture that the model cannot read.
+    pub fn tower(&self, pictures: &Pixels) -> Result<TowerOutputs, PackError> {
+        pack::image_tokens(self, 0, pictures)?;
         let (sizes, tiles) = (pictures.sizes().to_vec(), pictures.tiles().to_vec());
         let order = Tensor::empty([0], (Kind::Int64, self.device));
         let images = Images { given: given(self, pictures), sizes, tiles, order };
@@ -340,7 +344,7 @@ impl Model {
             }
             Architecture::Sighted(_, vision) => vision.tower(&images),
         });
-        TowerOutputs { about: Vec::new(), sizes: images.sizes, outputs }
+        Ok(TowerOutputs { about: Vec::new(), sizes: images.sizes, outputs })
     }
 
     /// How many pictures were seen without the vision tower since this was asked last.

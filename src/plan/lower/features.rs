@@ -18,11 +18,11 @@ impl Lowering<'_> {
             return None;
         }
         let (split, prompts) = (stage.looks_at()?, *inputs.get(&Port::Prompts)?);
-        let prepared = self.graph.get(prompts)?.name.strip_prefix("prepare")?;
-        // Worked examples and benchmarks are prepared apart, each with one split.
-        let name = match prepared {
-            "" => format!("features {}", split.name()),
-            apart => format!("features{apart}"),
+        let Stage::Prepare(prepared) = &self.graph.get(prompts)?.stage else { return None };
+        // Of a benchmark there is one split, and it has the benchmark's name.
+        let name = match prepared.is_benchmark() {
+            true => format!("features {}", prepared.source),
+            false => format!("features {}", split.name()),
         };
         let stage = Stage::Features(Features { split, dtype: policy.dtype });
         let inputs = [(Port::Policy, self.base?), (Port::Prompts, prompts)].into();

@@ -5,7 +5,9 @@ use crate::recipe::{Features, Method, Part, RewardModel};
 
 /// What linear maps of vision towers are called. Some are called so in language models, too: what a
 /// recipe names by such an end would be adapted in both.
-const OF_TOWERS: [&str; 14] = [
+const OF_TOWERS: [&str; 16] = [
+    "patch_fc1",
+    "patch_fc2",
     "q_proj",
     "k_proj",
     "v_proj",
