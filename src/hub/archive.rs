@@ -3,17 +3,18 @@
 //! Whoever made the archive is not trusted: before the first file is written, every name, size and
 //! kind in it was looked at, and no file gets more bytes than were promised.
 
-use super::{HubError, Progress, Repo, Settings, Snapshot, Tell, cache::Cache};
+use super::{HubError, Progress, Repo, Settings, Snapshot, Tell, cache::Cache, footer};
 use crate::base::Bytes;
 use crate::store::{self, NewFolder, free_space};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 use zip::ZipArchive;
 
 /// Files of the largest archive.
-const MOST_FILES: usize = 4_000_000;
+const MOST_FILES: u64 = 4_000_000;
 /// Bytes of the largest file in one.
 const LARGEST_FILE: u64 = 256 << 20;
 /// How many times as large as the archive its files may be in all; pictures hardly shrink.
@@ -84,14 +85,15 @@ struct Zip<'a> {
 
 impl<'a> Zip<'a> {
     fn open(path: &'a Path) -> Result<Self, HubError> {
-        let open = || -> Result<_, String> {
-            let file = File::open(path).map_err(|error| error.to_string())?;
-            let length = file.metadata().map_err(|error| error.to_string())?.len();
-            let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string())?;
-            Ok((length, zip))
+        let open = || -> Result<Self, String> {
+            let unreadable = |error: &dyn Display| format!("cannot be read: {error}");
+            let mut file = File::open(path).map_err(|error| unreadable(&error))?;
+            let length = file.metadata().map_err(|error| unreadable(&error))?.len();
+            footer::check(&mut file, MOST_FILES)?;
+            let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| unreadable(&error))?;
+            Ok(Self { path, length, zip })
         };
-        let opened = open().map_err(|reason| bad(path, format!("cannot be read: {reason}")));
-        opened.map(|(length, zip)| Self { path, length, zip })
+        open().map_err(|fault| bad(path, fault))
     }
 
     /// The files that are unpacked, all of which may be. Where all lie in a folder of the given name,
@@ -140,9 +142,6 @@ fn members(
     length: u64,
     folder: &str,
 ) -> Result<Vec<Member>, String> {
-    if zip.len() > MOST_FILES {
-        return Err(format!("has {} files, more than {MOST_FILES}", zip.len()));
-    }
     let (mut members, mut names, mut total) = (Vec::new(), BTreeSet::new(), 0_u64);
     for at in 0..zip.len() {
         let file = zip.by_index_raw(at).map_err(|error| format!("is damaged: {error}"))?;
