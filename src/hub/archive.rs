@@ -155,7 +155,7 @@ fn members(
         if kind != 0 && kind != REGULAR {
             return Err(format!("holds `{shown}`, which is a link or a device"));
         }
-        if !is_inside(&name) {
+        if store::check_inside(&name).is_err() {
             return Err(format!("holds `{shown}`, which could leave its folder or hide in it"));
         }
         if bytes > LARGEST_FILE {
@@ -174,16 +174,18 @@ fn members(
     if members.is_empty() {
         return Err("holds no files".to_owned());
     }
+    let folders = |name: &str| -> Vec<String> {
+        name.match_indices('/').map(|(end, _)| name[..end].to_owned()).collect()
+    };
+    if let Some(both) = names.iter().flat_map(|name| folders(name)).find(|it| names.contains(it)) {
+        let shown = both.escape_default().take(80).collect::<String>();
+        return Err(format!("holds `{shown}` as a file and as a folder"));
+    }
     let outer = format!("{folder}/");
     if members.iter().all(|member| member.name.starts_with(&outer)) {
         members.iter_mut().for_each(|member| drop(member.name.drain(..outer.len())));
     }
     Ok(members)
-}
-
-fn is_inside(name: &str) -> bool {
-    let good = |part: &str| !part.is_empty() && !part.starts_with('.') && part.len() <= 255;
-    name.split('/').all(good) && !name.chars().any(|c| c.is_control() || c == '\\')
 }
 
 #[cfg(test)]
@@ -229,6 +231,11 @@ mod tests {
         let link = of_archive(writer.finish().unwrap().into_inner()).unwrap_err();
         assert_eq!(link, "holds `a`, which is a link or a device");
         assert_eq!(told(&[("a", b"", file), ("a", b"", file)]).unwrap_err(), "holds `a` twice");
+        for files in [["a", "a/b/c.png"], ["a/b/c.png", "a/b"]] {
+            let error = told(&files.map(|name| (name, &b""[..], file))).unwrap_err();
+            assert!(error.ends_with("` as a file and as a folder"), "{error}");
+        }
+        assert_eq!(told(&[("a.png", b"", file), ("a/b.png", b"", file)]).unwrap().len(), 2);
         assert_eq!(told(&[]).unwrap_err(), "holds no files");
         let bomb = vec![0; 1 << 20];
         let error = told(&[("a.png", &bomb, file)]).unwrap_err();

@@ -512,7 +512,10 @@ fn pictures_that_come_in_an_archive_are_unpacked_once() {
     assert!(!said.stderr.contains("not in the cache"), "{}", said.stderr);
     // What a killed process left is in nobody's way.
     let whole = std::fs::canonicalize(folder.join("data_images")).unwrap();
-    std::fs::rename(&whole, whole.with_file_name(".data_images.1-0.unfinished")).unwrap();
+    std::fs::rename(&whole, whole.with_file_name(".data_images.1-0.tmp")).unwrap();
+    // What somebody else is at is left to them.
+    let other = whole.with_file_name(".data_images.more.1-0.tmp");
+    std::fs::create_dir(&other).unwrap();
     fetch(&sandbox, &hub, &["mathv360k"], &[]).exits(0);
     assert_eq!(crate::sandbox::entries(whole.parent().unwrap()).len(), 1);
     if cfg!(feature = "torch") {
@@ -543,6 +546,7 @@ fn an_archive_that_cannot_be_trusted_is_refused_before_anything_of_it_is_written
 
 #[test]
 fn wrong_commands_end_with_two_and_a_world_that_fails_with_one() {
+        (zipped(&[("a", b"a"), ("a/b.png", b"b")]), "holds `a` as a file and as a folder"),
     let sandbox = Sandbox::new();
     let hub = Hub::new().with(ID, &[("config.json", b"{}"), (WEIGHTS, b"1")]);
     let mut text = String::new();
