@@ -273,17 +273,26 @@ fn a_hub_with_too_much_to_do_is_waited_for() {
     let mut waits = Vec::new();
     let repo = Repo::model(ID, "main").unwrap();
     let brought = hub::snapshot(&repo, &case.settings, &mut |told| {
-        if let Progress::Waiting { reason, .. } = told {
-            waits.push(reason.to_owned());
+        if let Progress::Waiting { seconds, reason } = told {
+            waits.push((seconds, reason.to_owned()));
         }
     });
     assert_eq!(read(&brought.unwrap(), WEIGHTS), noise(1000));
-    assert_eq!(waits, ["the hub asks to wait"; 2]);
+    // To be asked again after no time at all does not mean at once.
+    assert_eq!(waits, [0.002, 0.004].map(|it| (it, "the hub asks to wait".to_owned())));
     let case = Case::of_model(&noise(1000));
     case.hub.mood().down = 3;
     assert_eq!(read(&case.bring().unwrap(), WEIGHTS), noise(1000));
     let case = Case::of_model(&noise(1000));
     case.hub.mood().busy = (1, 3600);
+    let text = told(&case, &case.bring().unwrap_err());
+    assert!(text.starts_with("the hub asks to wait 1 h 00 min before `HUB/api/"), "{text}");
+    let case = Case::of_model(&noise(1000));
+    case.hub.mood().busy = (usize::MAX, 0);
+    let text = told(&case, &case.bring().unwrap_err());
+    assert!(text.starts_with("the hub asks to wait 1.0 s before `HUB/api/"), "{text}");
+    let case = Case::of_model(&noise(1000));
+    (case.hub.mood().down, case.hub.mood().down_for) = (1, Some(3600));
     let text = told(&case, &case.bring().unwrap_err());
     assert!(text.starts_with("the hub asks to wait 1 h 00 min before `HUB/api/"), "{text}");
 }
