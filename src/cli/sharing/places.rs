@@ -174,7 +174,14 @@ impl PlannedGraph {
         if !faults.is_empty() {
             let names = self.needed().into_iter().map(|name| format!("`--data {name}=PATH`"));
             let names: Vec<String> = names.collect();
-            let hint = format!("say where it lies: {}", names.join(", "));
+            let hint = match names.is_empty() {
+                true => {
+                    "the cache of the hub was altered: take this away there, and it is brought \
+                         again"
+                        .to_owned()
+                }
+                false => format!("say where it lies: {}", names.join(", ")),
+            };
             let told = faults.into_iter().map(|it| Fault { hint: Some(hint.clone()), ..it });
             return Err(Faults(told.collect()).into());
         }

@@ -526,10 +526,17 @@ fn pictures_that_come_in_an_archive_are_unpacked_once() {
     let other = whole.with_file_name(".data_images.more.1-0.tmp");
     std::fs::create_dir(&other).unwrap();
     fetch(&sandbox, &hub, &["mathv360k"], &[]).exits(0);
-    assert_eq!(crate::sandbox::entries(whole.parent().unwrap()).len(), 1);
+    assert_eq!(crate::sandbox::entries(whole.parent().unwrap()), [other, whole]);
     if cfg!(feature = "torch") {
-        let said = mstar(&sandbox, &hub, &["run", "hub.toml"], &[]);
-        said.exits(0);
+        mstar(&sandbox, &hub, &["run", "hub.toml"], &[]).exits(0);
+        // Elsewhere rows and pictures are brought as the run had them.
+        mstar(&sandbox, &hub, &["bundle", "--output", "run.mstar"], &[]).exits(0);
+        std::fs::remove_dir_all(sandbox.path("hf")).unwrap();
+        let other = sandbox.path("other").display().to_string();
+        let again = ["reproduce", "run.mstar", "--device", "cpu", "--folder", "two"];
+        let said = mstar(&sandbox, &hub, &again, &[("HF_HOME", &other)]).exits(0);
+        assert!(said.stderr.contains("\ndata_images.zip: 40 files, "), "{}", said.stderr);
+        assert!(said.stdout.contains("equal: all "), "{}", said.stdout);
     }
 }
 
@@ -539,6 +546,7 @@ fn an_archive_that_cannot_be_trusted_is_refused_before_anything_of_it_is_written
     for (archive, fault) in [
         (zipped(&[("a.png", b"a"), ("../../b.png", b"b")]), "could leave its folder"),
         (zipped(&[("a.png", &bomb)]), "would become 1.0 MiB or more"),
+        (zipped(&[("a", b"a"), ("a/b.png", b"b")]), "holds `a` as a file and as a folder"),
         (b"no archive".to_vec(), "cannot be read"),
     ] {
         let sandbox = Sandbox::new();
@@ -555,7 +563,6 @@ fn an_archive_that_cannot_be_trusted_is_refused_before_anything_of_it_is_written
 
 #[test]
 fn wrong_commands_end_with_two_and_a_world_that_fails_with_one() {
-        (zipped(&[("a", b"a"), ("a/b.png", b"b")]), "holds `a` as a file and as a folder"),
     let sandbox = Sandbox::new();
     let hub = Hub::new().with(ID, &[("config.json", b"{}"), (WEIGHTS, b"1")]);
     let mut text = String::new();
