@@ -52,9 +52,15 @@ def responses(stage):
     return stage["estimate"]["samples"] or 0 if drawing else 0
 
 
-def seconds(stage):
-    """Its seconds, by the plan; 0 where no run tells."""
-    return stage["estimate"]["seconds"] or 0.0
+def seconds_taken(store):
+    """The seconds that each stage took, by its key, from the logs of all runs in a store."""
+    taken = {}
+    for log in pathlib.Path(store).glob("run-v*/*/events.jsonl"):
+        for line in log.read_text().splitlines():
+            said = json.loads(line)
+            if said["event"] in ("stage-finished", "stage-failed"):
+                taken[said["key"]] = taken.get(said["key"], 0.0) + said["seconds"]
+    return taken
 
 
 def described(text, key):
@@ -65,7 +71,8 @@ def described(text, key):
 
 class Experiments:
     def __init__(self, arguments):
-        self.mstar = shlex.split(arguments.mstar) + ["--store", arguments.store]
+        self.store = arguments.store
+        self.mstar = shlex.split(arguments.mstar) + ["--store", self.store]
         self.over = shlex.split(arguments.over)
         self.output = pathlib.Path(arguments.output)
         self.names = arguments.names or NAMES
@@ -107,13 +114,13 @@ class Experiments:
         """What the members would cost apart, and what they cost in one store."""
         rows = ["| experiment | members | stages apart | new | responses apart | new | time apart | new |",
                 "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
-        known, totals = set(), [0] * 7
+        known, totals, taken = set(), [0] * 7, seconds_taken(self.store)
         for name, plan in plans.items():
             stages = plan["stages"]
             new = [stage for stage in stages if stage["key"] not in known]
             known |= {stage["key"] for stage in stages}
             row = [len(plan["members"])]
-            for amount in (lambda stage: 1, responses, seconds):
+            for amount in (lambda stage: 1, responses, lambda stage: taken.get(stage["key"], 0.0)):
                 row.append(sum(amount(stage) * len(stage["members"]) for stage in stages))
                 row.append(sum(amount(stage) for stage in new))
             totals = [total + part for total, part in zip(totals, row)]
@@ -122,8 +129,8 @@ class Experiments:
         _, _, _, drawn_apart, drawn, apart, together = totals
         said = f"In one store all of it draws {drawn / drawn_apart:.0%} of the responses that the members would draw apart"
         if apart:
-            said += (f", and costs {minutes(together)}, {together / apart:.0%} of the {minutes(apart)}: work of one "
-                     "core, by the rates that the plan takes from these runs")
+            said += (f", and takes {minutes(together)}, {together / apart:.0%} of the {minutes(apart)}: seconds "
+                     "during which workers were at its stages, as the logs of these runs have them")
         return "\n\n".join(["## What sharing saves", "\n".join(rows), said + "."])
 
     @staticmethod

@@ -101,7 +101,7 @@ impl Progress {
             Event::StageFinished { key, outcome, seconds, metrics, .. } => {
                 self.finished(*key, *outcome, *seconds, metrics);
             }
-            Event::StageFailed { key, reason, hint } => {
+            Event::StageFailed { key, reason, hint, .. } => {
                 self.close(*key);
                 let hint = hint.as_ref().map_or(String::new(), |hint| format!("\n  hint: {hint}"));
                 self.complain(&format!("failed   {}: {reason}{hint}", self.name(*key)));

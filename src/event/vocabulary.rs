@@ -98,6 +98,9 @@ pub enum Event {
         reason: String,
         /// The way out.
         hint: Option<String>,
+        /// Wall seconds in this run during which a worker was at it.
+        #[serde(default)]
+        seconds: f64,
     },
     /// A stage did not run because something it needs failed, or the run was interrupted.
     StageSkipped {

@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn a_stage_that_failed_says_why_and_the_end_is_known() {
         let reason = "out of memory".to_owned();
-        let failed = Event::StageFailed { key: key("explore 1"), reason, hint: None };
+        let failed = Event::StageFailed { key: key("explore 1"), reason, hint: None, seconds: 1.0 };
         let skipped = |name| {
             let because = "`explore 1` failed".to_owned();
             (2, Event::StageSkipped { key: key(name), because })

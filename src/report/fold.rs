@@ -119,9 +119,10 @@ impl Fold {
                 row.computed_on.clone_from(computed_on);
                 row.close(now_ms);
             }
-            Event::StageFailed { reason, hint, .. } => {
+            Event::StageFailed { reason, hint, seconds, .. } => {
                 row.state = State::Failed { reason: reason.clone(), hint: hint.clone() };
-                row.seconds += row.close(now_ms);
+                row.seconds += seconds;
+                row.close(now_ms);
             }
             Event::StageSkipped { because, .. } => {
                 row.state = State::Skipped { because: because.clone() };

@@ -61,8 +61,9 @@ pub(super) fn figure(study: &Study) -> Option<Figure> {
         id: "fig-time".into(),
         title: "Where the time went".into(),
         caption: format!(
-            "{} of work; each bar is a stage in a worker's hands, coloured by kind. Pauses between \
-             sittings are left out; stages found in the store took no time.{}{}",
+            "{} of work; each bar is a stage, from when a worker first had a part of it to when \
+             none had any more, coloured by kind. Pauses between sittings are left out; stages \
+             found in the store took no time.{}{}",
             Duration(study.seconds),
             if left_out > 0 {
                 format!(" The {left_out} shortest are not drawn.")
@@ -76,8 +77,9 @@ pub(super) fn figure(study: &Study) -> Option<Figure> {
     })
 }
 
+/// What is said of a bar so long. While its parts waited for those of others a stage took no time.
 fn tip(row: &StageRow, seconds: f64) -> String {
-    let time = Duration(seconds);
+    let time = Duration(if row.spans.len() == 1 { row.seconds } else { seconds });
     match &row.state {
         State::Failed { reason, .. } => {
             format!("{}: failed after {time}: {reason}", row.summary.name)

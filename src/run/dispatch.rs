@@ -387,11 +387,11 @@ impl Scheduler<'_> {
                 Ok(self.speaker.say(made.finished(Outcome::Done, seconds))?)
             }
             Err(error) => match Stop::from(error) {
-                Stop::Failed(failure) => self.failed(number, failure),
+                Stop::Failed(failure) => self.failed(number, failure, seconds),
                 Stop::Cancelled | Stop::Altered { .. } => {
                     let reason = "its artifact was altered as soon as it was stored".to_owned();
                     let hint = Some("the disk may be failing".to_owned());
-                    self.failed(number, Failure { reason, hint })
+                    self.failed(number, Failure { reason, hint }, seconds)
                 }
             },
         }
@@ -483,9 +483,11 @@ impl Scheduler<'_> {
         if self.works.get(&number).filter(over).is_none() {
             return Ok(());
         }
-        let ending = self.works.remove(&number).and_then(|mut work| work.ending.take());
-        match ending {
-            Some(Ending::Failed(failure)) => self.failed(number, failure),
+        let Some(mut work) = self.works.remove(&number) else { return Ok(()) };
+        match work.ending.take() {
+            Some(Ending::Failed(failure)) => {
+                self.failed(number, failure, work.seconds(self.clock.seconds()))
+            }
             Some(Ending::Again) => {
                 let lost = self.board.again(number);
                 self.skip_below(number, &lost)
@@ -494,11 +496,11 @@ impl Scheduler<'_> {
         }
     }
 
-    fn failed(&mut self, number: usize, failure: Failure) -> Result<(), RunError> {
+    fn failed(&mut self, number: usize, failure: Failure, seconds: f64) -> Result<(), RunError> {
         let node = self.board.node(number);
         let (key, name) = (node.key, node.name.clone());
         let Failure { reason, hint } = failure.clone();
-        self.speaker.say(Event::StageFailed { key, reason, hint })?;
+        self.speaker.say(Event::StageFailed { key, reason, hint, seconds })?;
         let because = format!("`{}` failed", self.title(number));
         self.failures.push((name, failure));
         let skipped = self.board.fail(number);
@@ -511,7 +513,7 @@ impl Scheduler<'_> {
             work.end(Ending::Failed(failure));
             return self.settle(number);
         }
-        self.failed(number, failure)
+        self.failed(number, failure, 0.0)
     }
 
     fn skip_below(&mut self, number: usize, skipped: &[usize]) -> Result<(), RunError> {

@@ -177,7 +177,7 @@ impl Grid<'_> {
             now += 500;
             let event = if fails && stage.iteration == 3 {
                 let reason = "the loss is not finite at step 301".to_owned();
-                Event::StageFailed { key, reason, hint: None }
+                Event::StageFailed { key, reason, hint: None, seconds: 0.5 }
             } else {
                 Event::StageFinished {
                     key,

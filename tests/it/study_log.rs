@@ -255,6 +255,7 @@ impl Log {
                     key,
                     reason: "the loss is not finite at step 301 <&>".into(),
                     hint: Some("lower `training.learning_rate`".into()),
+                    seconds,
                 });
             } else {
                 self.say(finished(Outcome::Done, seconds));
