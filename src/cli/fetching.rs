@@ -6,13 +6,13 @@ use super::progress::{REDRAWS, style_of};
 use crate::base::{Bytes, Digest, Duration};
 use crate::benchmarks::Benchmark;
 use crate::data::loaders::Format;
-use crate::data::source::{SOURCES, Source};
-use crate::hub::{self, HubError, Inside, Progress, Repo, Settings, Snapshot};
+use crate::data::source::{OnHub, SOURCES, Source};
+use crate::hub::{self, HubError, Inside, Kind, Progress, Repo, Settings, Snapshot};
 use crate::plan::Member;
 use crate::recipe::Policy;
 use crate::run::Clock;
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Plain lines are at least this far apart.
@@ -134,12 +134,23 @@ pub(crate) fn command(repo: &Repo) -> String {
 
 /// The archive of pictures among the files of a repository, if it is a source that has one.
 fn archive_of(repo: &Repo) -> Option<&'static str> {
-    let mut archives = SOURCES
-        .iter()
-        .filter_map(|source| source.hub)
-        .filter(|it| Repo::data(it.id, Repo::MAIN).is_ok_and(|known| known.id() == repo.id()))
-        .filter_map(|it| it.beside);
+    let mut archives = sources_in(repo).filter_map(|it| it.beside);
     archives.find(|archive| repo.files().iter().any(|file| file == archive))
+}
+
+/// Only the files of a repository that fit one of these patterns; all where there is none. With rows
+/// comes the archive of their pictures.
+pub(crate) fn with_pictures(repo: Repo, patterns: &BTreeSet<String>) -> Repo {
+    let with_rows = sources_in(&repo).filter(|it| patterns.contains(it.rows));
+    let archives: Vec<&str> = with_rows.filter_map(|it| it.beside).collect();
+    let files: Vec<&str> = patterns.iter().map(String::as_str).chain(archives).collect();
+    repo.with_files(&files)
+}
+
+/// What the sources that lie in a repository have there.
+fn sources_in(repo: &Repo) -> impl Iterator<Item = OnHub> {
+    let on_hub = SOURCES.iter().filter_map(|source| source.hub);
+    on_hub.filter(|it| repo.kind() == Kind::Data && it.id == repo.id())
 }
 
 /// Brings a repository, unpacks its pictures where they come in an archive, and shows how far it is.

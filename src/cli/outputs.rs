@@ -1,6 +1,7 @@
 //! Files that results go to, which are never those that somebody wrote.
 
 use super::exit::Trouble;
+use crate::data::loaders::{Picture, Unread};
 use std::path::Path;
 
 /// Ends of the names of recipes, experiments and scripts.
@@ -31,6 +32,18 @@ pub(crate) fn spare_input(path: &Path, input: &Path) -> Result<(), Trouble> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a path at which a row lies that a command reads, or a picture that the row names.
+///
+/// # Errors
+/// When both are one file.
+pub(crate) fn spare_row(path: &Path, row: &Unread) -> Result<(), Trouble> {
+    spare_input(path, &row.file)?;
+    row.images.iter().try_for_each(|picture| match picture {
+        Picture::File(file) => spare_input(path, file),
+        Picture::Bytes(_) | Picture::Part { .. } => Ok(()),
+    })
 }
 
 fn is_no_output(path: &Path, why: &str) -> Trouble {

@@ -3,17 +3,18 @@
 //! Whoever made the archive is not trusted: before the first file is written, every name, size and
 //! kind in it was looked at, and no file gets more bytes than were promised.
 
-use super::{HubError, Progress, Repo, Settings, Snapshot, Tell, cache::Cache};
+use super::{HubError, Progress, Repo, Settings, Snapshot, Tell, cache::Cache, footer};
 use crate::base::Bytes;
 use crate::store::{self, NewFolder, free_space};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 use zip::ZipArchive;
 
 /// Files of the largest archive.
-const MOST_FILES: usize = 4_000_000;
+const MOST_FILES: u64 = 4_000_000;
 /// Bytes of the largest file in one.
 const LARGEST_FILE: u64 = 256 << 20;
 /// How many times as large as the archive its files may be in all; pictures hardly shrink.
@@ -84,14 +85,15 @@ struct Zip<'a> {
 
 impl<'a> Zip<'a> {
     fn open(path: &'a Path) -> Result<Self, HubError> {
-        let open = || -> Result<_, String> {
-            let file = File::open(path).map_err(|error| error.to_string())?;
-            let length = file.metadata().map_err(|error| error.to_string())?.len();
-            let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string())?;
-            Ok((length, zip))
+        let open = || -> Result<Self, String> {
+            let unreadable = |error: &dyn Display| format!("cannot be read: {error}");
+            let mut file = File::open(path).map_err(|error| unreadable(&error))?;
+            let length = file.metadata().map_err(|error| unreadable(&error))?.len();
+            footer::check(&mut file, MOST_FILES)?;
+            let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| unreadable(&error))?;
+            Ok(Self { path, length, zip })
         };
-        let opened = open().map_err(|reason| bad(path, format!("cannot be read: {reason}")));
-        opened.map(|(length, zip)| Self { path, length, zip })
+        open().map_err(|fault| bad(path, fault))
     }
 
     /// The files that are unpacked, all of which may be. Where all lie in a folder of the given name,
@@ -140,9 +142,6 @@ fn members(
     length: u64,
     folder: &str,
 ) -> Result<Vec<Member>, String> {
-    if zip.len() > MOST_FILES {
-        return Err(format!("has {} files, more than {MOST_FILES}", zip.len()));
-    }
     let (mut members, mut names, mut total) = (Vec::new(), BTreeSet::new(), 0_u64);
     for at in 0..zip.len() {
         let file = zip.by_index_raw(at).map_err(|error| format!("is damaged: {error}"))?;
@@ -156,7 +155,7 @@ fn members(
         if kind != 0 && kind != REGULAR {
             return Err(format!("holds `{shown}`, which is a link or a device"));
         }
-        if !is_inside(&name) {
+        if store::check_inside(&name).is_err() {
             return Err(format!("holds `{shown}`, which could leave its folder or hide in it"));
         }
         if bytes > LARGEST_FILE {
@@ -175,16 +174,18 @@ fn members(
     if members.is_empty() {
         return Err("holds no files".to_owned());
     }
+    let folders = |name: &str| -> Vec<String> {
+        name.match_indices('/').map(|(end, _)| name[..end].to_owned()).collect()
+    };
+    if let Some(both) = names.iter().flat_map(|name| folders(name)).find(|it| names.contains(it)) {
+        let shown = both.escape_default().take(80).collect::<String>();
+        return Err(format!("holds `{shown}` as a file and as a folder"));
+    }
     let outer = format!("{folder}/");
     if members.iter().all(|member| member.name.starts_with(&outer)) {
         members.iter_mut().for_each(|member| drop(member.name.drain(..outer.len())));
     }
     Ok(members)
-}
-
-fn is_inside(name: &str) -> bool {
-    let good = |part: &str| !part.is_empty() && !part.starts_with('.') && part.len() <= 255;
-    name.split('/').all(good) && !name.chars().any(|c| c.is_control() || c == '\\')
 }
 
 #[cfg(test)]
@@ -230,6 +231,11 @@ mod tests {
         let link = of_archive(writer.finish().unwrap().into_inner()).unwrap_err();
         assert_eq!(link, "holds `a`, which is a link or a device");
         assert_eq!(told(&[("a", b"", file), ("a", b"", file)]).unwrap_err(), "holds `a` twice");
+        for files in [["a", "a/b/c.png"], ["a/b/c.png", "a/b"]] {
+            let error = told(&files.map(|name| (name, &b""[..], file))).unwrap_err();
+            assert!(error.ends_with("` as a file and as a folder"), "{error}");
+        }
+        assert_eq!(told(&[("a.png", b"", file), ("a/b.png", b"", file)]).unwrap().len(), 2);
         assert_eq!(told(&[]).unwrap_err(), "holds no files");
         let bomb = vec![0; 1 << 20];
         let error = told(&[("a.png", &bomb, file)]).unwrap_err();

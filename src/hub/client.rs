@@ -193,7 +193,7 @@ impl<'a> Client<'a> {
     ) -> Result<T, HubError> {
         let (mut idle, mut before) = (0, arrived.get());
         for tries in 1.. {
-            let (reason, wait) = match attempt(tell) {
+            let (reason, asked) = match attempt(tell) {
                 Ok(value) => return Ok(value),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Again { reason, wait }) => (reason, wait),
@@ -201,14 +201,16 @@ impl<'a> Client<'a> {
             idle = if arrived.get() > before { 1 } else { idle + 1 };
             before = arrived.get();
             let longest = self.settings.longest_wait.as_secs();
-            if let Some(seconds) = wait.filter(|seconds| *seconds > longest || idle >= IDLE_TRIES) {
-                return Err(HubError::TooMany { url: url.to_owned(), seconds });
+            if let Some(seconds) = asked.filter(|it| *it > longest || idle >= IDLE_TRIES) {
+                return Err(HubError::TooMany { url: url.to_owned(), seconds: seconds.max(1) });
             }
             if idle >= IDLE_TRIES || tries >= MOST_TRIES {
                 return Err(HubError::Broken { url: url.to_owned(), tries, reason });
             }
             let doubled = self.settings.first_wait.saturating_mul(1 << (idle - 1).min(16));
-            let wait = wait.map_or(doubled.min(LONGEST_WAIT), Duration::from_secs);
+            let usual = doubled.min(LONGEST_WAIT);
+            // Who asks to wait for nothing is not asked again at once, time after time.
+            let wait = usual.max(Duration::from_secs(asked.unwrap_or(0)));
             tell(Progress::Waiting { seconds: wait.as_secs_f64(), reason: &reason });
             std::thread::sleep(wait);
         }
@@ -278,7 +280,8 @@ impl<'a> Client<'a> {
             value.unwrap_or_default().to_owned()
         };
         let (code, in_header) = (header("x-error-code"), header("x-error-message"));
-        let wait = asked_to_wait(answer.headers());
+        let after = retry_after(answer.headers());
+        let limited = after.or_else(|| limited_for(answer.headers()));
         let message = match in_header.is_empty() {
             true => said(&text_of(answer).unwrap_or_default()),
             false => said(in_header.as_bytes()),
@@ -286,13 +289,12 @@ impl<'a> Client<'a> {
         let (repo, token) = (self.repo, self.settings.token.as_ref());
         match (status, code.as_str()) {
             (429, _) => {
-                let wait = wait.unwrap_or(self.settings.first_wait.as_secs().max(1));
                 let reason = "the hub asks to wait".to_owned();
-                Failure::Again { reason, wait: Some(wait) }
+                Failure::Again { reason, wait: limited.or(Some(0)) }
             }
             (408 | 500.., _) => {
                 let reason = format!("status {status} {message}").trim_end().to_owned();
-                Failure::Again { reason, wait: None }
+                Failure::Again { reason, wait: after }
             }
             (_, "RevisionNotFound") => {
                 HubError::NoSuchRevision { repo: repo.clone(), known: Vec::new() }.into()
@@ -342,19 +344,21 @@ fn said(text: &[u8]) -> String {
     text.chars().filter(|it| !it.is_control()).take(LONGEST_SAID).collect()
 }
 
-/// Seconds that the hub asks to wait: in `Retry-After`, also as a date, or as `t=` in `RateLimit`.
-fn asked_to_wait(headers: &HeaderMap) -> Option<u64> {
+/// Seconds that the hub asks to wait: in `Retry-After`, also as a date.
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let after = text("retry-after").and_then(|it| it.trim().parse().ok());
     // By the clock of the server, which sends it along: the one here may be another.
     let date = |name: &str| date::seconds(text(name)?);
     let until = || Some(date("retry-after")? - date("date")?);
-    let after = after.or_else(|| until().map(|seconds| u64::try_from(seconds).unwrap_or(0)));
-    after.or_else(|| {
-        text("ratelimit")?
-            .split([';', ','])
-            .find_map(|it| it.trim().strip_prefix("t=")?.parse().ok())
-    })
+    after.or_else(|| until().map(|seconds| u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// Seconds until the hub may be asked as often again: `t=` in `RateLimit`, which comes along with
+/// other answers, too.
+fn limited_for(headers: &HeaderMap) -> Option<u64> {
+    let limit = headers.get("ratelimit")?.to_str().ok()?;
+    limit.split([';', ',']).find_map(|it| it.trim().strip_prefix("t=")?.parse().ok())
 }
 
 /// Scheme, host and port of an address.
@@ -419,17 +423,23 @@ mod tests {
             let values = said.iter().map(|(name, value)| (*name, value.parse().unwrap()));
             let mut headers = HeaderMap::new();
             values.for_each(|(name, value)| drop(headers.insert(name, value)));
-            asked_to_wait(&headers)
+            [retry_after(&headers), limited_for(&headers)]
         };
         let now = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(wait(&[("retry-after", " 7 ")]), Some(7));
-        assert_eq!(wait(&[now, ("retry-after", "Sun, 06 Nov 1994 08:51:07 GMT")]), Some(90));
-        assert_eq!(wait(&[now, ("retry-after", "Sunday, 06-Nov-94 08:00:00 GMT")]), Some(0));
-        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:51:07 GMT")]), None);
-        assert_eq!(wait(&[now, ("retry-after", "soon")]), None);
+        assert_eq!(wait(&[("retry-after", " 7 ")]), [Some(7), None]);
+        assert_eq!(
+            wait(&[now, ("retry-after", "Sun, 06 Nov 1994 08:51:07 GMT")]),
+            [Some(90), None]
+        );
+        assert_eq!(
+            wait(&[now, ("retry-after", "Sunday, 06-Nov-94 08:00:00 GMT")]),
+            [Some(0), None]
+        );
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:51:07 GMT")]), [None, None]);
+        assert_eq!(wait(&[now, ("retry-after", "soon")]), [None, None]);
         let limited = ("ratelimit", "\"api\";r=0;t=55");
-        assert_eq!(wait(&[("retry-after", "soon"), limited]), Some(55));
-        assert_eq!(wait(&[]), None);
+        assert_eq!(wait(&[("retry-after", "soon"), limited]), [None, Some(55)]);
+        assert_eq!(wait(&[]), [None, None]);
     }
 
     #[test]

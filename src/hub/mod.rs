@@ -27,6 +27,7 @@ mod cache;
 mod client;
 mod date;
 mod error;
+mod footer;
 mod repo;
 mod settings;
 mod snapshot;

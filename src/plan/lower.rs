@@ -119,6 +119,16 @@ struct Measures {
     monitor: Option<Key>,
 }
 
+/// What stands in keys for a model of the hub until it was brought, as nobody knows before what it is:
+/// the digest of its name.
+pub fn digest_of_name(policy: &crate::recipe::Policy) -> Digest {
+    let name = match policy.revision.as_str() {
+        "main" => policy.model.clone(),
+        revision => format!("{}@{revision}", policy.model),
+    };
+    Digest::of(name.as_bytes())
+}
+
 impl Lowering<'_> {
     fn lower(mut self) {
         let recipe = &self.member.recipe;
@@ -181,14 +191,7 @@ impl Lowering<'_> {
         }
         let model = recipe.policy.model.clone();
         let digest = self.facts.models.get(&model).copied();
-        let digest = digest.unwrap_or_else(|| {
-            // What a model of the hub is, nobody knows before it was brought.
-            let name = match recipe.policy.revision.as_str() {
-                "main" => model.clone(),
-                revision => format!("{model}@{revision}"),
-            };
-            Digest::of(name.as_bytes())
-        });
+        let digest = digest.unwrap_or_else(|| digest_of_name(&recipe.policy));
         let image_pixels = recipe.policy.image_pixels;
         let stage = Stage::Import(Import { model, digest, image_pixels });
         Policy { key: self.add(stage, "import".into(), (Branch::Ground, 0), &[]), trained: false }

@@ -16,7 +16,7 @@ pub mod view;
 
 pub use estimate::{Estimate, Measured, SourceFacts, Tally, assumptions, elapsed, estimates};
 pub use graph::{Branch, Graph, Node, Role};
-pub use lower::{Facts, FilesFacts, Member, ScriptFacts, lower};
+pub use lower::{Facts, FilesFacts, Member, ScriptFacts, digest_of_name, lower};
 pub use outlook::{MemberSummary, Outlook, Planned, Totals, WrittenAt};
 pub use reason::{Change, Why};
 pub use stage::{

@@ -25,6 +25,16 @@ pub(super) fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether a name is one that [`beside`] gave for a path, in this process or another.
+pub(super) fn is_beside(name: &str, path: &Path) -> bool {
+    let of_path = path.file_name().and_then(|of| {
+        let rest = name.strip_prefix('.')?.strip_prefix(of.to_str()?)?.strip_prefix('.')?;
+        rest.strip_suffix(UNFINISHED)?.split_once('-')
+    });
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    of_path.is_some_and(|(process, count)| is_number(process) && is_number(count))
+}
+
 /// Makes a folder and those above it.
 pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).at(MAKE_FOLDER, path)
@@ -120,6 +130,15 @@ pub(super) fn sync_folder(path: &Path, sync: Sync) -> Result<(), Error> {
         return Ok(());
     }
     fs::File::open(path).and_then(|folder| folder.sync_all()).at("sync the folder", path)
+}
+
+/// Makes all that was written to the disk of a folder last: one wait, however many files there are.
+pub(super) fn sync_disk(folder: &Path) -> Result<(), Error> {
+    #[cfg(target_os = "linux")]
+    let synced = fs::File::open(folder).and_then(|it| Ok(rustix::fs::syncfs(it)?));
+    #[cfg(not(target_os = "linux"))]
+    let synced: io::Result<()> = Ok(rustix::fs::sync());
+    synced.at("sync the disk of", folder)
 }
 
 /// Reads a file; `None` when there is none.

@@ -42,7 +42,7 @@ pub use error::{Error, free_space};
 pub use index::{Counts, Entry, IndexedMember, IndexedMetric, ReadEntry};
 pub use layout::Store;
 pub use lock::{Lock, Presence};
-pub use new_folder::NewFolder;
+pub use new_folder::{NewFolder, check_inside};
 pub use query::{Condition, Found, Names, Query, Relation, Subject, text};
 pub use record::{Run, RunFiles, RunLog};
 pub use retention::{Removable, Removal, Retention};

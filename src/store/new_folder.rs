@@ -51,8 +51,7 @@ impl NewFolder {
         if path.is_dir() {
             return Ok(None);
         }
-        let left = format!(".{}.", path.file_name().unwrap_or_default().display());
-        for name in disk::names(parent)?.iter().filter(|name| name.starts_with(&left)) {
+        for name in disk::names(parent)?.iter().filter(|name| disk::is_beside(name, path)) {
             disk::remove_folder(&parent.join(name))?;
         }
         Self::at(path, check_inside, Some(alone)).map(Some)
@@ -102,12 +101,14 @@ impl NewFolder {
         give(&mut buffer).and_then(|()| buffer.flush()).at("write", &self.draft.join(name))
     }
 
-    /// Gives it its name.
+    /// Gives it its name, once all that is in it lasts: who finds the folder believes its files, also
+    /// after a loss of power.
     ///
     /// # Errors
     /// When something has that name by now, or the disk refuses.
     pub fn finish(mut self) -> Result<(), Error> {
         self.open = None;
+        disk::sync_disk(&self.draft)?;
         fs::rename(&self.draft, &self.path).at("rename into place", &self.path)
     }
 }
@@ -115,8 +116,12 @@ impl NewFolder {
 /// Bytes of the longest part of a name on the usual disks.
 const LONGEST_PART: usize = 255;
 
-/// A name that stays inside its folder and is one file on every system of ours.
-fn check_inside(name: &str) -> Result<(), Error> {
+/// Refuses a name unless it stays inside its folder, hides nothing in it and is one file on every
+/// system of ours.
+///
+/// # Errors
+/// [`Error::BadName`].
+pub fn check_inside(name: &str) -> Result<(), Error> {
     let good = |part: &str| {
         (1..=LONGEST_PART).contains(&part.len())
             && !part.starts_with('.')

@@ -263,7 +263,15 @@ fn a_benchmark_is_named_as_in_a_recipe_and_asked_in_the_type_that_is_said() {
     // Without a word the files are those of the hub, which is not asked here.
     let said = eval("mathvista", &[]).exits(2).stderr;
     assert!(said.contains("mstar fetch datasets/AI4Math/MathVista"), "{said}");
-    let said = eval("mathvista:testmini.json", &["--save", "testmini.json"]).exits(2).stderr;
-    assert!(said.contains("is not overwritten"), "{said}");
+    std::fs::create_dir(sandbox.path("folder")).unwrap();
+    for name in ["0.png", "1.png", "2.png", "3.png", "testmini.json"] {
+        std::fs::copy(sandbox.path(name), sandbox.path("folder").join(name)).unwrap();
+    }
+    let whole = ["--data", "folder", "--save", "folder/testmini.json"];
+    let one = eval("mathvista:testmini.json", &["--save", "testmini.json"]);
+    for said in [one, eval("mathvista", &whole)] {
+        let said = said.exits(2).stderr;
+        assert!(said.contains("is not overwritten"), "{said}");
+    }
     assert_eq!(eval("mathvista:testmini.json", &[]).exits(0).json(), scores);
 }

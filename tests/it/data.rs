@@ -111,6 +111,29 @@ fn data_files_are_checked_by_hand() {
 }
 
 #[test]
+fn a_preview_never_takes_the_place_of_what_it_shows() {
+    let sandbox = Sandbox::new();
+    let mut some = rows(&sandbox, 6);
+    for row in &mut some {
+        row["question"] = row["q"].take();
+    }
+    write(&sandbox, &some);
+    let preview = |source: &str, output: &str| {
+        sandbox.mstar(&["data", "preview", source, "--count", "2", "--output", output])
+    };
+    for source in ["jsonl:data/rows.jsonl", "jsonl:data/*.jsonl", "jsonl:data"] {
+        // A picture is spared also when it is not among those that are shown.
+        for output in ["data/rows.jsonl", "data/images/0.png", "data/images/5.png"] {
+            let before = std::fs::read(sandbox.path(output)).unwrap();
+            let said = preview(source, output).exits(2).stderr;
+            assert!(said.contains("is not overwritten: it is what this command reads"), "{said}");
+            assert_eq!(std::fs::read(sandbox.path(output)).unwrap(), before);
+        }
+        preview(source, "data/sheet.png").exits(0);
+    }
+}
+
+#[test]
 fn answers_that_are_no_choice_are_told_by_a_check() {
     let sandbox = Sandbox::new();
     let image = rows(&sandbox, 1)[0]["image"].clone();

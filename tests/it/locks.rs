@@ -123,6 +123,11 @@ fn a_lock_is_the_same_from_wherever_it_is_made() {
     inside(&[&["lock", "./own.toml", "--check"], &lock[..]].concat()).exits(0);
     let whole = sandbox.path("studies/own.toml").display().to_string();
     inside(&[&["lock", &whole, "--check"], &lock[..]].concat()).exits(0);
+    // Also where the recipe says from the root on where the model lies.
+    let model = sandbox.path("studies/models/mine").display().to_string();
+    sandbox.write("studies/own.toml", recipe.replace("./models/mine", &model));
+    inside(&[&["lock", "own.toml", "--check"], &lock[..]].concat()).exits(0);
+    inside(&[&["lock", &whole, "--check"], &lock[..]].concat()).exits(0);
     // Another checkpoint is still another one.
     let config = sandbox.path("studies/models/mine/config.json");
     let text = fs::read_to_string(&config).unwrap();

@@ -4,15 +4,16 @@ use crate::base::{Hint, Seed, counted};
 use crate::cli::arguments::{CheckData, Data, Preview, TextOrJson};
 use crate::cli::exit::{Exit, Trouble};
 use crate::cli::fetching::data_in_cache;
-use crate::cli::outputs::{spare_input, spare_written};
+use crate::cli::outputs::{spare_input, spare_row, spare_written};
 use crate::cli::printer::Printer;
 use crate::data::contamination::{Fingerprint, Overlap, overlaps};
 use crate::data::loaders::{self, BadSample, Columns, FileSource, Unread};
 use crate::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use crate::data::{Sample, preview::contact_sheet, source::Source};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Tiles in a row of the sheet.
@@ -42,7 +43,7 @@ fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
         Some(source) => {
             let columns = columns(&preview.columns)?;
             let source = source.map_err(|error| wrong(&error))?;
-            spare_input(&preview.output, &source.path)?;
+            spare_source(&preview.output, &source, &columns)?;
             first(&source, (&columns, preview.count), printer)?
         }
     };
@@ -50,6 +51,28 @@ fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
     crate::store::write_beside(&preview.output, &png).map_err(super::super::planning::of_store)?;
     printer.talk(&format!("{} in {}", counted(samples.len(), "sample"), preview.output.display()));
     Ok(Exit::Done)
+}
+
+/// Refuses an output in the place of a file with rows, or of a picture that any row names.
+fn spare_source(output: &Path, source: &FileSource, columns: &Columns) -> Result<(), Trouble> {
+    let files = source.files().map_err(|error| wrong(&error))?;
+    files.iter().try_for_each(|file| spare_input(output, file))?;
+    let Ok(there) = output.canonicalize() else { return Ok(()) };
+    // Where no picture of these rows can be, none is looked for.
+    let may_hold = |folder: PathBuf| folder.canonicalize().is_ok_and(|it| there.starts_with(it));
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+    let folders = folders.into_iter().map(|folder| Path::new(".").join(folder));
+    let mut folders = folders.flat_map(|it| [it.join("../data_images"), it]);
+    if !folders.any(may_hold) {
+        return Ok(());
+    }
+    let mut spared = Ok(());
+    let read = loaders::samples(source, columns, &mut |_, row| {
+        spared = row.map_or(Ok(()), |row| spare_row(output, &row));
+        if spared.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    read.map_err(|error| wrong(&error))?;
+    spared
 }
 
 /// The columns as they are named on the command line.

@@ -7,7 +7,7 @@ use crate::base::{Duration, Hint};
 use crate::benchmarks::{self, Asked, Question, Response, Responses};
 use crate::cli::arguments::Eval;
 use crate::cli::exit::{Exit, Trouble};
-use crate::cli::outputs::{spare_input, spare_written};
+use crate::cli::outputs::{spare_input, spare_row, spare_written};
 use crate::cli::planning::of_store;
 use crate::cli::printer::Printer;
 use crate::cli::progress::{REDRAWS, style_of};
@@ -34,6 +34,9 @@ pub(crate) fn eval_model(
         spare_input(path, &data)?;
     }
     let asked = benchmarks::asked(&benchmark, &data).map_err(|error| wrong(&error))?;
+    if let Some(path) = arguments.save.as_ref().filter(|path| path.exists()) {
+        asked.iter().try_for_each(|asked| spare_row(path, &asked.row))?;
+    }
     let name = arguments.model.as_deref().unwrap_or_default();
     let respondent = Respondent {
         model: model(name, (arguments.image_pixels, arguments.dtype), store, printer)?,

@@ -2,6 +2,7 @@
 
 use super::packing::script_paths;
 use super::places::beside;
+use crate::base::Digest;
 use crate::bundle::{Lock, LockedMember, LockedModel, LockedStage, MadeBy};
 use crate::cli::data_files::{benchmark_without_folder, without_folder};
 use crate::cli::exit::{Exit, Trouble};
@@ -11,9 +12,9 @@ use crate::cli::planning::PlannedGraph;
 use crate::cli::printer::Printer;
 use crate::event::Versions;
 use crate::hub::{Inside, Repo};
-use crate::plan::{Node, Stage};
+use crate::plan::{Node, Stage, digest_of_name};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Keys of a recipe that never decide a result.
@@ -42,12 +43,22 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
     let mut lock = Lock::new(planned.name.clone(), made_by, stages);
     let scripts = script_paths(planned);
     for (path, text) in &planned.scripts {
-        lock.hooks.insert(scripts[path].clone(), crate::base::Digest::of(text.as_bytes()));
+        lock.hooks.insert(scripts[path].clone(), Digest::of(text.as_bytes()));
     }
+    let recipes = planned.recipes.recipes().map_err(|error| {
+        let message = format!("a recipe of `{}` cannot be read: {error}", planned.name);
+        Trouble::wrong(message, "its record was altered: run the file again")
+    })?;
+    let by_name = recipes.iter().map(|recipe| digest_of_name(&recipe.policy)).collect();
+    let models = planned.models();
+    let named = |model: &str| match is_folder(model, &models, &by_name) {
+        true => beside(model, &planned.file),
+        false => without_cache(model),
+    };
     for node in planned.graph.nodes() {
         match &node.stage {
             Stage::Import(import) => {
-                let name = named(&import.model, &planned.file);
+                let name = named(&import.model);
                 let commit = Inside::of(&import.model).map(|it| it.repo.revision().to_owned());
                 lock.models.push(LockedModel { name, digest: import.digest, commit });
             }
@@ -55,10 +66,6 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
             _ => {}
         }
     }
-    let recipes = planned.recipes.recipes().map_err(|error| {
-        let message = format!("a recipe of `{}` cannot be read: {error}", planned.name);
-        Trouble::wrong(message, "its record was altered: run the file again")
-    })?;
     let values = |recipe: &crate::recipe::Recipe| {
         let mut leaves = BTreeMap::new();
         let mut map = to_map(recipe);
@@ -70,7 +77,7 @@ pub(crate) fn lock_of(planned: &PlannedGraph, here: &Here<'_>) -> Result<Lock, T
             path.clone_from(short);
         }
         if let Some(Value::String(model)) = leaves.get_mut("policy.model") {
-            *model = named(model, &planned.file);
+            *model = named(model);
         }
         if let Some(Value::String(source)) = leaves.get_mut("data.source") {
             *source = without_folder(source);
@@ -102,12 +109,14 @@ pub(super) fn benchmarks_without_folders(benchmarks: &[Value]) -> Vec<Value> {
     texts.map(|text| benchmark_without_folder(text).into()).collect()
 }
 
-/// What a lock calls a model: by no path that depends on where somebody stands.
-fn named(model: &str, recipe: &str) -> String {
-    let is_folder = !model.starts_with("builtin:") && Inside::of(model).is_none();
-    // Without a folder it is an id of the hub, which is not in the cache yet.
-    let is_folder = is_folder && (Path::new(model).is_dir() || !Repo::is_id(model));
-    if is_folder { beside(model, recipe) } else { without_cache(model) }
+/// Whether a model is a folder of somebody's, and nothing that the hub has. `by_name` are the digests
+/// of names, which stand for models of the hub that were not in its cache.
+fn is_folder(model: &str, models: &BTreeMap<String, Digest>, by_name: &BTreeSet<Digest>) -> bool {
+    let is_read = match models.get(model) {
+        Some(digest) => !by_name.contains(digest),
+        None => !model.starts_with("builtin:") && !Repo::is_id(model),
+    };
+    is_read && Inside::of(model).is_none()
 }
 
 /// A model of the hub by its id, wherever somebody's cache is; others as they are named.

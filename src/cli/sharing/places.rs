@@ -174,7 +174,14 @@ impl PlannedGraph {
         if !faults.is_empty() {
             let names = self.needed().into_iter().map(|name| format!("`--data {name}=PATH`"));
             let names: Vec<String> = names.collect();
-            let hint = format!("say where it lies: {}", names.join(", "));
+            let hint = match names.is_empty() {
+                true => {
+                    "the cache of the hub was altered: take this away there, and it is brought \
+                         again"
+                        .to_owned()
+                }
+                false => format!("say where it lies: {}", names.join(", ")),
+            };
             let told = faults.into_iter().map(|it| Fault { hint: Some(hint.clone()), ..it });
             return Err(Faults(told.collect()).into());
         }
@@ -228,15 +235,22 @@ pub(super) fn beside(path: &str, recipe: &str) -> String {
 
 /// A path from the folder of the recipe, if it lies there: the same from wherever the recipe is named.
 pub(super) fn below(path: &str, recipe: &str) -> Option<String> {
-    let plain = |path: &Path| -> PathBuf {
-        path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
-    };
-    let folder = plain(Path::new(recipe).parent().unwrap_or(Path::new("")));
-    let path = plain(Path::new(path));
-    let inside = path.strip_prefix(folder).unwrap_or(&path);
-    let is_plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
-    let written = inside.display().to_string();
-    (is_plain && check_name(&written).is_ok()).then_some(written)
+    let folder = whole(Path::new(recipe).parent().unwrap_or(Path::new("")))?;
+    let path = whole(Path::new(path))?;
+    let written = path.strip_prefix(folder).ok()?.display().to_string();
+    check_name(&written).is_ok().then_some(written)
+}
+
+/// A path from the root on, without steps up.
+fn whole(path: &Path) -> Option<PathBuf> {
+    let mut whole = PathBuf::new();
+    for part in std::path::absolute(Path::new(".").join(path)).ok()?.components() {
+        match part {
+            Component::ParentDir => drop(whole.pop()),
+            part => whole.push(part),
+        }
+    }
+    Some(whole)
 }
 
 fn replace(text: &mut String, places: &BTreeMap<String, String>) {
@@ -248,4 +262,26 @@ fn replace(text: &mut String, places: &BTreeMap<String, String>) {
 fn new(mut text: String, places: &BTreeMap<String, String>) -> String {
     replace(&mut text, places);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_beside_a_recipe_is_the_same_from_wherever_both_are_named() {
+        let here = std::env::current_dir().unwrap().display().to_string();
+        for recipe in ["p/a.toml", "./p/a.toml", "q/../p/a.toml", &format!("{here}/p/a.toml")] {
+            let below = |path: &str| below(path, recipe);
+            for path in ["p/models/m", "p/./models/m", &format!("{here}/p/models/m")] {
+                assert_eq!(below(path).as_deref(), Some("models/m"), "{path} beside {recipe}");
+            }
+            for path in ["models/m", "p/../models/m", "/models/m", "p"] {
+                assert_eq!(below(path), None, "{path} beside {recipe}");
+            }
+            assert_eq!(beside("/models/m", recipe), "m");
+        }
+        assert_eq!(below("models/m", "a.toml").as_deref(), Some("models/m"));
+        assert_eq!(below(&format!("{here}/m"), "a.toml").as_deref(), Some("m"));
+    }
 }

@@ -273,17 +273,26 @@ fn a_hub_with_too_much_to_do_is_waited_for() {
     let mut waits = Vec::new();
     let repo = Repo::model(ID, "main").unwrap();
     let brought = hub::snapshot(&repo, &case.settings, &mut |told| {
-        if let Progress::Waiting { reason, .. } = told {
-            waits.push(reason.to_owned());
+        if let Progress::Waiting { seconds, reason } = told {
+            waits.push((seconds, reason.to_owned()));
         }
     });
     assert_eq!(read(&brought.unwrap(), WEIGHTS), noise(1000));
-    assert_eq!(waits, ["the hub asks to wait"; 2]);
+    // To be asked again after no time at all does not mean at once.
+    assert_eq!(waits, [0.002, 0.004].map(|it| (it, "the hub asks to wait".to_owned())));
     let case = Case::of_model(&noise(1000));
     case.hub.mood().down = 3;
     assert_eq!(read(&case.bring().unwrap(), WEIGHTS), noise(1000));
     let case = Case::of_model(&noise(1000));
     case.hub.mood().busy = (1, 3600);
+    let text = told(&case, &case.bring().unwrap_err());
+    assert!(text.starts_with("the hub asks to wait 1 h 00 min before `HUB/api/"), "{text}");
+    let case = Case::of_model(&noise(1000));
+    case.hub.mood().busy = (usize::MAX, 0);
+    let text = told(&case, &case.bring().unwrap_err());
+    assert!(text.starts_with("the hub asks to wait 1.0 s before `HUB/api/"), "{text}");
+    let case = Case::of_model(&noise(1000));
+    (case.hub.mood().down, case.hub.mood().down_for) = (1, Some(3600));
     let text = told(&case, &case.bring().unwrap_err());
     assert!(text.starts_with("the hub asks to wait 1 h 00 min before `HUB/api/"), "{text}");
 }
@@ -512,12 +521,22 @@ fn pictures_that_come_in_an_archive_are_unpacked_once() {
     assert!(!said.stderr.contains("not in the cache"), "{}", said.stderr);
     // What a killed process left is in nobody's way.
     let whole = std::fs::canonicalize(folder.join("data_images")).unwrap();
-    std::fs::rename(&whole, whole.with_file_name(".data_images.1-0.unfinished")).unwrap();
+    std::fs::rename(&whole, whole.with_file_name(".data_images.1-0.tmp")).unwrap();
+    // What somebody else is at is left to them.
+    let other = whole.with_file_name(".data_images.more.1-0.tmp");
+    std::fs::create_dir(&other).unwrap();
     fetch(&sandbox, &hub, &["mathv360k"], &[]).exits(0);
-    assert_eq!(crate::sandbox::entries(whole.parent().unwrap()).len(), 1);
+    assert_eq!(crate::sandbox::entries(whole.parent().unwrap()), [other, whole]);
     if cfg!(feature = "torch") {
-        let said = mstar(&sandbox, &hub, &["run", "hub.toml"], &[]);
-        said.exits(0);
+        mstar(&sandbox, &hub, &["run", "hub.toml"], &[]).exits(0);
+        // Elsewhere rows and pictures are brought as the run had them.
+        mstar(&sandbox, &hub, &["bundle", "--output", "run.mstar"], &[]).exits(0);
+        std::fs::remove_dir_all(sandbox.path("hf")).unwrap();
+        let other = sandbox.path("other").display().to_string();
+        let again = ["reproduce", "run.mstar", "--device", "cpu", "--folder", "two"];
+        let said = mstar(&sandbox, &hub, &again, &[("HF_HOME", &other)]).exits(0);
+        assert!(said.stderr.contains("\ndata_images.zip: 40 files, "), "{}", said.stderr);
+        assert!(said.stdout.contains("equal: all "), "{}", said.stdout);
     }
 }
 
@@ -527,6 +546,7 @@ fn an_archive_that_cannot_be_trusted_is_refused_before_anything_of_it_is_written
     for (archive, fault) in [
         (zipped(&[("a.png", b"a"), ("../../b.png", b"b")]), "could leave its folder"),
         (zipped(&[("a.png", &bomb)]), "would become 1.0 MiB or more"),
+        (zipped(&[("a", b"a"), ("a/b.png", b"b")]), "holds `a` as a file and as a folder"),
         (b"no archive".to_vec(), "cannot be read"),
     ] {
         let sandbox = Sandbox::new();

@@ -29,6 +29,8 @@ pub(super) struct Mood {
     pub(super) busy: (usize, u64),
     /// Answers 503.
     pub(super) down: usize,
+    /// The `Retry-After` of these.
+    pub(super) down_for: Option<u64>,
     /// Large files of which only this many bytes come, and then the connection breaks.
     pub(super) cut: (usize, usize),
     /// Large files that come with a wrong byte.
@@ -189,7 +191,9 @@ impl Server {
         }
         if mood.down > 0 {
             mood.down -= 1;
-            return Answer(503, Vec::new(), b"<html>down</html>".to_vec(), None);
+            let after = mood.down_for.map(|seconds| ("Retry-After", seconds.to_string()));
+            let body = b"<html>down</html>".to_vec();
+            return Answer(503, after.into_iter().collect(), body, None);
         }
         let path = asked.path.split('?').next().unwrap_or_default();
         for (old, new) in &mood.renamed {
