@@ -24,6 +24,15 @@ fn rows(sandbox: &Sandbox, count: u64) -> Vec<Value> {
     (0..count).map(row).collect()
 }
 
+/// The same with the question where it is looked for.
+fn usual_rows(sandbox: &Sandbox, count: u64) -> Vec<Value> {
+    let mut rows = rows(sandbox, count);
+    for row in &mut rows {
+        row["question"] = row["q"].take();
+    }
+    rows
+}
+
 fn write(sandbox: &Sandbox, rows: &[Value]) {
     let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
     sandbox.write("data/rows.jsonl", lines.join("\n"));
@@ -75,10 +84,7 @@ fn what_is_wrong_with_data_is_told_before_anything_runs() {
 #[test]
 fn data_files_are_checked_by_hand() {
     let sandbox = Sandbox::new();
-    let mut some = rows(&sandbox, 12);
-    for row in &mut some {
-        row["question"] = row["q"].take();
-    }
+    let some = usual_rows(&sandbox, 12);
     write(&sandbox, &some);
     let other = [some[4].clone(), json!({ "question": "?" })].map(|row| row.to_string());
     sandbox.write("data/other.jsonl", other.join("\n"));
@@ -113,10 +119,7 @@ fn data_files_are_checked_by_hand() {
 #[test]
 fn a_preview_never_takes_the_place_of_what_it_shows() {
     let sandbox = Sandbox::new();
-    let mut some = rows(&sandbox, 6);
-    for row in &mut some {
-        row["question"] = row["q"].take();
-    }
+    let some = usual_rows(&sandbox, 6);
     write(&sandbox, &some);
     let preview = |source: &str, output: &str| {
         sandbox.mstar(&["data", "preview", source, "--count", "2", "--output", output])
