@@ -23,7 +23,8 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-NAMES = ["training-methods", "selection", "reward", "prompts", "dynamics", "balancing", "verifiers", "final"]
+OF_THE_PAPER = ["training-methods", "selection", "prompts", "dynamics", "balancing", "verifiers", "final"]
+NAMES = [*OF_THE_PAPER, "reward"]
 MARK = "<!-- What follows is written by `make experiments`. -->"
 
 
@@ -114,8 +115,8 @@ class Experiments:
         """What the members would cost apart, and what they cost in one store."""
         rows = ["| experiment | members | stages apart | new | responses apart | new | time apart | new |",
                 "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
-        known, totals, taken = set(), [0] * 7, seconds_taken(self.store)
-        for name, plan in plans.items():
+        known, totals, taken, said = set(), [0] * 7, seconds_taken(self.store), []
+        for number, (name, plan) in enumerate(plans.items(), 1):
             stages = plan["stages"]
             new = [stage for stage in stages if stage["key"] not in known]
             known |= {stage["key"] for stage in stages}
@@ -125,13 +126,22 @@ class Experiments:
                 row.append(sum(amount(stage) for stage in new))
             totals = [total + part for total, part in zip(totals, row)]
             rows.append(self.row(name, row))
+            if number < len(plans) and list(plans)[:number] == OF_THE_PAPER:
+                rows.append(self.row("**those of the paper**", totals))
+                said.append(self.saving("those of the paper draw", totals))
         rows.append(self.row("**all**", totals))
+        said.append(self.saving("all of them draw", totals))
+        measured = "Times are seconds during which workers were at the stages, as the logs of these runs have them."
+        return "\n\n".join(["## What sharing saves", "\n".join(rows), " ".join([*said, measured])])
+
+    @staticmethod
+    def saving(subject, totals):
+        """What experiments in one store cost beside what their members would cost apart, in words."""
         _, _, _, drawn_apart, drawn, apart, together = totals
-        said = f"In one store all of it draws {drawn / drawn_apart:.0%} of the responses that the members would draw apart"
+        said = f"In one store {subject} {drawn / drawn_apart:.0%} of the responses that their members would draw apart"
         if apart:
-            said += (f", and takes {minutes(together)}, {together / apart:.0%} of the {minutes(apart)}: seconds "
-                     "during which workers were at its stages, as the logs of these runs have them")
-        return "\n\n".join(["## What sharing saves", "\n".join(rows), said + "."])
+            said += f", and take {minutes(together)}, {together / apart:.1%} of the {minutes(apart)}"
+        return said + "."
 
     @staticmethod
     def row(name, row):

@@ -17,12 +17,15 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// The variable that names the store.
+pub(crate) const STORE: &str = "MSTAR_STORE";
+
 /// Declare, run, compare and share self-evolving training of vision-language models.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     /// The store: where artifacts and runs are kept.
-    #[arg(long, global = true, env = "MSTAR_STORE", default_value = ".mstar", value_name = "DIR")]
+    #[arg(long, global = true, env = STORE, default_value = ".mstar", value_name = "DIR")]
     pub(crate) store: PathBuf,
     /// Say only what went wrong.
     #[arg(long, short, global = true)]
@@ -71,7 +74,7 @@ pub(crate) enum Command {
     Reproduce(Reproduce),
     /// Pin everything that decides the result of a recipe.
     Lock(Lock),
-    /// Ask a model one question about one image.
+    /// Ask a model one question, about pictures or without.
     Sample(Sample),
     /// Score a model on a benchmark, or responses that some engine gave.
     Eval(Eval),

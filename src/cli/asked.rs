@@ -92,18 +92,24 @@ impl Asked {
         };
         let mut members = std::mem::take(&mut asked.members);
         let origin = |member: &str, key: &str| asked.origin_of(member, key);
-        let scripts = scripts::read(&mut members, path, &origin)?;
-        let (mut files, mut models) = (BTreeMap::new(), BTreeMap::new());
+        let scripts = scripts::read(&mut members, path, &origin);
+        let (mut files, mut models) = (Ok(BTreeMap::new()), Ok(BTreeMap::new()));
         if with_data {
-            files = data_files::read(&mut members, path, &origin)?;
-            models = model_files::read(&mut members, path, &origin)?;
+            files = data_files::read(&mut members, path, &origin);
+            models = model_files::read(&mut members, path, &origin);
         } else {
             data_files::locate(&mut members, path, &origin);
         }
-        (asked.members, asked.scripts) = (members, scripts);
-        (asked.files, asked.models) = (files, models);
+        let mut faults = Vec::new();
+        asked.scripts = or_told(scripts, &mut faults);
+        asked.files = or_told(files, &mut faults);
+        asked.models = or_told(models, &mut faults);
+        if !faults.is_empty() {
+            return Err(Faults(faults).into());
+        }
+        asked.members = members;
         asked.choose(&over.only)?;
-        asked.notes.extend(recipe::misspelt_variables(&planning::environment()));
+        asked.notes.extend(recipe::misspelt_variables(&planning::environment()?));
         asked.notes.extend(asked.not_fetched());
         Ok(asked)
     }
@@ -122,7 +128,7 @@ impl Asked {
             .into());
         }
         let layers =
-            Layers { file: base, environment: planning::environment(), set: over.set.clone() };
+            Layers { file: base, environment: planning::environment()?, set: over.set.clone() };
         let mut load = |name: &str, place: &Place| files::read_extended(name, place, &base_path);
         let stack = Stack::read(&layers, &mut load)?;
         let mut expanded = experiment.expand(&stack)?;
@@ -315,6 +321,14 @@ impl Asked {
             None => self.resolved.origins.get(key).cloned(),
         }
     }
+}
+
+/// What was read; else nothing, and why among the faults.
+fn or_told<T: Default>(read: Result<T, Faults>, faults: &mut Vec<Fault>) -> T {
+    read.unwrap_or_else(|Faults(more)| {
+        faults.extend(more);
+        T::default()
+    })
 }
 
 /// The base recipe, and its path for what it extends.

@@ -4,14 +4,13 @@ use super::arguments::Over;
 use super::asked::Asked;
 use super::exit::Trouble;
 use super::files;
-use super::planning::{RecipesByName, find_named, find_run, of_store};
+use super::planning::{RecipesByName, find_named, find_run, log_of, of_store};
 use super::printer::Printer;
 use super::recorded::{self, MeasuredMetric, RecordedValue};
 use super::rollouts::{planned, read};
 use super::sharing::Opened;
 use crate::base::Key;
 use crate::data::table::Rollout;
-use crate::event::Record;
 use crate::plan::{
     self, EarlierStage, Evaluate, Graph, Known, MemberSummary, Node, Port, Recipes, Split, Stage,
     standings,
@@ -126,8 +125,7 @@ impl Side {
     fn of_run(store: &Path, name: &str) -> Result<Self, Trouble> {
         let (store, run) = find_run(store, Some(name))?;
         let resolved = recorded::if_there(run.resolved()).map_err(of_store)?.unwrap_or_default();
-        let records = Record::read_log(&run.events().map_err(of_store)?).unwrap_or_default();
-        let study = Study::read(&records);
+        let study = Study::read(&log_of(&run)?);
         let text = recorded::if_there(run.graph()).map_err(of_store)?.unwrap_or_default();
         let summaries = recorded::members_of_graph(&text).unwrap_or_default();
         let mut recipes = RecipesByName::new();

@@ -3,7 +3,7 @@
 use super::exit::Trouble;
 use super::recorded::{OUTCOMES, STATES, toml_value};
 use crate::base::did_you_mean;
-use crate::recipe;
+use crate::recipe::{self, quoted};
 use crate::report::Metric;
 use crate::store::{Condition, Names, Relation, Subject, text};
 
@@ -98,13 +98,13 @@ impl Vocabulary<'_> {
             || "keys of a recipe: `mstar explain`; metrics: such as `test.accuracy`".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
-        Err(Trouble::wrong(format!("`{name}` is neither a key nor a metric"), hint))
+        Err(Trouble::wrong(format!("`{}` is neither a key nor a metric", quoted(name)), hint))
     }
 }
 
 fn no_condition(typed: &str) -> Trouble {
     Trouble::wrong(
-        format!("`{typed}` is no condition"),
+        format!("`{}` is no condition", quoted(typed)),
         "write a key or a metric, one of `=`, `!=`, `<`, `<=`, `>`, `>=`, and a value, such as \
          `test.accuracy>0.7`",
     )
@@ -130,10 +130,10 @@ fn check_operand(
     }
     if !words.is_empty() && !words.contains(&operand) {
         let hint = format!("one of {}", words.join(", "));
-        return Err(Trouble::wrong(format!("`{operand}` is no {name}"), hint));
+        return Err(Trouble::wrong(format!("`{}` is no {name}", quoted(operand)), hint));
     }
     if (is_number_alone || relation.is_of_order()) && !is_number {
-        let message = format!("`{operand}` is no number to compare `{name}` with");
+        let message = format!("`{}` is no number to compare `{name}` with", quoted(operand));
         return Err(Trouble::wrong(message, "write a number, such as `0.7`"));
     }
     Ok(())

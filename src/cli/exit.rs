@@ -32,6 +32,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Faults that are told one by one; of a file gone wrong the first say it all.
+const MOST_TOLD: usize = 100;
+
 /// Why a command could not be carried out.
 #[derive(Debug)]
 pub(crate) enum Trouble {
@@ -94,12 +97,16 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Faults(faults) => {
-                for fault in &faults.0 {
+                let count = faults.0.len();
+                let told = &faults.0[..count.min(MOST_TOLD)];
+                for fault in told {
                     write!(f, "{}\n\n", fault.to_text().trim_end())?;
                 }
-                let count = faults.0.len();
-                write!(f, "{count} {}", if count == 1 { "fault" } else { "faults" })?;
-                let codes: BTreeSet<&str> = faults.0.iter().map(|fault| fault.code).collect();
+                match count - told.len() {
+                    0 => write!(f, "{count} {}", if count == 1 { "fault" } else { "faults" })?,
+                    more => write!(f, "{} faults told, and there are {more} more", told.len())?,
+                }
+                let codes: BTreeSet<&str> = told.iter().map(|fault| fault.code).collect();
                 let codes: Vec<&str> = codes.into_iter().collect();
                 match codes.as_slice() {
                     [] => Ok(()),

@@ -4,8 +4,8 @@ use super::exit::Trouble;
 use crate::base::{Fault, Faults, Place, Source};
 use crate::data::loaders::{WholeError, read_whole};
 use crate::hooks::LARGEST_SCRIPT_BYTES;
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 /// Longest recipe that is read. A larger file was named by mistake.
 const LONGEST_RECIPE: u64 = 1 << 20;
@@ -49,7 +49,7 @@ fn read_within(path: &Path, most: u64, way_out: &str) -> Result<Source, (String,
             WholeError::Folder => "name the file inside it",
             WholeError::Irregular => "save what it gives as a file, and name that",
             WholeError::TooLarge { .. } => "is it the right file?",
-            WholeError::Io(_) => "check its permissions",
+            WholeError::Io(error) => of_system(error),
         };
         (error.to_string(), hint.to_owned())
     })?;
@@ -63,6 +63,16 @@ fn read_within(path: &Path, most: u64, way_out: &str) -> Result<Source, (String,
         )
     })?;
     Ok(Source { name: path.display().to_string(), text: text.into() })
+}
+
+/// The way out of what the system says of a file.
+fn of_system(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "check its permissions",
+        io::ErrorKind::NotADirectory => "a part of that path is a file",
+        // That of links which lead to each other, among others, has no stable name.
+        _ => "name another file, or what a link leads to",
+    }
 }
 
 /// Reads a script of hooks that a command names.
@@ -167,7 +177,7 @@ pub(crate) fn open_bundle(path: &Path) -> Result<fs::File, Fault> {
         Ok(about) if !about.is_file() => Err(fault("is no regular file", "name a bundle")),
         Ok(_) => fs::File::open(path)
             .map_err(|error| fault(&format!("cannot be read: {error}"), "check its permissions")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(fault("does not exist", "`mstar bundle RUN` makes one"))
         }
         Err(error) => Err(fault(&format!("cannot be read: {error}"), "check its permissions")),

@@ -48,6 +48,11 @@ impl Watched {
         Self { store, run, tail, status, records, study: (0, Study::default()), samples }
     }
 
+    /// The run.
+    pub(crate) fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// Reads what is new in the log.
     pub(crate) fn look(&mut self) -> Result<Vec<Record>, Trouble> {
         let bytes = self.run.events_from(self.tail.offset()).map_err(of_store)?;

@@ -33,7 +33,7 @@ mod trackers;
 mod trials;
 
 use arguments::{Arguments, Command};
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use exit::{Exit, Trouble};
 use printer::Printer;
 use std::process::ExitCode;
@@ -57,8 +57,18 @@ pub fn worker_main() -> ExitCode {
     })
 }
 
+/// The arguments. An environment that gives the store no name says nothing of it.
+fn parse() -> Result<Arguments, clap::Error> {
+    let mut command = Arguments::command();
+    if std::env::var_os(arguments::STORE).is_some_and(|it| it.is_empty()) {
+        command = command.mut_arg("store", |store| store.env(None::<&'static str>));
+    }
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
 fn start(carry_out: fn(&Arguments, Printer) -> Result<Exit, Trouble>) -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => return exit::of_clap(&error),
     };

@@ -13,7 +13,7 @@ use crate::plan::{
 };
 #[cfg(feature = "torch")]
 use crate::recipe::Dtype;
-use crate::recipe::{self, Layers, Resolved, TableSpec};
+use crate::recipe::{self, Layers, Resolved, TableSpec, quoted};
 use crate::store::{self, Run, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,15 +28,31 @@ const RUNS_LOOKED_AT: usize = 3;
 const RUNS_TIMED_AMONG: usize = 30;
 
 /// The variables of the environment that are text.
-pub(crate) fn environment() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+///
+/// # Errors
+/// When the value of one that speaks of a recipe is not.
+pub(crate) fn environment() -> Result<Vec<(String, String)>, Trouble> {
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) if recipe::is_variable(&name) => {
+                let message = format!(
+                    "the variable `{}` of the environment is not UTF-8 text",
+                    quoted(&name)
+                );
+                return Err(Trouble::wrong(message, "write its value as UTF-8, or unset it"));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }
 
 /// Reads a recipe and everything that is laid over it.
 pub(crate) fn resolve_parts(file: &Path, set: &[String]) -> Result<Resolved, Trouble> {
-    let environment = environment();
+    let environment = environment()?;
     let layers = Layers { file: files::read_recipe(file)?, environment, set: set.to_vec() };
     let mut load = |path: &str, place: &crate::base::Place| files::read_extended(path, place, file);
     Ok(recipe::resolve(&layers, &mut load)?)
@@ -165,7 +181,7 @@ pub(crate) fn look_back(
     }
     let mut timed = 0;
     for run in runs.iter().rev().take(RUNS_TIMED_AMONG) {
-        timed += usize::from(add_measurements(run, &mut measured, &mut solved)?);
+        timed += usize::from(add_measurements(run, &mut measured, &mut solved));
         if timed == RUNS_LOOKED_AT {
             break;
         }
@@ -180,15 +196,12 @@ pub(crate) fn look_back(
 }
 
 /// Counts in what a run did; whether it did anything.
-fn add_measurements(
-    run: &Run,
-    measured: &mut Measured,
-    solved: &mut (f64, f64),
-) -> Result<bool, Trouble> {
+fn add_measurements(run: &Run, measured: &mut Measured, solved: &mut (f64, f64)) -> bool {
     let mut kinds = BTreeMap::new();
     let mut has_worked = false;
-    let log = Record::read_log(&run.events().map_err(of_store)?);
-    for record in log.unwrap_or_default() {
+    // What cannot be read says nothing of this machine.
+    let Ok(log) = run.events() else { return false };
+    for record in Record::read_log(&log).unwrap_or_default() {
         match record.event {
             Event::Planned { stages, .. } => {
                 kinds = stages.into_iter().map(|stage| (stage.key, stage.kind)).collect();
@@ -208,7 +221,7 @@ fn add_measurements(
             _ => {}
         }
     }
-    Ok(has_worked)
+    has_worked
 }
 
 /// An error of the store as what the program ends with.
@@ -226,6 +239,12 @@ pub(crate) fn log_of(run: &Run) -> Result<Vec<Record>, Trouble> {
     })
 }
 
+/// That the log of a run which nobody carries out holds no record.
+pub(crate) fn says_nothing(run: &Run) -> Trouble {
+    let message = format!("the log of run `{}` holds no record that can be read", run.id());
+    Trouble::wrong(message, "it was altered, or the run ended as it began: run the file again")
+}
+
 /// The run that was named, or the latest.
 pub(crate) fn find_run(store: &Path, name: Option<&str>) -> Result<(Store, Run), Trouble> {
     let nothing = || {
@@ -234,11 +253,20 @@ pub(crate) fn find_run(store: &Path, name: Option<&str>) -> Result<(Store, Run),
     };
     let opened = Store::open_existing(store).map_err(of_store)?.ok_or_else(nothing)?;
     let run = match name {
-        None => opened.latest_run().map_err(of_store)?.ok_or_else(nothing)?,
-        Some(name) => {
-            let runs = opened.runs().map_err(of_store)?;
-            find_named("run", name, &runs, Run::id)?.clone()
-        }
+        None => match opened.latest_run().map_err(of_store)? {
+            Some(run) => run,
+            None => {
+                let unreadable = opened.unreadable_runs().map_err(of_store)?.pop();
+                return Err(unreadable.map_or_else(nothing, of_store));
+            }
+        },
+        Some(name) => match opened.run(name) {
+            Err(store::Error::NoSuchRun { .. }) => {
+                let runs = opened.runs().map_err(of_store)?;
+                find_named("run", name, &runs, Run::id)?.clone()
+            }
+            found => found.map_err(of_store)?,
+        },
     };
     Ok((opened, run))
 }

@@ -113,16 +113,24 @@ pub(crate) fn members_of_graph(graph: &str) -> Option<Vec<MemberSummary>> {
     serde_json::from_str::<Members>(graph).ok().map(|it| it.members)
 }
 
-/// What the index keeps of a run.
+/// What the index keeps of a run. What cannot be read of one keeps no other from being found.
 pub(crate) fn entry(run: &Run) -> Result<Entry, Error> {
-    let (records, problem) = match Record::read_log(&run.events()?) {
-        Ok(records) => (records, None),
-        Err((line, _)) => (Vec::new(), Some(format!("line {line} of its log cannot be read"))),
+    let mut problem = None;
+    let mut told = |text: Result<Option<String>, Error>| match text {
+        Ok(text) => text.unwrap_or_default(),
+        Err(error) => {
+            problem.get_or_insert(error.to_string());
+            String::new()
+        }
     };
+    let log = told(run.events().map(Some));
+    let (graph, resolved) = (told(if_there(run.graph())), told(if_there(run.resolved())));
+    let records = Record::read_log(&log).unwrap_or_else(|(line, _)| {
+        problem = Some(format!("line {line} of its log cannot be read"));
+        Vec::new()
+    });
     let study = Study::read(&records);
-    let graph = if_there(run.graph())?;
-    let planned = graph.as_deref().and_then(members_of_graph).unwrap_or_default();
-    let resolved = if_there(run.resolved())?.unwrap_or_default();
+    let planned = members_of_graph(&graph).unwrap_or_default();
     let values = values(&resolved).into_iter().map(|value| (value.key, value.value)).collect();
     Ok(Entry {
         name: study.name.clone(),

@@ -15,7 +15,7 @@ pub(crate) struct Trackers {
 impl Trackers {
     /// Reads names, before anything else is done.
     pub(crate) fn read(names: &[String]) -> Result<Self, Trouble> {
-        let credentials = Credentials::of(&planning::environment());
+        let credentials = Credentials::of(&planning::environment()?);
         let mut targets: Vec<Target> = Vec::new();
         for name in names {
             let target = Target::parse(name, &credentials);

@@ -30,7 +30,7 @@ pub use features::{FeatureFile, TowerOutputs};
 pub use generate::{Finish, Generated, Progress, Prompt, Response, Settings, generate, stream};
 pub use loss::{backward, backward_recomputing, logits};
 pub use models::{Model, ModelError, Part, kind_of, load, spelling};
-pub use optimizer::{Optimizer, OptimizerSettings};
+pub use optimizer::{Optimizer, OptimizerSettings, OptimizerState};
 pub use pack::{Pack, PackError, Sequence, pack};
 pub use perception::{PatchTarget, Perception};
 pub use pixels::{Pixels, Size};

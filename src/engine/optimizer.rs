@@ -97,6 +97,9 @@ pub struct Optimizer {
     steps: u64,
 }
 
+/// A state that an [`Optimizer`] can take up.
+pub struct OptimizerState(BTreeMap<String, Tensor>);
+
 impl Optimizer {
     /// A fresh optimizer for every parameter that needs a gradient. Muon takes those that
     /// `is_block_matrix` accepts.
@@ -173,16 +176,29 @@ impl Optimizer {
     /// # Errors
     /// When the bytes are no safetensors file, or of other parameters; nothing is changed then.
     pub fn restore(&mut self, bytes: &[u8], name: &str) -> Result<(), WeightsError> {
+        let state = self.read(bytes, name)?;
+        self.take_up(&state);
+        Ok(())
+    }
+
+    /// The first half of [`Optimizer::restore`], which changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(&self, bytes: &[u8], name: &str) -> Result<OptimizerState, WeightsError> {
         let stored = from_safetensors(bytes, name)?;
-        let mut state = self.state();
-        super::weights::check_same(&state, &stored)?;
+        super::weights::check_same(&self.state(), &stored)?;
+        Ok(OptimizerState(stored))
+    }
+
+    /// The second half, with what [`Optimizer::read`] of this optimizer gave.
+    pub fn take_up(&mut self, OptimizerState(stored): &OptimizerState) {
         tch::no_grad(|| {
-            for (name, tensor) in &mut state {
+            for (name, tensor) in &mut self.state() {
                 tensor.copy_(&stored[name]);
             }
         });
         self.steps = stored["steps"].int64_value(&[0]) as u64;
-        Ok(())
     }
 
     fn state(&self) -> BTreeMap<String, Tensor> {

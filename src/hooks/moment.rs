@@ -46,6 +46,16 @@ enum Form {
     Numbers,
 }
 
+/// Fields of what functions are given.
+const OF_SAMPLE: &[&str] = &["prompt", "sample", "category", "question", "images"];
+const OF_RESPONSE: &[&str] = &["text", "tokens", "finished", "temperature"];
+const JUDGED: &[&str] = &["answer", "gold", "correct"];
+const OF_SELECTION: &[&str] =
+    &["score", "solve_rate", "kept", "kept_of_prompt", "kept_of_category"];
+const MEASURED: &[&str] = &["greedy", "k", "pass", "mean", "reward_pass"];
+const OF_SEARCH: &[&str] = &["entropy", "candidates", "chosen"];
+const OF_ITERATION: &[&str] = &["temperature", "solved", "mean_correct", "kept"];
+
 /// Named numbers that a function gives at most, and the length of a name.
 const MOST_NUMBERS: usize = 64;
 const LONGEST_NAME: usize = 64;
@@ -117,12 +127,33 @@ impl Moment {
         }
     }
 
+    /// What is in the map that the function is given, or in each map of the list.
+    pub fn fields(self) -> Vec<&'static str> {
+        match self {
+            Self::Prompt => vec!["id", "category", "question", "images"],
+            Self::Correct => Vec::new(),
+            Self::Extract => [OF_SAMPLE, OF_RESPONSE].concat(),
+            Self::Steps => [OF_SAMPLE, OF_RESPONSE, &["answer"]].concat(),
+            Self::PseudoAnswer => [OF_SAMPLE, OF_RESPONSE, &["answer", "score"]].concat(),
+            Self::Reward | Self::Metric => [OF_SAMPLE, OF_RESPONSE, JUDGED].concat(),
+            Self::Keep => [OF_SAMPLE, OF_RESPONSE, JUDGED, OF_SELECTION].concat(),
+            Self::Temperature => [&["search", "temperature"][..], MEASURED, OF_SEARCH].concat(),
+            Self::Stop => [&["iteration", "step"][..], MEASURED, OF_ITERATION].concat(),
+        }
+    }
+
+    /// Whether the function is given a list of such maps.
+    pub fn takes_list(self) -> bool {
+        matches!(self, Self::Temperature | Self::Stop | Self::Metric | Self::PseudoAnswer)
+    }
+
     /// What the function has to give, in words.
     pub fn gives(self) -> &'static str {
         match self.form() {
             Form::Text => "a string",
             Form::TextOrNothing => "a string or `()`",
             Form::Truth => "true or false",
+            Form::Number if self == Self::Temperature => "the temperature of one of the candidates",
             Form::Number => "a finite number",
             Form::TextsOrOffsets => "a list of strings or of whole numbers",
             Form::Numbers => "a map of finite numbers",

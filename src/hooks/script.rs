@@ -164,7 +164,10 @@ impl Script {
             let given = engine.call_fn_with_options(options, scope, ast, name, arguments);
             let given = given.map_err(|error| {
                 let span = span_of(&self.source.text, innermost(&error), declared);
-                fails(span, words(error.unwrap_inner()))
+                let (error, most) = (error.unwrap_inner(), engine.max_operations());
+                let is_long = matches!(error, EvalAltResult::ErrorTooManyOperations(_));
+                let hint = is_long.then(|| format!("a call takes at most {most} operations"));
+                HookError { hint, ..fails(span, words(error)) }
             })?;
             moment.value(given).map_err(|instead| {
                 let message = format!("`{name}` gives {instead}, not {}", moment.gives());

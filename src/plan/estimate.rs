@@ -351,7 +351,11 @@ impl Estimator<'_> {
         };
         let before = self.input(node, Port::After).map_or(0, |before| before.steps_so_far);
         let left = if options.steps_cap == 0 { u64::MAX } else { options.steps_cap };
-        let steps = wanted.min(left.saturating_sub(before));
+        let left = left.saturating_sub(before);
+        // Who starts over does not for a part of the steps.
+        let last = node.inputs.get(&Port::After);
+        let starts_over = last.is_some_and(|last| node.inputs.get(&Port::Policy) != Some(last));
+        let steps = if starts_over && wanted > left { 0 } else { wanted.min(left) };
         let of_a_step = if one_pass == 0 { batch } else { batch.min(one_pass) };
         let samples = steps * of_a_step;
         Amounts { prompts: 0, samples, steps, steps_so_far: before + steps }

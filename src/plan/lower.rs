@@ -98,6 +98,15 @@ struct Policy {
     trained: bool,
 }
 
+/// What an iteration of the evolution made, and what it was made by.
+struct Iteration {
+    policy: Policy,
+    /// What said whether it was still to be made.
+    watch: Watch,
+    /// The reward model that it used.
+    reward: Option<Key>,
+}
+
 struct Lowering<'a> {
     graph: &'a mut Graph,
     member: &'a Member,
@@ -150,9 +159,9 @@ impl Lowering<'_> {
             self.reward = self.reward_model(prompts, (base, start), start, 0);
         }
         let measures = self.measure(prompts, start, 0, Branch::Ground);
-        let trained = self.evolve(prompts, base, start, measures);
+        let evolution = self.evolve(prompts, base, start, measures);
         if recipe.control.equal_steps {
-            self.control(prompts, start, warmup_data, &trained);
+            self.control(prompts, start, warmup_data, &evolution);
         }
     }
 
@@ -277,25 +286,25 @@ impl Lowering<'_> {
             test: 0,
             demonstrations: pretraining.as_ref().map_or_else(shipped, |it| it.reasoning.samples),
         });
-        self.add(stage, "prepare demonstrations".into(), (Branch::Ground, 0), &[])
+        // Nothing of the evolution decides whether it is made, nor where it ended.
+        self.add_once(stage, "prepare demonstrations".into(), (Branch::Ground, 0))
     }
 
-    /// The policy after each iteration, from the one that it starts from, and what said whether the
-    /// iteration was still to be made.
+    /// What each iteration made, from the policy that it starts from.
     fn evolve(
         &mut self,
         prompts: Key,
         base: Policy,
         start: Policy,
         mut measures: Measures,
-    ) -> Vec<(Policy, Watch)> {
+    ) -> Vec<Iteration> {
         let recipe = &self.member.recipe;
-        let mut policies = vec![(start, self.watch)];
+        let mut iterations = Vec::new();
+        let mut before = start;
         let mut temperature = None;
         self.watch((Branch::Ground, 0), &measures, &[]);
         for iteration in 1..=recipe.training.iterations {
             let at = (Branch::Evolution, iteration);
-            let (before, _) = policies[policies.len() - 1];
             let watch = self.watch;
             if self.refreshes(iteration) {
                 self.reward = self.reward_model(prompts, (base, start), before, iteration);
@@ -328,12 +337,12 @@ impl Lowering<'_> {
             self.agreement(selected, iteration);
             let mut inputs = self.carry_over(start, before);
             inputs.extend([(Port::Selected, selected), (Port::Prompts, prompts)]);
-            let is_capped = recipe.training.steps > 0;
-            inputs.extend(self.after(before, is_capped).filter(|_| iteration > 1));
+            inputs.extend(self.after(before, self.may_stay()).filter(|_| iteration > 1));
             let train = Stage::Train(self.training(iteration));
             let key = self.add(train, format!("train {iteration}"), at, &inputs);
             let policy = Policy { key, trained: true };
-            policies.push((policy, watch));
+            iterations.push(Iteration { policy, watch, reward: self.reward });
+            before = policy;
             measures = Measures::default();
             if self.is_measured(iteration) {
                 measures = self.measure(prompts, policy, iteration, Branch::Evolution);
@@ -341,7 +350,14 @@ impl Lowering<'_> {
                 self.watch(at, &measures, &drawn);
             }
         }
-        policies
+        iterations
+    }
+
+    /// Whether an iteration may leave the policy of the one before as it is: where a cap is reached,
+    /// and where there is nothing to train on and it would start from the warm-up else.
+    fn may_stay(&self) -> bool {
+        let training = &self.member.recipe.training;
+        training.steps > 0 || (training.allow_empty && training.method == Method::RestEm)
     }
 
     /// What a training stage starts from: the difference between the methods.
@@ -368,7 +384,7 @@ impl Lowering<'_> {
         prompts: Key,
         start: Policy,
         warmup_data: Option<Lessons>,
-        trained: &[(Policy, Watch)],
+        evolution: &[Iteration],
     ) {
         let data = match (self.member.recipe.control.data, warmup_data) {
             (ControlData::Warmup, Some(lessons)) => lessons,
@@ -379,12 +395,12 @@ impl Lowering<'_> {
             },
         };
         let mut before = start;
-        for (iteration, (policy, watch)) in (1..).zip(&trained[1..]) {
-            self.watch = *watch;
+        for (iteration, Iteration { policy, watch, reward }) in (1..).zip(evolution) {
+            (self.watch, self.reward) = (*watch, *reward);
             let mut inputs = self.carry_over(start, before);
             inputs.extend(&data.inputs);
             inputs.push((Port::StepsOf, policy.key));
-            inputs.extend(self.after(before, false));
+            inputs.extend(self.after(before, self.may_stay()));
             let seed = self.seed("control", iteration);
             let Lessons { set, labelled, .. } = data;
             let training = self.training(iteration);

@@ -49,16 +49,19 @@ pub(super) fn set(text: &str) -> Result<(Source, Tree), Fault> {
     Ok((source, nest(segments, value)))
 }
 
-/// Reads a variable of the environment; `None` if it is not about the recipe. It is when it names a
-/// top-level key (`MSTAR_SEED`) or has a double underline, which stands for the dot
-/// (`MSTAR_TRAINING__INTERVAL`). All others, `MSTAR_STORE` among them, have other readers.
+/// Whether a variable of the environment is about the recipe. It is when it names a top-level key
+/// (`MSTAR_SEED`) or has a double underline, which stands for the dot (`MSTAR_TRAINING__INTERVAL`).
+/// All others, `MSTAR_STORE` among them, have other readers.
+pub fn is_variable(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|path| {
+        let key = path.to_ascii_lowercase();
+        name.contains("__") || !is_of_file(&key) && shape().contains_key(&key)
+    })
+}
+
+/// Reads a variable of the environment; `None` if it is not about the recipe.
 pub(super) fn variable(name: &str, content: &str) -> Option<Result<(Source, Tree), Fault>> {
-    let path = name.strip_prefix(PREFIX)?;
-    let key = path.to_ascii_lowercase();
-    let top_level = !is_of_file(&key) && shape().contains_key(&key);
-    if !top_level && !name.contains("__") {
-        return None;
-    }
+    let path = name.strip_prefix(PREFIX).filter(|_| is_variable(name))?;
     let source =
         Source { name: "environment".to_owned(), text: format!("{name}={content}").into() };
     let mut segments = Vec::new();
@@ -125,8 +128,11 @@ fn value(
     if takes_text && !is_delimited {
         return Ok(bare);
     }
+    // Digits that are no number of TOML are too many of them.
+    let digits = trimmed.trim_start_matches(['+', '-']);
+    let is_whole = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
     match parse_value(source, span) {
-        Err(_) if !is_delimited => Ok(bare),
+        Err(_) if !is_delimited && !is_whole => Ok(bare),
         parsed => parsed,
     }
 }

@@ -84,7 +84,7 @@ impl Checker<'_> {
                     let message = format!("`{name}` takes a finite number, not `{written}`");
                     self.fault("not-finite", span, (message, takes(path, shape)));
                 } else if !range.holds(*number) {
-                    self.out_of_range(path, name, shape, &number.to_string(), span);
+                    self.out_of_range(path, name, shape, &short(*number), span);
                 }
             }
             (Shape::Text, Node::Text(_)) | (Shape::Boolean, Node::Boolean(_)) => {}
@@ -181,7 +181,11 @@ impl Checker<'_> {
             _ => format!("`{name}` takes {}, not {written}", shape.kind()),
         };
         let hint = match (shape, &tree.node) {
-            (Shape::Integer(_), Node::Float(number)) if number.fract() == 0.0 => {
+            (Shape::Integer(range), Node::Float(number))
+                if number.fract() == 0.0
+                    && range.holds(*number)
+                    && range.machine_limit_below(*number as i128).is_none() =>
+            {
                 format!("write `{number:.0}`")
             }
             (Shape::Integer(_) | Shape::Number(_), Node::Text(text))
@@ -290,13 +294,22 @@ fn key_names(keys: &IndexMap<String, Key>, path: &str) -> String {
 }
 
 /// A stranger's word, made short and harmless for a message.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().nth(60).is_some() {
         shown.push('…');
     }
     shown.replace("\\\"", "\"").replace("\\'", "'")
 }
+
+/// A number as a person would write it: `0.5`, and `1e-300` instead of three hundred zeros.
+fn short(number: f64) -> String {
+    let plain = number.to_string();
+    if plain.len() > LONGEST_NUMBER { format!("{number:e}") } else { plain }
+}
+
+/// Characters beyond which a number is written with an exponent.
+const LONGEST_NUMBER: usize = 20;
 
 /// Dotted path of a key inside a table.
 pub(super) fn join(path: &str, name: &str) -> String {

@@ -287,7 +287,7 @@ pub struct Training {
     #[schemars(range(max = 10000))]
     pub iterations: u32,
     /// Cap on the optimizer steps of all iterations together; what comes after it is skipped and
-    /// said. 0 for none.
+    /// said. `rest-em` does not start over for a part of an iteration's steps. 0 for none.
     #[schemars(range(max = 1000000000000u64))]
     pub steps: u64,
     /// When the evolution ends before its last iteration.
@@ -305,7 +305,8 @@ pub struct Training {
     /// Samples in an optimizer step.
     #[schemars(range(min = 1, max = 65536))]
     pub batch_size: u32,
-    /// Samples computed at once; a batch is accumulated from several. 0 for the whole batch.
+    /// Samples computed at once, in the training of a reward model as well; a batch is accumulated from
+    /// several. 0 for the whole batch.
     pub micro_batch_size: u32,
     /// Compute the activations of each decoder layer a second time on the way back instead of keeping
     /// them: less memory for a third more arithmetic, and the same gradients.
@@ -755,7 +756,7 @@ pub enum Maximise {
     /// A correct response among K.
     Pass(#[schemars(range(min = 1, max = 1024))] u32),
     /// B-STaR's balance score: with n responses selected of a prompt, n' of them correct, the mean of
-    /// `min(n' / N, 1) * n' / n`.
+    /// `min(n' / K, 1) * n' / n`.
     Balance(#[schemars(range(min = 1, max = 1024))] u32),
     /// Nothing: the function `temperature` in the hooks chooses among the candidates.
     Hook,

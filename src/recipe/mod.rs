@@ -19,7 +19,8 @@ mod trial;
 mod without_effect;
 
 pub use crate::hooks::Moment;
-pub use assignment::misspelt_variables;
+pub use assignment::{is_variable, misspelt_variables};
+pub use check::quoted;
 pub use experiment::{
     Expanded, Experiment, Finding, MEMBER, MemberRecipe, TableSpec, axis_labels, benchmark_name,
     experiment_schema, is_experiment, metrics,

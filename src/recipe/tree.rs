@@ -106,13 +106,19 @@ pub fn parse(source: &Source) -> Result<Tree, Faults> {
         let node = DeValue::Table(table.into_inner());
         return convert(node, span, 0).map_err(|fault| Faults(vec![fault.at(source)]));
     }
-    let mut faults: Vec<Fault> =
-        errors.iter().map(|error| Misreading::of(error, &source.text).at(source)).collect();
+    let mut found: Vec<Misreading> =
+        errors.iter().map(|error| Misreading::of(error, &source.text)).collect();
     // The reader tells what it could not recover from last.
-    faults.sort_by_key(|fault| fault.place.as_ref().map(|place| place.line_and_column()));
+    found.sort_by_key(|misreading| misreading.span.start);
     // One slip often upsets the parser twice in a line; the first is the one to mend.
-    faults.dedup_by_key(|fault| fault.place.as_ref().map(|place| place.line_and_column().0));
-    Err(Faults(faults))
+    let (bytes, mut read, mut is_first) = (source.text.as_bytes(), 0, true);
+    found.retain(|misreading| {
+        let start = misreading.span.start.clamp(read, bytes.len());
+        let is_further = bytes[read..start].contains(&b'\n');
+        read = start;
+        std::mem::take(&mut is_first) || is_further
+    });
+    Err(Faults(found.into_iter().map(|misreading| misreading.at(source)).collect()))
 }
 
 /// Reads the one TOML value that fills `span` of `source`.
@@ -140,6 +146,10 @@ struct Misreading {
 
 impl Misreading {
     fn of(error: &toml::de::Error, text: &str) -> Self {
+        if error.message().contains("recursion limit") {
+            let hint = Some("no key of a recipe lies so deep".to_owned());
+            return Self { message: "too many dots".to_owned(), hint, span: deepest_line(text) };
+        }
         let span = error.span().unwrap_or(0..0);
         let marked = quoted(text.get(span.clone()).unwrap_or_default());
         let rest_of_line = text.get(span.start..).and_then(|rest| rest.lines().next());
@@ -179,6 +189,19 @@ impl Misreading {
         let place = Some(source.place(self.span));
         Fault { code: "syntax", message: self.message, hint: self.hint, place }
     }
+}
+
+/// The line with the most dots, which the reader does not name.
+fn deepest_line(text: &str) -> Range<usize> {
+    let (mut start, mut most, mut deepest) = (0, 0, 0..0);
+    for line in text.split_inclusive('\n') {
+        let dots = line.bytes().filter(|byte| *byte == b'.').count();
+        if dots > most {
+            (most, deepest) = (dots, start..start + line.trim_end().len());
+        }
+        start += line.len();
+    }
+    deepest
 }
 
 fn convert(value: DeValue<'_>, span: Range<usize>, offset: usize) -> Result<Tree, Misreading> {

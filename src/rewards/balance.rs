@@ -52,7 +52,7 @@ pub enum Objective {
     /// Reward-Pass@K.
     RewardPass(u32),
     /// The balance score of B-STaR (arXiv 2412.17256): with n responses selected, n' of them right,
-    /// min(n' / N, 1) · n' / n; 0 when none is selected.
+    /// min(n' / K, 1) · n' / n; 0 when none is selected.
     Balance(u32),
 }
 

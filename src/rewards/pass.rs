@@ -19,10 +19,19 @@ pub fn pass_at_k(count: u32, correct: u32, k: u32) -> Option<f64> {
 /// none is right. Of equal scores the earlier response comes first, and what is not a number comes
 /// last.
 pub fn rank_of_right(responses: &[(f64, bool)]) -> Option<usize> {
-    let rank = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score + 0.0 };
-    let mut order: Vec<&(f64, bool)> = responses.iter().collect();
-    order.sort_by(|one, other| rank(other.0).total_cmp(&rank(one.0)));
-    order.iter().position(|(_, correct)| *correct)
+    best_first(responses, |(score, _)| *score).iter().position(|(_, correct)| *correct)
+}
+
+/// The highest score first; of equal scores the earlier one, and what is not a number last.
+pub(super) fn best_first<T>(scored: &[T], score: impl Fn(&T) -> f64) -> Vec<&T> {
+    let rank = |it: &T| match score(it) {
+        score if score.is_nan() => f64::NEG_INFINITY,
+        // The two zeros are equal.
+        score => score + 0.0,
+    };
+    let mut order: Vec<&T> = scored.iter().collect();
+    order.sort_by(|one, other| rank(other).total_cmp(&rank(one)));
+    order
 }
 
 /// The mean; `None` of nothing.

@@ -5,6 +5,7 @@
 //! subsets of N: exact for the best by score, and for votes the mean over all subsets, or over
 //! [`MOST_SUBSETS`] of them drawn from a seed where there are more.
 
+use super::pass::best_first;
 use super::votes::{parties, winner};
 use crate::base::Seed;
 
@@ -97,12 +98,9 @@ pub fn verify(responses: &[Sampled], size: usize, subsets: &Subsets) -> Option<V
 /// The probability that the best by score of `size` responses, drawn without replacement, is right:
 /// the response at rank r is the best of them with C(K - 1 - r, N - 1) / C(K, N).
 fn best_of(responses: &[Sampled], size: usize) -> f64 {
-    let rank = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score + 0.0 };
-    let mut order: Vec<&Sampled> = responses.iter().collect();
-    order.sort_by(|one, other| rank(other.score).total_cmp(&rank(one.score)));
     let mut chance = size as f64 / responses.len() as f64;
     let mut sum = 0.0;
-    for (at, response) in order.into_iter().enumerate() {
+    for (at, response) in best_first(responses, |it| it.score).into_iter().enumerate() {
         sum += if response.correct { chance } else { 0.0 };
         let worse = responses.len() - 1 - at;
         if worse < size {

@@ -417,12 +417,17 @@ impl Scheduler<'_> {
 
     /// Takes an altered artifact away and has it made again.
     fn remake(&mut self, key: Key, file: &str) -> Result<Ending, RunError> {
-        let times = self.altered.entry(key).or_default();
-        *times += 1;
-        let (times, Some(number)) = (*times, self.board.number(key)) else {
+        let Some(number) = self.board.number(key) else {
             let reason = format!("it reads artifact {}, which is not of this graph", key.short());
             return Ok(Ending::Failed(Failure { reason, hint: None }));
         };
+        // Another of its readers has said so already.
+        if self.board.state(number) != State::Available {
+            return Ok(Ending::Again);
+        }
+        let times = self.altered.entry(key).or_default();
+        *times += 1;
+        let times = *times;
         let name = self.board.node(number).name.clone();
         if times > ALTERED {
             let reason = format!("`{file}` of `{name}` was altered {times} times");

@@ -516,6 +516,32 @@ fn an_altered_artifact_is_made_again_and_said() {
 }
 
 #[test]
+fn what_many_stages_find_altered_at_once_is_made_again_once() {
+    let world = World::new();
+    let mut nodes = Vec::new();
+    // Long enough that all have read it before it is made again.
+    let top = add(&mut nodes, "sleep 60", &[]);
+    for number in 0..8 {
+        add(&mut nodes, &format!("sleep 30 {number}"), &[(Port::Policy, top)]);
+    }
+    let graph = graph_of(&nodes);
+    let store = world.store();
+    world.run(&graph);
+    let path = store.artifact(top).unwrap().unwrap().path("result.bin").unwrap();
+    File::options().write(true).open(path).unwrap().write_all(b"!").unwrap();
+    let readers = graph.nodes().map(|node| node.key).filter(|key| *key != top);
+    readers.for_each(|key| store.discard(key).unwrap());
+    let slot = |number| Slot { number, device: "cpu".into(), threads: 1 };
+    let (summary, events) =
+        world.run_told(&graph, |options| options.slots = (0..8).map(slot).collect());
+    assert_eq!((summary.outcome, summary.done), (Outcome::Done, 9), "{events:?}");
+    let said = events.iter().filter(|event| {
+        matches!(event, Event::Note { message, .. } if message.contains("not what was stored"))
+    });
+    assert_eq!(said.count(), 1);
+}
+
+#[test]
 fn an_interrupt_leaves_what_is_needed_to_go_on() {
     let world = World::new();
     let (graph, [top, left, ..]) = diamond(["sleep 400", "right"]);

@@ -1,13 +1,16 @@
 //! Checkpoints of a training stage: weights, optimizer state and position, so that a killed stage
 //! goes on to the weights it would have had.
 
-use super::failure::{failed, json};
+use super::failure::{as_failure, failed, failure, json};
 use crate::engine::{Optimizer, Parameters};
 use crate::run::{Context, Stop};
 use crate::store::Folder;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// What `checkpoint.json` holds.
+/// Where the position lies.
+const POSITION: &str = "checkpoint.json";
+
+/// What [`POSITION`] holds.
 #[derive(Serialize, Deserialize)]
 struct Checkpoint<P> {
     /// Names the files that belong to it.
@@ -60,7 +63,7 @@ fn save(
     let older = work.list()?;
     work.write_parts(&names[0], |sink| parameters.write(sink))?;
     work.write_parts(&names[1], |sink| optimizer.write(sink))?;
-    work.write("checkpoint.json", &json(&Checkpoint { step, position }))?;
+    work.write(POSITION, &json(&Checkpoint { step, position }))?;
     for name in older {
         if name.ends_with(".safetensors") && !names.contains(&name) {
             work.remove(&name)?;
@@ -70,20 +73,36 @@ fn save(
 }
 
 /// Puts weights and optimizer back to the last checkpoint and gives its position; `None`, and
-/// nothing changed, when there is none that is whole.
+/// nothing changed, when there is none, or none that can be read, which is told.
 pub(super) fn restore<P: DeserializeOwned>(
+    parameters: &Parameters,
+    optimizer: &mut Optimizer,
+    context: &Context<'_>,
+) -> Option<P> {
+    restored(parameters, optimizer, context.work()).unwrap_or_else(|stop| {
+        let reason = as_failure(stop).reason;
+        context.note(format!("begins anew, since its checkpoint cannot be read: {reason}"));
+        None
+    })
+}
+
+fn restored<P: DeserializeOwned>(
     parameters: &Parameters,
     optimizer: &mut Optimizer,
     work: &Folder,
 ) -> Result<Option<P>, Stop> {
-    let Some(bytes) = work.read("checkpoint.json")? else { return Ok(None) };
-    let Ok(checkpoint) = serde_json::from_slice::<Checkpoint<P>>(&bytes) else { return Ok(None) };
-    let names = file_names(checkpoint.step);
-    let (Some(weights), Some(state)) = (work.read(&names[0])?, work.read(&names[1])?) else {
-        return Ok(None);
+    let Some(bytes) = work.read(POSITION)? else { return Ok(None) };
+    let broken = |reason: String| failure(reason, "run again, from the first step");
+    let checkpoint: Checkpoint<P> = serde_json::from_slice(&bytes)
+        .map_err(|error| broken(format!("`{POSITION}` is broken: {error}")))?;
+    let [weights, state] = file_names(checkpoint.step);
+    let read = |name: &str| -> Result<Vec<u8>, Stop> {
+        work.read(name)?.ok_or_else(|| broken(format!("`{name}` is gone")))
     };
-    parameters.restore(&weights, &names[0]).map_err(failed)?;
-    optimizer.restore(&state, &names[1]).map_err(failed)?;
+    // Whatever can be wrong is found before anything is changed.
+    let state = optimizer.read(&read(&state)?, &state).map_err(failed)?;
+    parameters.restore(&read(&weights)?, &weights).map_err(failed)?;
+    optimizer.take_up(&state);
     Ok(Some(checkpoint.position))
 }
 

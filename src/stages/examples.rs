@@ -76,10 +76,10 @@ impl Examples {
         let mut readable = responses;
         readable.retain(|(_, variants)| variants.iter().all(|it| policy.can_read(it)));
         self.unreadable = all - readable.len();
-        let asked = readable.iter().map(|(sample, _)| self.samples[*sample].clone()).collect();
-        let prompts = policy.questions_alone(asked, context);
-        for ((sample, variants), prompt) in readable.into_iter().zip(prompts) {
-            let prompt = prompt?;
+        let asked = readable.iter().map(|(sample, _)| &self.samples[*sample]);
+        let prompts = policy.question_tokens(asked, context)?;
+        for (sample, variants) in readable {
+            let prompt = &prompts[&self.samples[sample].id];
             let whole = |response: Vec<i64>| [prompt.as_slice(), response.as_slice()].concat();
             let variants: Vec<Vec<i64>> = variants.into_iter().map(whole).collect();
             if variants.iter().any(|tokens| tokens.len() > longest) {

@@ -185,7 +185,7 @@ impl Parts {
         let mut bytes = 0;
         for part in 0..self.whole.len() {
             let name = part_name(part);
-            bytes += context.results().link(context.work(), &name)?;
+            bytes += context.results().link(&context.work().path(&name)?, &name)?;
         }
         Ok((self.whole, bytes))
     }

@@ -56,20 +56,22 @@ pub(super) fn run(
     }
     let (tokens, looked_up) = complete(&mut right, policy, &by_id, options, context)?;
 
-    let mut labels = Vec::new();
+    let (mut labels, mut shares) = (Vec::new(), Vec::new());
     for (rollout, ends) in rollouts.iter().zip(&steps) {
         for (step, &end) in ends.iter().enumerate() {
-            let (completions, right) = match step + 1 == ends.len() {
+            let is_last = step + 1 == ends.len();
+            let (completions, right) = match is_last {
                 true => (1, u32::from(rollout.correct)),
                 false => (options.completions, right[&(rollout.prompt, &rollout.tokens[..end])]),
             };
             let Rollout { prompt, sample, .. } = **rollout;
             let (step, end) = (step as u32, end as u32);
-            labels.push(StepLabel { prompt, sample, step, end, completions, right });
+            let label = StepLabel { prompt, sample, step, end, completions, right };
+            shares.extend((!is_last).then(|| label.share()));
+            labels.push(label);
         }
     }
     context.results().write("labels.parquet", &table::encode(&labels).map_err(failed)?)?;
-    let completed = labels.iter().filter(|label| label.completions > 1);
     let correct = rollouts.iter().filter(|rollout| rollout.correct).count();
     let metrics = json!({
         "rollouts": rollouts.len(),
@@ -77,7 +79,7 @@ pub(super) fn run(
         "prefixes": right.len(),
         "samples": right.len() * options.completions as usize,
         "tokens": tokens,
-        "mean_share": mean(completed.map(StepLabel::share)),
+        "mean_share": mean(shares),
         "mean_correct": (!rollouts.is_empty()).then(|| correct as f64 / rollouts.len() as f64),
     });
     write_metrics(context, &with_looked_up(metrics, looked_up, context))

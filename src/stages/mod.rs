@@ -2,8 +2,8 @@
 //!
 //! May import: base, event, plan, recipe, hooks, data, engine, rewards, benchmarks, judging, store, run.
 //! Owns: the files inside artifacts and the metrics that stages report. Never: decides what runs
-//! when, commits an artifact, draws progress, or keeps anything that is not in a file, except models
-//! and prompts that the next stage would only load again.
+//! when, commits an artifact, draws progress, or keeps anything that is not in a file, except models,
+//! prompts and responses that the next stage would only load again.
 //!
 //! | kind | writes |
 //! |---|---|

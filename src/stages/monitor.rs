@@ -12,7 +12,7 @@ use super::prompts::{Prompts, Sample};
 use super::rollout::{Draw, respond_within};
 use super::verifier::Verifier;
 use crate::base::Seed;
-use crate::data::table::{self, Rollout, TableError, TallyRow};
+use crate::data::table::{self, ResponseScores, Rollout, TableError, TallyRow};
 use crate::engine::Device;
 use crate::event::Unit;
 use crate::plan::{Drawn, Monitor, Port, Slice};
@@ -129,18 +129,32 @@ fn scores(
     (prompts, device): (&mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(Option<Vec<f64>>, u64), Stop> {
-    let (Some(score), Some(artifact)) = (&options.score, context.optional_input(Port::RewardModel))
-    else {
-        return Ok((Hooks::of(context)?.ranks(rollouts, samples)?, 0));
+    let (scores, read) = match (&options.score, context.optional_input(Port::RewardModel)) {
+        (Some(score), Some(artifact)) => {
+            let verifier = Verifier::load(artifact, options.dtype, (prompts, device), context)?;
+            let scores = verifier.score(rollouts, samples, score, context)?;
+            (scores, verifier.policy.model.looked_up())
+        }
+        _ => match Hooks::of(context)?.ranks(rollouts, samples)? {
+            Some(ranks) if options.keep_scores => (ranked(rollouts, &ranks), 0),
+            ranks => return Ok((ranks, 0)),
+        },
     };
-    let verifier = Verifier::load(artifact, options.dtype, (prompts, device), context)?;
-    let scores = verifier.score(rollouts, samples, score, context)?;
     if options.keep_scores {
         let bytes = table::encode(&scores).map_err(failed)?;
         context.results().write("scores.parquet", &bytes)?;
     }
-    let scores = scores.into_iter().map(|it| f64::from(it.score)).collect();
-    Ok((Some(scores), verifier.policy.model.looked_up()))
+    Ok((Some(scores.into_iter().map(|it| f64::from(it.score)).collect()), read))
+}
+
+/// Scores of a script, which sees no steps, as they are kept: what is measured goes by them as well,
+/// so that whoever reads them finds the same.
+fn ranked(rollouts: &[Rollout], ranks: &[f64]) -> Vec<ResponseScores> {
+    let row = |(rollout, &rank): (&Rollout, &f64)| {
+        let Rollout { prompt, sample, .. } = *rollout;
+        ResponseScores { prompt, sample, steps: Vec::new(), score: rank as f32 }
+    };
+    rollouts.iter().zip(ranks).map(row).collect()
 }
 
 /// What the responses at one temperature come to, by prompt.

@@ -1,4 +1,5 @@
-//! The one performer: hands each stage to its file, and keeps models and prompts between stages.
+//! The one performer: hands each stage to its file, and keeps models, prompts and responses between
+//! stages.
 
 use super::failure::{as_failure, failed};
 use super::policy::Resident;
@@ -18,6 +19,7 @@ pub struct TorchPerformer {
     name: String,
     resident: Resident,
     prompts: Prompts,
+    others: explore::Others,
 }
 
 impl TorchPerformer {
@@ -42,7 +44,8 @@ impl TorchPerformer {
         };
         let device = open().map_err(as_failure)?;
         let name = engine::describe(device, threads as usize);
-        Ok(Self { device, name, resident: Resident::default(), prompts: Prompts::default() })
+        let (resident, prompts) = (Resident::default(), Prompts::default());
+        Ok(Self { device, name, resident, prompts, others: explore::Others::default() })
     }
 }
 
@@ -57,7 +60,7 @@ impl Performer for TorchPerformer {
             return stop::skip(task, after, context);
         }
         let device = self.device;
-        let prompts = &mut self.prompts;
+        let (prompts, others) = (&mut self.prompts, &mut self.others);
         match (&task.node.stage, task.part) {
             (Stage::Import(options), _) => import::run(options, device, context),
             (Stage::Hooks(options), _) => hooks::run(options, context),
@@ -69,20 +72,24 @@ impl Performer for TorchPerformer {
                 features::run(options, (&mut self.resident, prompts, device), context)
             }
             (Stage::Explore(options), Part::Shard(shard)) => {
-                explore::shard(options, shard, (&mut self.resident, prompts, device), context)
+                let parts = (&mut self.resident, prompts, device);
+                explore::shard(options, shard, others, parts, context)
             }
             (Stage::Explore(options), Part::Whole) => {
-                explore::shard(options, 0, (&mut self.resident, prompts, device), context)?;
-                explore::gather(options, context)
+                let parts = (&mut self.resident, prompts, device);
+                explore::shard(options, 0, others, parts, context)?;
+                explore::gather(options, others, context)
             }
-            (Stage::Explore(options), Part::Gather) => explore::gather(options, context),
+            (Stage::Explore(options), Part::Gather) => explore::gather(options, others, context),
             (Stage::Label(options), _) => {
                 label::run(options, (&mut self.resident, prompts, device), context)
             }
             (Stage::TrainReward(options), _) => {
-                train_reward::run(options, (prompts, device), context)
+                train_reward::run(options, (&mut self.resident, prompts, device), context)
             }
-            (Stage::Score(options), _) => score::run(options, (prompts, device), context),
+            (Stage::Score(options), _) => {
+                score::run(options, (&mut self.resident, prompts, device), context)
+            }
             (Stage::Balance(options), _) => balance::run(options, context),
             (Stage::Stop(options), _) => stop::run(options, context),
             (Stage::Select(options), _) => select::run(options, prompts, context),

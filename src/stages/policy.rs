@@ -19,10 +19,16 @@ use crate::store::{Artifact, Folder};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What a policy's training left besides weights: `trainer.json`.
+/// What a stage measured.
+const METRICS: &str = "metrics.json";
+/// Where a [`TrainerState`] lies.
+pub(super) const TRAINER: &str = "trainer.json";
+
+/// What a policy's training left besides weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TrainerState {
     /// Optimizer steps of this policy since the base model, the warm-up's included.
@@ -37,15 +43,28 @@ pub(super) struct TrainerState {
 impl TrainerState {
     /// That of an artifact; zeros for a model that was not trained here.
     pub(super) fn of(artifact: &Artifact) -> Result<Self, Stop> {
-        if !artifact.contains("trainer.json") {
+        if !artifact.contains(TRAINER) {
             return Ok(Self::default());
         }
-        let bytes = artifact.read("trainer.json")?;
+        let bytes = artifact.read(TRAINER)?;
         serde_json::from_slice(&bytes).map_err(|error| {
             let reason = format!("`trainer.json` of {} cannot be read: {error}", artifact.key());
             failure(reason, "it was written by another version of mstar: run again in a new store")
         })
     }
+}
+
+/// Gives a policy on as what this stage makes, with all that lies beside it; gives what is left of its
+/// training.
+pub(super) fn hand_on(policy: &Artifact, context: &Context<'_>) -> Result<TrainerState, Stop> {
+    let of_its_stage = [METRICS, TRAINER];
+    let files = policy.manifest().files.keys().map(String::as_str);
+    for name in files.filter(|name| !of_its_stage.contains(name)) {
+        context.results().link(&policy.path(name)?, name)?;
+    }
+    let state = TrainerState { steps_of_stage: 0, ..TrainerState::of(policy)? };
+    context.results().write(TRAINER, &failure::json(&state))?;
+    Ok(state)
 }
 
 /// A model with what it needs to read and write text.
@@ -142,14 +161,22 @@ impl Policy {
         self.ahead(samples, size, Reader::question, context)
     }
 
-    /// The tokens alone, in the same way.
-    pub(super) fn questions_alone(
+    /// The tokens alone, by prompt; each prompt is asked once, however often it is among them.
+    pub(super) fn question_tokens<'s>(
         &self,
-        samples: Vec<Sample>,
+        samples: impl Iterator<Item = &'s Sample>,
         context: &Context<'_>,
-    ) -> Ahead<Result<Vec<i64>, Stop>> {
+    ) -> Result<BTreeMap<u64, Vec<i64>>, Stop> {
+        let mut known = BTreeSet::new();
+        let asked: Vec<Sample> = samples.filter(|it| known.insert(it.id)).cloned().collect();
+        let ids: Vec<u64> = asked.iter().map(|it| it.id).collect();
         let size = |it: &Result<Vec<i64>, Stop>| it.as_ref().map_or(0, |it| size_of_val(&**it));
-        self.ahead(samples, size, Reader::question_tokens, context)
+        let questions = self.ahead(asked, size, Reader::question_tokens, context);
+        let heeding = |(id, question): (u64, Result<Vec<i64>, Stop>)| match context.cancelled() {
+            true => Err(Stop::Cancelled),
+            false => Ok((id, question?)),
+        };
+        ids.into_iter().zip(questions).map(heeding).collect()
     }
 
     /// What is seen of samples, in the same way.
@@ -340,6 +367,11 @@ impl Resident {
         Ok(policy)
     }
 
+    /// Lets it go, before a stage loads a model of its own.
+    pub(super) fn let_go(&mut self) {
+        self.0 = None;
+    }
+
     /// Keeps what a training stage made under the stage's key.
     pub(super) fn keep(&mut self, key: Key, dtype: Dtype, policy: Policy) {
         self.0 = Some((key, dtype, policy));
@@ -369,5 +401,5 @@ pub(super) fn with_looked_up(
 
 /// Writes `metrics.json`.
 pub(super) fn write_metrics(context: &Context<'_>, metrics: &impl Serialize) -> Result<(), Stop> {
-    Ok(context.results().write("metrics.json", &failure::json(metrics))?)
+    Ok(context.results().write(METRICS, &failure::json(metrics))?)
 }

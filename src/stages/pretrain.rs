@@ -156,6 +156,9 @@ fn read_and_reason(
     context: &Context<'_>,
 ) -> Result<Vec<f64>, Stop> {
     let phase = &options.phase;
+    let numbers = number_tokens(policy)?;
+    // Before the optimizer, which has copies of low-precision weights; a checkpoint replaces both.
+    place_numbers(options, lesson, policy, &numbers);
     let mut optimizer = Optimizer::new(
         policy.model.parameters(),
         OptimizerSettings {
@@ -167,7 +170,6 @@ fn read_and_reason(
         },
         Model::is_block_matrix,
     );
-    let numbers = number_tokens(policy)?;
     let easy = match lesson {
         Lesson::Reasoning { easy_share, .. } => *easy_share,
         _ => POOL_ONE_OPERATION,
@@ -181,13 +183,7 @@ fn read_and_reason(
     let batches: Vec<&[Item]> = items.chunks_exact(phase.batch_size as usize).collect();
     let total = batches.len() as u64;
     let mut losses: Vec<f64> =
-        match checkpoint::restore(policy.model.parameters(), &mut optimizer, context.work())? {
-            Some(losses) => losses,
-            None => {
-                place_numbers(options, lesson, policy, &numbers);
-                Vec::new()
-            }
-        };
+        checkpoint::restore(policy.model.parameters(), &mut optimizer, context).unwrap_or_default();
     let mut checkpoints = Checkpoints::new(batches.len() as u64, context);
     while losses.len() < batches.len() {
         let step = losses.len() as u64;

@@ -4,7 +4,7 @@
 //! Those of unlabelled prompts are all scored, since their votes are weighted.
 
 use super::failure::failed;
-use super::policy::{with_looked_up, write_metrics};
+use super::policy::{Resident, with_looked_up, write_metrics};
 use super::prompts::Prompts;
 use super::verifier::Verifier;
 use crate::data::table::{self, Rollout};
@@ -16,9 +16,10 @@ use serde_json::json;
 
 pub(super) fn run(
     options: &Score,
-    (prompts, device): (&mut Prompts, Device),
+    (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
+    resident.let_go();
     let artifact = context.input(Port::RewardModel)?;
     let verifier = Verifier::load(artifact, options.dtype, (prompts, device), context)?;
     let bytes = context.input(Port::Rollouts)?.read("rollouts.parquet")?;

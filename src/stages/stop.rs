@@ -7,7 +7,7 @@
 
 use super::failure::{failure, json};
 use super::hooks::Hooks;
-use super::policy::{TrainerState, write_metrics};
+use super::policy::{hand_on, write_metrics};
 use crate::plan::{Port, Stage, StopRule};
 use crate::recipe::StopMetric;
 use crate::rewards::standing;
@@ -18,9 +18,6 @@ use serde_json::{Map, Value, json};
 
 /// What it knows: the file of the artifact.
 const FILE: &str = "stop.json";
-/// The files by which a policy is handed on.
-const POLICY: [&str; 4] =
-    ["model.safetensors", "config.json", "tokenizer.json", "optimizer.safetensors"];
 
 /// What was measured so far, and what follows from it.
 #[derive(Default, Serialize, Deserialize)]
@@ -130,12 +127,7 @@ pub(super) fn skip(task: &Task, after: u32, context: &Context<'_>) -> Result<(),
             context.results().write(FILE, &json(&known))?;
         }
         Stage::Train(_) => {
-            let policy = context.input(Port::After)?;
-            for name in POLICY {
-                context.results().write(name, &policy.read(name)?)?;
-            }
-            let state = TrainerState { steps_of_stage: 0, ..TrainerState::of(policy)? };
-            context.results().write("trainer.json", &json(&state))?;
+            hand_on(context.input(Port::After)?, context)?;
             context.note(format!("skipped: the evolution stopped after iteration {after}"));
         }
         _ => {}

@@ -8,8 +8,11 @@ use super::checkpoint::{self, Checkpoints};
 use super::examples::Examples;
 use super::failure::{failed, failure, json};
 use super::passes::{Passes, Sights};
-use super::policy::{Policy, Resident, TrainerState, with_looked_up, write_metrics};
+use super::policy::{
+    Policy, Resident, TRAINER, TrainerState, hand_on, with_looked_up, write_metrics,
+};
 use super::prompts::Prompts;
+use super::stop;
 use crate::base::Seed;
 use crate::engine::{
     self, Curve, Device, Model, Optimizer, OptimizerSettings, Pixels, Schedule, backward,
@@ -19,6 +22,7 @@ use crate::event::Unit;
 use crate::plan::{Port, Train};
 use crate::recipe::{OptimizerKind, Part, Rates, ScheduleKind};
 use crate::run::{Context, Stop};
+use crate::store::Artifact;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -46,6 +50,8 @@ pub(super) fn run(
     (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
+    // What was explored with goes first: two models at a time need not fit.
+    resident.let_go();
     let before = TrainerState::of(context.input(Port::Policy)?)?;
     let policy = to_train(options, (prompts, device), context)?;
     let mut optimizer = Optimizer::with_rates(
@@ -68,9 +74,14 @@ pub(super) fn run(
     }
     let iterations = steps_of_iterations(context)?;
     let total = total_steps(options, examples.len() as u64, iterations, context)?;
+    if total == 0
+        && let Some(last) = last_of_another_start(context)?
+    {
+        let state = hand_on(last, context)?;
+        return write_metrics(context, &metrics(&Position::default(), &state, &examples, None));
+    }
     let mut position: Position =
-        checkpoint::restore(policy.model.trainable(), &mut optimizer, context.work())?
-            .unwrap_or_default();
+        checkpoint::restore(policy.model.trainable(), &mut optimizer, context).unwrap_or_default();
     let inherited = optimizer.steps() - position.step;
     let curve = schedule(options, total);
     let seed = Seed(options.seed);
@@ -105,9 +116,9 @@ pub(super) fn run(
     };
     policy.write(context.results())?;
     context.results().write_parts("optimizer.safetensors", |sink| optimizer.write(sink))?;
-    context.results().write("trainer.json", &json(&state))?;
+    context.results().write(TRAINER, &json(&state))?;
     let rate = curve.factor((inherited + total).saturating_sub(1)) * options.learning_rate;
-    let metrics = metrics(&position, &state, &examples, rate);
+    let metrics = metrics(&position, &state, &examples, Some(rate));
     write_metrics(context, &with_looked_up(metrics, position.looked_up, context))?;
     resident.keep(context.key(), options.dtype, policy);
     Ok(())
@@ -221,6 +232,14 @@ fn total_steps(
         return Ok(total);
     }
     let left = options.steps_cap.saturating_sub(iterations);
+    if total > left && last_of_another_start(context)?.is_some() {
+        context.note(format!(
+            "{left} of {total} steps are left of `training.steps` = {}, too few to start over: the \
+             policy stays as it is",
+            options.steps_cap
+        ));
+        return Ok(0);
+    }
     if total > left {
         context.note(format!(
             "{left} of {total} steps: `training.steps` = {} is reached",
@@ -239,8 +258,7 @@ fn nothing_to_train_on(context: &Context<'_>) -> Result<Stop, Stop> {
              (`training.max_length`)",
         ));
     };
-    let metrics: serde_json::Value = serde_json::from_slice(&selected.read("metrics.json")?)
-        .map_err(|error| failure(format!("`metrics.json`: {error}"), "run again"))?;
+    let metrics = stop::metrics(selected)?;
     let count = |name: &str| metrics[name].as_u64().unwrap_or(0);
     Ok(failure(
         format!(
@@ -253,6 +271,13 @@ fn nothing_to_train_on(context: &Context<'_>) -> Result<Stop, Stop> {
          sequences (`training.max_length`), or let the policy stay as it is with \
          `training.allow_empty = true`",
     ))
+}
+
+/// The policy of the iteration before, where this one starts over from an earlier one: what stays when
+/// there is nothing to do.
+fn last_of_another_start<'c>(context: &'c Context<'_>) -> Result<Option<&'c Artifact>, Stop> {
+    let from = context.input(Port::Policy)?.key();
+    Ok(context.optional_input(Port::After).filter(|last| last.key() != from))
 }
 
 /// Steps of the iterations before this one.
@@ -303,7 +328,7 @@ fn metrics(
     position: &Position,
     state: &TrainerState,
     examples: &Examples,
-    learning_rate: f64,
+    learning_rate: Option<f64>,
 ) -> serde_json::Value {
     let losses = &position.losses;
     let mean = |window: &[f64]| match window.len() {

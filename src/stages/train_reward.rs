@@ -8,15 +8,15 @@ use super::checkpoint::{self, Checkpoints};
 use super::failure::{failed, failure};
 use super::measure::by_prompt;
 use super::passes::{Passes, Sights};
-use super::policy::{Policy, with_looked_up, write_metrics};
+use super::policy::{Policy, Resident, with_looked_up, write_metrics};
 use super::prompts::{Prompts, Sample};
 use super::train::part_of;
-use super::verifier::{Verifier, by_id, sample_of};
+use super::verifier::{Response, Verifier, by_id, sample_of};
 use crate::base::Seed;
 use crate::data::table::{self, Rollout, StepLabel};
 use crate::data::{Reference, mini_vista};
 use crate::engine::{
-    Continued, Curve, Device, Optimizer, OptimizerSettings, Pixels, Reading, ReadingPack,
+    Continued, Curve, Device, Model, Optimizer, OptimizerSettings, Pixels, Reading, ReadingPack,
     RewardHead, Schedule, Target,
 };
 use crate::event::Unit;
@@ -35,16 +35,12 @@ const ROC_POINTS: usize = 50;
 const BINS: usize = 10;
 /// Steps that the first and the last loss are means of.
 const LOSS_WINDOW: usize = 10;
-/// Responses that are measured at once.
-const AT_ONCE: usize = 256;
 
 /// A response with what its places are trained towards.
 struct Example<'a> {
     rollout: &'a Rollout,
-    sample: &'a Sample,
     prompt: Vec<i64>,
-    tokens: Vec<i64>,
-    ends: Vec<usize>,
+    response: Response<'a>,
     /// How good each place is, 0 to 1.
     truths: Vec<f64>,
 }
@@ -63,9 +59,10 @@ struct Position {
 
 pub(super) fn run(
     options: &TrainReward,
-    (prompts, device): (&mut Prompts, Device),
+    (resident, prompts, device): (&mut Resident, &mut Prompts, Device),
     context: &Context<'_>,
 ) -> Result<(), Stop> {
+    resident.let_go();
     let mut policy = Policy::load(context.input(Port::Policy)?, options.dtype, device)?;
     policy.model.merge();
     policy.look_up(options.dtype, prompts, context)?;
@@ -105,8 +102,8 @@ pub(super) fn run(
     write_metrics(context, &with_looked_up(metrics, looked_up, context))
 }
 
-fn places(examples: &[Example<'_>]) -> usize {
-    examples.iter().map(|example| example.ends.len()).sum()
+fn places<'a>(examples: impl IntoIterator<Item = &'a Example<'a>>) -> usize {
+    examples.into_iter().map(|example| example.response.ends.len()).sum()
 }
 
 /// What can be learned from: labelled responses, or all of them where only the outcome counts.
@@ -131,22 +128,14 @@ fn examples<'a>(
             },
         };
         let sample = sample_of(samples, rollout.prompt)?;
-        let tokens = rollout.tokens.iter().map(|&token| i64::from(token)).collect();
-        examples.push(Example { rollout, sample, prompt: Vec::new(), tokens, ends, truths });
+        let response = Response { sample, drawn: &rollout.tokens, ends };
+        examples.push(Example { rollout, prompt: Vec::new(), response, truths });
     }
-    // Responses to one prompt are asked once for all of them.
-    let asked: BTreeMap<u64, &Sample> =
-        examples.iter().map(|it| (it.rollout.prompt, it.sample)).collect();
-    let questions =
-        verifier.policy.questions_alone(asked.values().map(|&it| it.clone()).collect(), context);
-    let prompts: BTreeMap<u64, Vec<i64>> = asked
-        .keys()
-        .zip(questions)
-        .map(|(&id, question)| Ok((id, question?)))
-        .collect::<Result<_, Stop>>()?;
+    let asked = examples.iter().map(|it| it.response.sample);
+    let prompts = verifier.policy.question_tokens(asked, context)?;
     let all = examples.len();
     examples.iter_mut().for_each(|it| it.prompt.clone_from(&prompts[&it.rollout.prompt]));
-    examples.retain(|it| it.prompt.len() + it.tokens.len() <= longest);
+    examples.retain(|it| it.prompt.len() + it.response.drawn.len() <= longest);
     let dropped = all - examples.len();
     if dropped > 0 {
         context.note(format!("{dropped} responses are longer than allowed: left out"));
@@ -205,8 +194,12 @@ fn train(
     let settings = OptimizerSettings::adamw(options.learning_rate);
     let mut optimizer = Optimizer::new(&parameters, settings, |_| false);
     let mut position: Position =
-        checkpoint::restore(&parameters, &mut optimizer, context.work())?.unwrap_or_default();
+        checkpoint::restore(&parameters, &mut optimizer, context).unwrap_or_default();
     let batch_size = options.batch_size as usize;
+    let at_once = match options.micro_batch_size {
+        0 => batch_size,
+        size => size as usize,
+    };
     // What does not fill a batch is left to the next pass, whose order is another.
     let steps_a_pass = (examples.len() / batch_size).max(1) as u64;
     let total = steps_a_pass * u64::from(options.epochs);
@@ -222,7 +215,7 @@ fn train(
             |to_come| sights(verifier, to_come.iter().map(|&at| &examples[at]), context),
         );
         let batch: Vec<&Example<'_>> = batch.iter().map(|&at| &examples[at]).collect();
-        let loss = gradients(verifier, (&batch, sights), weights)?;
+        let loss = gradients(verifier, (&batch, sights), weights, at_once)?;
         let norm = optimizer.step(curve.factor(position.step));
         if !(loss.is_finite() && norm.is_finite()) {
             let reason = format!("the loss of the reward model is {loss}, its gradient {norm}");
@@ -243,19 +236,25 @@ fn shuffled(count: usize, seed: Seed) -> Vec<usize> {
     order
 }
 
-/// Gradients of the mean loss over the places of a batch.
+/// Gradients of the mean loss over the places of a batch, computed `at_once` responses at a time.
 fn gradients(
     verifier: &Verifier,
     (batch, sights): (&[&Example<'_>], &mut Sights),
     (good, bad): (f64, f64),
+    at_once: usize,
 ) -> Result<f64, Stop> {
-    let pixels: Vec<Pixels> = sights.take(batch.len()).collect::<Result<_, _>>()?;
-    let pack = pack(verifier, batch, &pixels)?;
-    let truths = batch.iter().flat_map(|example| &example.truths);
+    let model = &verifier.policy.model;
     let target =
         |&truth: &f64| Target { good: (good * truth) as f32, bad: (bad * (1.0 - truth)) as f32 };
-    let targets: Vec<Target> = truths.map(target).collect();
-    Ok(verifier.head.backward(&verifier.policy.model, &pack, &targets, targets.len() as f64))
+    let count = places(batch.iter().copied()) as f64;
+    let mut loss = 0.0;
+    for batch in batch.chunks(at_once) {
+        let pixels: Vec<Pixels> = sights.by_ref().take(batch.len()).collect::<Result<_, _>>()?;
+        let truths = batch.iter().flat_map(|example| &example.truths);
+        let targets: Vec<Target> = truths.map(target).collect();
+        loss += verifier.head.backward(model, &pack(model, batch, &pixels)?, &targets, count);
+    }
+    Ok(loss)
 }
 
 /// What is seen of examples, in their order.
@@ -264,20 +263,19 @@ fn sights<'a>(
     examples: impl Iterator<Item = &'a Example<'a>>,
     context: &Context<'_>,
 ) -> Sights {
-    verifier.policy.sights(examples.map(|example| example.sample.clone()).collect(), context)
+    let samples = examples.map(|example| example.response.sample.clone());
+    verifier.policy.sights(samples.collect(), context)
 }
 
-fn pack(
-    verifier: &Verifier,
-    batch: &[&Example<'_>],
-    pixels: &[Pixels],
-) -> Result<ReadingPack, Stop> {
+fn pack(model: &Model, batch: &[&Example<'_>], pixels: &[Pixels]) -> Result<ReadingPack, Stop> {
+    let tokens: Vec<Vec<i64>> = batch.iter().map(|example| example.response.tokens()).collect();
     let mut readings = Vec::with_capacity(batch.len());
-    for (example, pixels) in batch.iter().zip(pixels) {
-        let Example { prompt, tokens, ends, .. } = example;
-        readings.push(Reading { prompt, pixels, responses: vec![Continued { tokens, ends }] });
+    for ((example, pixels), tokens) in batch.iter().zip(pixels).zip(&tokens) {
+        let Example { prompt, response, .. } = example;
+        let responses = vec![Continued { tokens, ends: &response.ends }];
+        readings.push(Reading { prompt, pixels, responses });
     }
-    ReadingPack::new(&verifier.policy.model, &readings).map_err(failed)
+    ReadingPack::new(model, &readings).map_err(failed)
 }
 
 /// What the reward model is worth on what was held out.
@@ -288,15 +286,8 @@ fn measure(
     seed: Seed,
     context: &Context<'_>,
 ) -> Result<Map<String, Value>, Stop> {
-    let mut scores: Vec<Vec<f32>> = Vec::with_capacity(held.len());
-    let mut sights = sights(verifier, held.iter(), context);
-    for batch in held.chunks(AT_ONCE) {
-        let batch: Vec<&Example<'_>> = batch.iter().collect();
-        let pixels: Vec<Pixels> = sights.by_ref().take(batch.len()).collect::<Result<_, _>>()?;
-        let pack = pack(verifier, &batch, &pixels)?;
-        let mut found = verifier.head.scores(&verifier.policy.model, &pack).into_iter();
-        scores.extend(batch.iter().map(|it| found.by_ref().take(it.ends.len()).collect()));
-    }
+    let responses: Vec<&Response<'_>> = held.iter().map(|it| &it.response).collect();
+    let scores = verifier.scores(&responses, context, &|_| ())?;
     let prompts: BTreeSet<u64> = held.iter().map(|it| it.rollout.prompt).collect();
     let groups: BTreeMap<u64, usize> = prompts.into_iter().zip(0..).collect();
     let group = |example: &Example<'_>| groups[&example.rollout.prompt];
@@ -326,7 +317,7 @@ fn measure(
     let reasoning = |example: &Example<'_>| {
         let reference = references.get(&example.rollout.prompt)?;
         let rollout = example.rollout;
-        let gold = example.sample.answer.as_deref()?;
+        let gold = example.response.sample.answer.as_deref()?;
         let verdict = mini_vista::judge(reference, gold, &rollout.response);
         rollout.correct.then_some(verdict.all)
     };

@@ -35,15 +35,22 @@ pub(super) struct Verifier {
     pub(super) scored: Scored,
 }
 
-/// A response as the head reads it.
-struct Response<'a> {
-    drawn: &'a [u32],
-    tokens: Vec<i64>,
-    ends: Vec<usize>,
+/// A response, and where the head reads it.
+pub(super) struct Response<'a> {
+    /// What it answers.
+    pub(super) sample: &'a Sample,
+    /// Its tokens.
+    pub(super) drawn: &'a [u32],
+    /// How many of them there are up to each place that is scored.
+    pub(super) ends: Vec<usize>,
 }
 
-/// Scores of steps, by prompt and by what was drawn.
-type Scores<'a> = BTreeMap<(u64, &'a [u32]), Vec<f32>>;
+impl Response<'_> {
+    /// Its tokens, as the engine reads them.
+    pub(super) fn tokens(&self) -> Vec<i64> {
+        self.drawn.iter().map(|&token| i64::from(token)).collect()
+    }
+}
 
 impl Verifier {
     /// Loads the artifact of a `train-reward`, which looks up what the stage has features of.
@@ -72,9 +79,7 @@ impl Verifier {
         Ok(folder.write("reward.json", &json(&About { scored: self.scored }))?)
     }
 
-    /// Scores rollouts, in their order, by a forward pass over what is distinct; a prompt is read
-    /// once for all its responses. What the model cannot read, since it holds a placeholder of an
-    /// image, scores 0.
+    /// Scores rollouts, in their order; what is equal is read once.
     pub(super) fn score(
         &self,
         rollouts: &[Rollout],
@@ -84,36 +89,27 @@ impl Verifier {
     ) -> Result<Vec<ResponseScores>, Stop> {
         let cutter = Cutter::of(&options.steps, context)?;
         let samples = by_id(samples);
-        let mut prompts: BTreeMap<u64, BTreeMap<&[u32], &Rollout>> = BTreeMap::new();
+        let mut distinct: BTreeMap<(u64, &[u32]), &Rollout> = BTreeMap::new();
         for rollout in rollouts {
-            let distinct = prompts.entry(rollout.prompt).or_default();
-            distinct.entry(&rollout.tokens).or_insert(rollout);
+            distinct.entry((rollout.prompt, &rollout.tokens)).or_insert(rollout);
         }
-        let total: u64 = prompts.values().map(|distinct| distinct.len() as u64).sum();
-        let mut scores = Scores::new();
-        let (mut batch, mut tokens) = (Vec::new(), 0);
-        let last = prompts.last_key_value().map(|(id, _)| *id);
-        let asked: Vec<Sample> =
-            prompts.keys().map(|&id| sample_of(&samples, id).cloned()).collect::<Result<_, _>>()?;
-        let questions = self.policy.questions(asked, context);
-        for ((&id, distinct), question) in prompts.iter().zip(questions) {
-            let (sample, question) = (sample_of(&samples, id)?, question?);
-            let responses: Vec<Response<'_>> = distinct
-                .values()
-                .map(|rollout| self.response(rollout, sample, &cutter))
-                .collect::<Result<_, _>>()?;
-            tokens += question.tokens.len()
-                + responses.iter().map(|response| response.tokens.len()).sum::<usize>();
-            batch.push((id, question, responses));
-            if tokens >= TOKENS_AT_ONCE || last == Some(id) {
-                if context.cancelled() {
-                    return Err(Stop::Cancelled);
-                }
-                scores.append(&mut self.read(&batch)?);
-                (batch, tokens) = (Vec::new(), 0);
-                context.progress(scores.len() as u64, total, Unit::Samples, &[]);
+        let mut responses = Vec::with_capacity(distinct.len());
+        for rollout in distinct.values() {
+            if context.cancelled() {
+                return Err(Stop::Cancelled);
             }
+            let sample = sample_of(&samples, rollout.prompt)?;
+            let ends = match self.scored {
+                Scored::Outcome => vec![rollout.tokens.len()],
+                Scored::Process => cutter.ends(&self.policy, rollout, sample)?,
+            };
+            responses.push(Response { sample, drawn: &rollout.tokens, ends });
         }
+        let total = responses.len() as u64;
+        let scores = self.scores(&responses.iter().collect::<Vec<_>>(), context, &|read| {
+            context.progress(read as u64, total, Unit::Samples, &[]);
+        })?;
+        let scores: BTreeMap<_, _> = distinct.keys().zip(scores).collect();
         let aggregation = aggregation(options.aggregate);
         let row = |rollout: &Rollout| {
             let steps = scores[&(rollout.prompt, rollout.tokens.as_slice())].clone();
@@ -123,28 +119,54 @@ impl Verifier {
         Ok(rollouts.iter().map(row).collect())
     }
 
-    fn response<'a>(
+    /// What the head says at the ends of responses, in their order. They are read by prompt, each
+    /// prompt once for all its responses, and some prompts at a time; `progress` is told how many
+    /// responses are read. What the model cannot read, since it holds a placeholder of an image,
+    /// scores 0.
+    pub(super) fn scores(
         &self,
-        rollout: &'a Rollout,
-        sample: &Sample,
-        cutter: &Cutter,
-    ) -> Result<Response<'a>, Stop> {
-        let drawn = rollout.tokens.as_slice();
-        let ends = match self.scored {
-            Scored::Outcome => vec![drawn.len()],
-            Scored::Process => cutter.ends(&self.policy, rollout, sample)?,
-        };
-        Ok(Response { drawn, tokens: drawn.iter().map(|&it| i64::from(it)).collect(), ends })
+        responses: &[&Response<'_>],
+        context: &Context<'_>,
+        progress: &dyn Fn(usize),
+    ) -> Result<Vec<Vec<f32>>, Stop> {
+        let mut prompts: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (place, response) in responses.iter().enumerate() {
+            prompts.entry(response.sample.id).or_default().push(place);
+        }
+        let asked = prompts.values().map(|places| responses[places[0]].sample.clone()).collect();
+        let questions = self.policy.questions(asked, context);
+        let mut read = Vec::with_capacity(responses.len());
+        let (mut batch, mut tokens) = (Vec::new(), 0);
+        for (number, (places, question)) in (1..).zip(prompts.values().zip(questions)) {
+            let question = question?;
+            let own: Vec<&Response<'_>> = places.iter().map(|&place| responses[place]).collect();
+            tokens += question.tokens.len() + own.iter().map(|it| it.drawn.len()).sum::<usize>();
+            batch.push((question, own));
+            if tokens >= TOKENS_AT_ONCE || number == prompts.len() {
+                if context.cancelled() {
+                    return Err(Stop::Cancelled);
+                }
+                read.append(&mut self.read(&batch)?);
+                (batch, tokens) = (Vec::new(), 0);
+                progress(read.len());
+            }
+        }
+        let mut scores = vec![Vec::new(); responses.len()];
+        for (&place, found) in prompts.values().flatten().zip(read) {
+            scores[place] = found;
+        }
+        Ok(scores)
     }
 
-    /// Scores of a batch, by prompt and response.
-    fn read<'a>(&self, batch: &[(u64, Asked, Vec<Response<'a>>)]) -> Result<Scores<'a>, Stop> {
-        let is_read = |it: &&Response<'_>| self.policy.can_read(it.drawn);
+    /// Scores of some questions' responses, by one forward pass.
+    fn read(&self, batch: &[(Asked, Vec<&Response<'_>>)]) -> Result<Vec<Vec<f32>>, Stop> {
+        let can_read = |it: &Response<'_>| self.policy.can_read(it.drawn);
+        let tokens: Vec<Vec<Vec<i64>>> =
+            batch.iter().map(|(_, own)| own.iter().map(|it| it.tokens()).collect()).collect();
         let mut readings = Vec::with_capacity(batch.len());
-        for (_, question, responses) in batch {
-            let continued = responses.iter().filter(is_read);
-            let continued = continued.map(|it| Continued { tokens: &it.tokens, ends: &it.ends });
-            let Asked { tokens: prompt, pixels } = question;
+        for ((Asked { tokens: prompt, pixels }, own), tokens) in batch.iter().zip(&tokens) {
+            let readable = own.iter().zip(tokens).filter(|(it, _)| can_read(it));
+            let continued = readable.map(|(it, tokens)| Continued { tokens, ends: &it.ends });
             readings.push(Reading { prompt, pixels, responses: continued.collect() });
         }
         readings.retain(|reading| !reading.responses.is_empty());
@@ -154,18 +176,11 @@ impl Verifier {
             found = self.head.scores(&self.policy.model, &pack);
         }
         let mut found = found.into_iter();
-        let mut scores = Scores::new();
-        for (id, _, responses) in batch {
-            for response in responses {
-                let count = response.ends.len();
-                let steps = match is_read(&response) {
-                    true => found.by_ref().take(count).collect(),
-                    false => vec![0.0; count],
-                };
-                scores.insert((*id, response.drawn), steps);
-            }
-        }
-        Ok(scores)
+        let scores = |it: &&Response<'_>| match can_read(it) {
+            true => found.by_ref().take(it.ends.len()).collect(),
+            false => vec![0.0; it.ends.len()],
+        };
+        Ok(batch.iter().flat_map(|(_, own)| own).map(scores).collect())
     }
 }
 

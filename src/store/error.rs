@@ -105,6 +105,12 @@ pub enum Error {
         /// What was asked for.
         run: String,
     },
+    /// The log of a run is gone.
+    #[error("the log of run `{run}` is missing")]
+    NoLog {
+        /// The run.
+        run: String,
+    },
     /// A record that says what a run names cannot be read.
     #[error("the record of run `{run}` cannot be read: {reason}")]
     BadRun {
@@ -124,6 +130,9 @@ impl Hint for Error {
             )),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotADirectory => {
                 Some("a part of that path is a file: choose another with `--store`".into())
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+                Some("a folder stands in the place of that file: take it away".into())
             }
             Self::Io { source, operation, .. } => {
                 let refused = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];
@@ -149,6 +158,9 @@ impl Hint for Error {
             )),
             Self::NoSuchRun { .. } => Some("`mstar list` names the runs".into()),
             Self::LivingRun { .. } => Some("wait until it ends, or stop it".into()),
+            Self::NoLog { run } => {
+                Some(format!("`mstar run --resume {run}` begins another, of what is stored"))
+            }
             Self::BadRun { run, .. } => {
                 Some(format!("if that run does not matter, remove its folder `run-v1/{run}`"))
             }
@@ -174,7 +186,8 @@ impl Error {
             Self::NotAFolder { .. } | Self::NotAStore { .. } | Self::Version { .. } => true,
             Self::NotEmpty { .. } => true,
             Self::NoSuchRun { .. } | Self::LivingRun { .. } | Self::BadName { .. } => true,
-            Self::Altered { .. } | Self::NoSuchFile { .. } | Self::BadRun { .. } => true,
+            Self::Altered { .. } | Self::NoSuchFile { .. } => true,
+            Self::BadRun { .. } | Self::NoLog { .. } => true,
             Self::Index { .. } => false,
         }
     }

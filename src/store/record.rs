@@ -10,7 +10,7 @@ use crate::base::Key;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
-    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -71,20 +71,27 @@ impl Run {
     /// The log so far, one event a line; the last line may be torn.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// [`Error::NoLog`], or when it cannot be read.
     pub fn events(&self) -> Result<String, Error> {
         // A torn line may end inside a character.
-        let bytes = disk::read(&self.folder.join(EVENTS))?.unwrap_or_default();
+        let bytes = disk::read(&self.folder.join(EVENTS))?.ok_or_else(|| self.no_log())?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn no_log(&self) -> Error {
+        Error::NoLog { run: self.id.clone() }
     }
 
     /// The bytes of the log from an offset on; none when the log is not so long.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// [`Error::NoLog`], or when it cannot be read.
     pub fn events_from(&self, offset: u64) -> Result<Vec<u8>, Error> {
         let path = self.folder.join(EVENTS);
-        let mut file = File::open(&path).at(READ, &path)?;
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.no_log()),
+            opened => opened.at(READ, &path)?,
+        };
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_to_end(&mut bytes));
         read.at(READ, &path)?;

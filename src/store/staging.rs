@@ -115,16 +115,16 @@ impl Folder {
         Ok(Scratch { file, path, length: 0 })
     }
 
-    /// Gives a file of another folder of the same stage a place in this one, too, without writing it
-    /// again where the disk can; gives its size.
+    /// Gives a file of another folder of the store, which never changes any more, a place in this one,
+    /// too, without writing it again where the disk can; gives its size.
     ///
     /// # Errors
     /// On a bad name, when the file is not there, or when the disk refuses.
-    pub fn link(&self, from: &Self, name: &str) -> Result<u64, Error> {
-        let (source, target) = (from.path(name)?, self.place(name)?);
+    pub fn link(&self, source: &Path, name: &str) -> Result<u64, Error> {
+        let target = self.place(name)?;
         disk::remove_file(&target)?;
-        let linked = fs::hard_link(&source, &target);
-        linked.or_else(|_| fs::copy(&source, &target).map(drop)).at("link", &target)?;
+        let linked = fs::hard_link(source, &target);
+        linked.or_else(|_| fs::copy(source, &target).map(drop)).at("link", &target)?;
         self.remember(name);
         Ok(fs::metadata(&target).at("look at", &target)?.len())
     }

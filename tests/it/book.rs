@@ -128,6 +128,16 @@ fn add_key(key: &str, paragraphs: &mut Vec<String>) {
 }
 
 #[test]
+fn the_book_has_every_field_that_a_function_is_given() {
+    let text = fs::read_to_string(root().join("book/src/hooks.md")).unwrap();
+    for moment in mstar::hooks::Moment::ALL {
+        for field in moment.fields() {
+            assert!(text.contains(&format!("`{field}`")), "`{field}` of `{moment}`");
+        }
+    }
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "writes the reference when it is asked to")]
 fn the_reference_of_keys_is_what_the_language_explains() {
     let mut paragraphs = vec![REFERENCE_HEAD.to_owned()];

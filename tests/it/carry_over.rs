@@ -1,6 +1,7 @@
 //! What each training method carries from one iteration to the next, by digest. The cap on steps ends
 //! the evolution with the first iteration, so that the second one's training leaves what it began
-//! with: weights, optimizer moments, schedule position, step counter.
+//! with: weights, optimizer moments, schedule position, step counter. A method that starts over hands
+//! on what the first one made; what it starts from is told by its ports (`dynamics.rs`).
 
 use crate::interruption::{has_left, kill, wait_until};
 use crate::sandbox::Sandbox;
@@ -17,8 +18,8 @@ struct Left {
     optimizer: Digest,
     /// Optimizer steps behind the weights.
     step: u64,
-    /// The rate that the schedule gives where it stands.
-    rate: f64,
+    /// The rate that the schedule gives where it stands; none where a policy was handed on.
+    rate: Option<f64>,
 }
 
 fn json(sandbox: &Sandbox, stage: &str, file: &str) -> Value {
@@ -34,7 +35,7 @@ fn left(sandbox: &Sandbox, stage: &str) -> Left {
         weights: digest(sandbox, stage, "model.safetensors"),
         optimizer: digest(sandbox, stage, "optimizer.safetensors"),
         step: json(sandbox, stage, "trainer.json")["step"].as_u64().unwrap(),
-        rate: json(sandbox, stage, "metrics.json")["learning_rate_last"].as_f64().unwrap(),
+        rate: json(sandbox, stage, "metrics.json")["learning_rate_last"].as_f64(),
     }
 }
 
@@ -90,16 +91,25 @@ fn methods_differ_in_what_they_inherit() {
     let ([_, one, two], slices) = method("iterative-rft");
     assert_eq!((two.weights, two.step), (one.weights, one.step), "weights and counter go on");
     assert_ne!(two.optimizer, one.optimizer, "the moments are new");
-    assert!((two.rate - 7e-4 / 3.0).abs() < 1e-9, "the schedule begins anew: {}", two.rate);
+    let rate = two.rate.unwrap();
+    assert!((rate - 7e-4 / 3.0).abs() < 1e-9, "the schedule begins anew: {rate}");
     assert_eq!(slices, continuous);
-    let new = two.optimizer;
 
+    // Where no step is left, what starts over leaves the policy before it.
     let ([warm, one, two], slices) = method("rest-em");
-    assert_eq!((two.weights, two.step), (warm.weights, warm.step), "back to the warm-up");
-    assert_ne!(two.weights, one.weights);
-    assert_eq!(two.optimizer, new, "and nothing of the moments");
-    assert!((two.rate - 7e-4 / 3.0).abs() < 1e-9, "{}", two.rate);
+    assert_eq!(two, Left { rate: None, ..one });
+    assert_ne!(two.weights, warm.weights);
     assert_eq!(slices, continuous);
+    let once_more = ["--set", "training.method=rest-em", "--set", "training.steps=9"];
+    let said = sandbox.mstar(&[&RUN[..], &once_more].concat()).exits(0);
+    let note = "4 of 5 steps are left of `training.steps` = 9, too few to start over";
+    assert!(said.stderr.contains(note), "{}", said.stderr);
+    assert_eq!(left(&sandbox, "train 2").weights, left(&sandbox, "train 1").weights);
+    let whole = ["--set", "training.method=rest-em", "--set", "training.steps=10"];
+    sandbox.mstar(&[&RUN[..], &whole].concat()).exits(0);
+    let [one, two] = ["train 1", "train 2"].map(|stage| left(&sandbox, stage));
+    assert_eq!((two.step, two.rate), (one.step, one.rate), "counter and schedule begin anew");
+    assert_ne!(two.weights, one.weights);
 }
 
 const LORA: &str = "policy.lora={ rank = 4, alpha = 8.0, dropout = 0.1 }";
@@ -132,8 +142,8 @@ fn adapters_go_on_as_weights_of_the_policy() {
     assert_eq!(two.0, one.0, "adapters go on");
     assert_ne!(two.1, one.1, "the moments are new");
     let [warm, one, two] = method("rest-em");
-    assert_eq!(two.0, warm.0, "back to those of the warm-up");
-    assert_ne!(two.0, one.0);
+    assert_eq!(two, one, "adapters and all stay where nothing is left to do");
+    assert_ne!(two.0, warm.0);
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Temperatures that a run measures and chooses, and what the training methods carry over.
 
+use crate::reward::rows;
 use crate::sandbox::{GROUND, Said, Sandbox, artifacts, assert_same, entries};
+use mstar::data::table::{self, ResponseScores, Rollout, TallyRow};
 use mstar::event::Event;
+use mstar::rewards::{Objective, SELECTED_ABOVE, Tally};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
@@ -213,10 +217,12 @@ pass_samples = 0
 
 #[test]
 fn an_evolution_that_gains_nothing_stops_and_says_so() {
-    for method in ["continuous", "rest-em"] {
+    let adapted: &[&str] = &["--set", "policy.lora={ rank = 2, alpha = 4.0 }"];
+    for (method, more) in [("continuous", &[][..]), ("rest-em", &[]), ("rest-em", adapted)] {
         let sandbox = Sandbox::with_only(GROUND);
         sandbox.write("stopping.toml", STOPPING.replace("METHOD", method));
-        let said = sandbox.mstar(&["run", "stopping.toml", "--workers", "2"]).exits(0);
+        let run = [&["run", "stopping.toml", "--workers", "2"], more].concat();
+        let said = sandbox.mstar(&run).exits(0);
         let third = json_of(&sandbox, "stop 2", "metrics.json");
         assert_eq!((&third["stopped_after"], &third["since"]), (&2.into(), &2.into()), "{third}");
         let history = json_of(&sandbox, "stop 2", "stop.json")["history"].clone();
@@ -231,10 +237,16 @@ fn an_evolution_that_gains_nothing_stops_and_says_so() {
             assert_eq!(json_of(&sandbox, stage, "metrics.json")["stopped_after"], 2, "{stage}");
             assert!(!sandbox.artifact_of(stage).join("rollouts.parquet").exists(), "{stage}");
         }
-        let weights =
-            |stage: &str| fs::read(sandbox.artifact_of(stage).join("model.safetensors")).unwrap();
-        assert!(weights("train 2") == weights("train 4"), "{method} keeps the last policy");
-        assert!(weights("control 2") == weights("control 4"), "{method} keeps the last control");
+        let files = |stage: &str| -> BTreeMap<String, Vec<u8>> {
+            let files = fs::read_dir(sandbox.artifact_of(stage)).unwrap().map(|it| it.unwrap());
+            let name = |it: &fs::DirEntry| it.file_name().into_string().unwrap();
+            let of_stage = ["manifest.json", "metrics.json", "trainer.json"];
+            let files = files.filter(|it| !of_stage.contains(&name(it).as_str()));
+            files.map(|it| (name(&it), fs::read(it.path()).unwrap())).collect()
+        };
+        assert!(files("train 2") == files("train 4"), "{method} keeps the last policy");
+        assert!(files("control 2") == files("control 4"), "{method} keeps the last control");
+        assert_eq!(files("train 4").contains_key("adapter_model.safetensors"), !more.is_empty());
         assert_eq!(json_of(&sandbox, "train 4", "trainer.json")["steps_of_stage"], 0);
         assert!(said.stderr.contains("stops after iteration 2: 2 evaluations without a gain"));
 
@@ -252,7 +264,7 @@ fn an_evolution_that_gains_nothing_stops_and_says_so() {
         assert_eq!(listed.json()["runs"].as_array().unwrap().len(), 1);
         sandbox.mstar(&["rollouts", "--limit", "1"]).exits(0);
         // Nothing is left to do.
-        let again = sandbox.mstar(&["run", "stopping.toml"]).exits(0);
+        let again = sandbox.mstar(&run).exits(0);
         assert_eq!(again.stdout.matches("stopped after iteration 2 of 4").count(), 1);
     }
 }
@@ -357,25 +369,27 @@ fn a_script_chooses_the_temperature_and_when_to_stop() {
 /// On training prompts: the exploration at the chosen temperature takes over what the search drew.
 #[test]
 fn an_exploration_takes_over_what_a_search_drew_on_its_prompts() {
-    let searching = BALANCED.replace("samples = 2", "samples = 1\nprompts = 20");
-    let searching = searching.replace("every = 2", "every = 3\nsearch_on = \"training\"");
+    let searching = BALANCED.replace("samples = 2", "samples = 1\nprompts = 515");
+    let searching = searching.replace("every = 2", "search_on = \"training\"");
+    let searching = searching.replace("iterations = 3", "iterations = 1\ninterval = 1.0");
     let sandbox = Sandbox::with_only(GROUND);
     sandbox.write("searching.toml", searching.replace("{ pass = 2 }", "{ pass = 1 }"));
-    sandbox.mstar(&["run", "searching.toml", "--workers", "2"]).exits(0);
+    // One worker draws both shards.
+    sandbox.mstar(&["run", "searching.toml", "--workers", "1"]).exits(0);
     let search = json_of(&sandbox, "search 1", "metrics.json");
     assert_eq!(
         (&search["split"], &search["count"], &search["samples"]),
-        (&"train".into(), &20.into(), &40.into())
+        (&"train".into(), &515.into(), &1030.into())
     );
     let explored = json_of(&sandbox, "explore 1", "metrics.json");
-    // Of 26 prompts with two samples the first of 20 prompts.
-    assert_eq!((&explored["samples"], &explored["taken_over"]), (&52.into(), &20.into()));
+    // Of 520 prompts with two samples the first of 515, three of which are in the second shard.
+    assert_eq!((&explored["samples"], &explored["taken_over"]), (&1040.into(), &515.into()));
     let taken = fs::read(sandbox.artifact_of("explore 1").join("rollouts.parquet")).unwrap();
 
     // The same exploration at a fixed temperature draws all of it itself.
     let fixed = Sandbox::with_only(GROUND);
     let recipe = "format = 1\nextends = \"tiny.toml\"\nname = \"fixed\"\n[training]\nmethod = \"continuous\"\n\
-        iterations = 3\n[control]\nequal_steps = false\n";
+        iterations = 1\ninterval = 1.0\n[control]\nequal_steps = false\n";
     fixed.write("fixed.toml", recipe);
     fixed.mstar(&["run", "fixed.toml", "--workers", "2"]).exits(0);
     let drawn = fs::read(fixed.artifact_of("explore 1").join("rollouts.parquet")).unwrap();
@@ -472,6 +486,76 @@ fn a_threshold_is_balanced_with_other_knobs_and_verifiers_are_studied() {
     let condition = format!("verifier.best_of_n={best}");
     let found = sandbox.mstar(&["list", "--where", &condition, "--format", "json"]).exits(0);
     assert_eq!(found.json()["runs"].as_array().unwrap().len(), 1, "{condition}");
+}
+
+/// The objective of a search's responses, all of them, at each way in which it drew.
+fn objectives(sandbox: &Sandbox, search: &str, objective: Objective) -> Vec<f64> {
+    let bytes = fs::read(sandbox.artifact_of(search).join("tallies.parquet")).unwrap();
+    let rows: Vec<TallyRow> = table::decode(&bytes).unwrap();
+    let value = |row: &TallyRow| {
+        let TallyRow { samples, right, rank, selected, selected_right, .. } = *row;
+        objective.of(&Tally { samples, right, rank, selected, selected_right }).unwrap()
+    };
+    // Every draw asks the 16 validation prompts.
+    rows.chunks(16).map(|rows| rows.iter().map(value).sum::<f64>() / 16.0).collect()
+}
+
+/// The value of the only candidate that a balance tells of.
+fn told_value(sandbox: &Sandbox, balance: &str) -> f64 {
+    let told = json_of(sandbox, balance, "temperature.json");
+    let candidates = told["candidates"].as_array().unwrap();
+    assert_eq!(candidates.len(), 1, "the best at each temperature: {told}");
+    candidates[0]["value"].as_f64().unwrap()
+}
+
+#[test]
+fn knobs_are_balanced_by_what_a_hook_scores() {
+    let sandbox = Sandbox::with_only(GROUND);
+    sandbox.write("scoring.rhai", "fn reward(response) { 0.1 * response.text.len() }\n");
+    let recipe = BALANCED.replace("maximise = { pass = 2 }", "maximise = { reward_pass = 2 }");
+    let recipe = recipe.replace("to = 2.5, step = 2.0 }", "to = 0.5 }\nalso.top_p = [0.6, 1.0]");
+    let recipe =
+        recipe.replace("samples = 2", "samples = 4").replace("iterations = 3", "iterations = 1");
+    let recipe = recipe.replace("value = 3.0", "value = 0.5");
+    let hook = "[reward]\nmodel = \"hook\"\n[hooks]\nscript = \"scoring.rhai\"\n";
+    sandbox.write("hooked.toml", format!("{recipe}\n{hook}"));
+    let tiny = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
+    sandbox.write("tiny.toml", tiny.replace("data = \"warmup\"\n", ""));
+    sandbox.mstar(&["run", "hooked.toml", "--workers", "2"]).exits(0);
+
+    let values = objectives(&sandbox, "search 1", Objective::RewardPass(2));
+    assert_eq!(values.len(), 2, "two ways to draw");
+    assert!(values.iter().all(|value| *value < 1.0), "length is not what makes them right");
+    let best = values.iter().copied().fold(f64::MIN, f64::max);
+    assert!((told_value(&sandbox, "balance 1") - best).abs() < 1e-9, "{values:?}");
+    let scores: Vec<ResponseScores> = rows(&sandbox, "search 1", "scores.parquet");
+    let responses: Vec<Rollout> = rows(&sandbox, "search 1", "rollouts.parquet");
+    assert_eq!(scores.len(), responses.len());
+    for (scored, response) in scores.iter().zip(&responses) {
+        assert_eq!((scored.prompt, scored.sample), (response.prompt, response.sample));
+        assert_eq!((scored.score * 10.0).round() as usize, response.response.len());
+        assert!(scored.steps.is_empty(), "a script scores no steps");
+    }
+}
+
+#[test]
+fn counts_of_samples_are_balanced_by_what_a_model_selects() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let tiny = fs::read_to_string(sandbox.path("tiny.toml")).unwrap();
+    sandbox.write("tiny.toml", tiny.replace("data = \"warmup\"\n", ""));
+    let also = SCORED.lines().find(|line| line.starts_with("also")).unwrap();
+    let recipe = SCORED.replace(also, "also.samples = [4]").replace("above = 0.99", "top = 1");
+    let recipe = recipe.replace("[reward]\n", "[reward]\naggregate = \"last\"\n");
+    let recipe =
+        recipe.replace("iterations = 2", "iterations = 1").replace("verifiers = true\n", "");
+    sandbox.write("counted.toml", recipe);
+    sandbox.mstar(&["run", "counted.toml", "--workers", "2"]).exits(0);
+
+    let values = objectives(&sandbox, "search 1", Objective::Balance(2));
+    assert!((told_value(&sandbox, "balance 1") - values[0]).abs() < 1e-9, "{values:?}");
+    let scores: Vec<ResponseScores> = rows(&sandbox, "search 1", "scores.parquet");
+    let selected = scores.iter().filter(|it| f64::from(it.score) > SELECTED_ABOVE).count();
+    assert!(0 < selected && selected < scores.len(), "{selected} of {}", scores.len());
 }
 
 /// A script that scores is studied as a model is.

@@ -6,7 +6,7 @@ use mstar::event::{Event, Outcome};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
@@ -62,9 +62,27 @@ pub(crate) fn has_left(sandbox: &Sandbox, stage: &str, wanted: &str) -> bool {
     if !has_begun(sandbox, stage) {
         return false;
     }
-    let work = sandbox.store().join("staging-v1").join(sandbox.key_of(stage)).join("work");
-    let name = |file: &PathBuf| file.file_name().unwrap().to_string_lossy().into_owned();
-    entries(&work).iter().any(|file| name(file).ends_with(wanted))
+    work_of(sandbox, stage).iter().any(|file| name_of(file).ends_with(wanted))
+}
+
+/// What a stage of the latest run has left to go on with.
+fn work_of(sandbox: &Sandbox, stage: &str) -> Vec<PathBuf> {
+    entries(&sandbox.store().join("staging-v1").join(sandbox.key_of(stage)).join("work"))
+}
+
+fn name_of(file: &Path) -> String {
+    file.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// Cuts what a stage of the latest run has left, as a disk may that lost its power.
+pub(crate) fn damage(sandbox: &Sandbox, stage: &str, prefix: &str) {
+    let files = work_of(sandbox, stage);
+    let meant: Vec<&PathBuf> = files.iter().filter(|it| name_of(it).starts_with(prefix)).collect();
+    assert!(!meant.is_empty(), "{files:?}");
+    for file in meant {
+        let bytes = fs::read(file).unwrap();
+        fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+    }
 }
 
 /// Whether a stage of the latest run has begun.
@@ -129,6 +147,20 @@ fn a_killed_run_goes_on_at_the_shard_and_the_step_that_it_had_reached() {
         _ => None,
     });
     assert!(first.is_some_and(|step| step > 1), "it went on at step {first:?}");
+    assert_same(&sandbox.artifacts(), &undisturbed());
+}
+
+#[test]
+fn a_damaged_checkpoint_counts_as_none() {
+    let sandbox = Sandbox::with_only(GROUND);
+    let mut run = sandbox.start(RUN, None);
+    wait_until(&mut run, || has_left(&sandbox, "train 1", "checkpoint.json"));
+    assert!(kill(&mut run, true));
+    // The weights, which are whole, must not be taken up alone.
+    damage(&sandbox, "train 1", "optimizer-");
+    let said = sandbox.mstar(RUN).exits(0);
+    let told = "note     train 1: begins anew, since its checkpoint cannot be read: `optimizer-";
+    assert!(said.stderr.contains(told), "{}", said.stderr);
     assert_same(&sandbox.artifacts(), &undisturbed());
 }
 

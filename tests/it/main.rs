@@ -58,6 +58,7 @@ mod prompts;
 mod real_models;
 mod recipe_properties;
 mod recipes;
+mod refusals;
 mod report_dynamics;
 mod report_forms;
 mod report_page;

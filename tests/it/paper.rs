@@ -1,5 +1,5 @@
 //! The recipes at the paper's scale: they are checked and planned without their data, the plan agrees
-//! with the paper's arithmetic, and a run refuses them before anything.
+//! with the paper's arithmetic, and a run that may not ask the hub ends before anything.
 
 use crate::sandbox::{Sandbox, assert_told, mstar_at_home};
 use serde_json::Value;

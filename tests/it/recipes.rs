@@ -76,6 +76,18 @@ fn every_experiment_plans_and_together_they_share_most_of_their_work() {
     assert!(shared * 5 < apart * 2, "{shared} responses of {apart}");
 }
 
+#[test]
+fn every_experiment_stands_on_every_recipe_of_the_embedded_task() {
+    let experiments = experiments();
+    for base in ["quickstart", "process-reward", "mstar", "mixed", "balanced"] {
+        let base = format!("recipes/{base}.toml");
+        let mut arguments = vec!["check", "--base", &base];
+        arguments.extend(experiments.iter().map(String::as_str));
+        let said = mstar_at_home(&arguments).exits(0).stderr;
+        assert_eq!(said.matches(": good, ").count(), experiments.len(), "{said}");
+    }
+}
+
 #[cfg(feature = "torch")]
 mod running {
     use super::*;

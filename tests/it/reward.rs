@@ -1,6 +1,6 @@
 //! Reward models: labels, training, scores and what is selected by them, on the smallest recipe.
 
-use crate::interruption::{has_left, kill, wait_until};
+use crate::interruption::{damage, has_left, kill, wait_until};
 use crate::sandbox::{GROUND, Sandbox, assert_same};
 use mstar::data::table::{self, Choice, ResponseScores, Rollout, StepLabel};
 use serde_json::Value;
@@ -85,6 +85,26 @@ fn assert_cut_at_semicolons(labels: &[&StepLabel], rollout: &Rollout) {
     assert_eq!((last.completions, last.right), (1, u32::from(rollout.correct)));
 }
 
+/// The mean is over the steps that were completed, however often: all but the last of a response.
+fn assert_mean_share(sandbox: &Sandbox, stage: &str, completions: u32) {
+    let labels: Vec<StepLabel> = rows(sandbox, stage, "labels.parquet");
+    let next = labels.iter().skip(1).map(Some).chain([None]);
+    let is_last = |label: &StepLabel, next: Option<&StepLabel>| {
+        next.is_none_or(|next| (next.prompt, next.sample) != (label.prompt, label.sample))
+    };
+    let completed: Vec<&StepLabel> = labels
+        .iter()
+        .zip(next)
+        .filter(|(label, next)| !is_last(label, *next))
+        .map(|it| it.0)
+        .collect();
+    assert!(completed.iter().all(|label| label.completions == completions));
+    let right: u32 = completed.iter().map(|label| label.right).sum();
+    let expected = f64::from(right) / f64::from(completions * completed.len() as u32);
+    let mean = metrics(sandbox, stage)["mean_share"].as_f64().expect("some steps were completed");
+    assert!((mean - expected).abs() < 1e-9, "{mean} {expected}");
+}
+
 #[test]
 fn steps_are_labelled_learned_scored_and_selected_by() {
     let sandbox = rewarded();
@@ -109,6 +129,7 @@ fn steps_are_labelled_learned_scored_and_selected_by() {
     // Equal beginnings were completed once.
     assert!(prefixes.values().all(|labels| labels.len() == 1));
     assert_eq!(metrics(sandbox, "label")["prefixes"], prefixes.len());
+    assert_mean_share(sandbox, "label", 3);
     assert!(labels.iter().any(|it| it.completions == 3 && it.right > 0), "nothing was reached");
 
     let reward = metrics(sandbox, "train reward");
@@ -211,6 +232,31 @@ fn a_killed_reward_model_is_trained_to_the_same_bytes() {
 }
 
 #[test]
+fn a_reward_model_is_trained_anew_where_its_checkpoint_is_damaged() {
+    let sandbox = sandbox();
+    let mut run = sandbox.start(RUN, None);
+    wait_until(&mut run, || has_left(&sandbox, "train reward", "checkpoint.json"));
+    assert!(kill(&mut run, true));
+    damage(&sandbox, "train reward", "model-");
+    let said = sandbox.mstar(RUN).exits(0);
+    let told = "note     train reward: begins anew, since its checkpoint cannot be read: `model-";
+    assert!(said.stderr.contains(told), "{}", said.stderr);
+    assert_same(&sandbox.artifacts(), &rewarded().artifacts());
+}
+
+#[test]
+fn micro_batches_train_the_same_reward_model_but_for_its_last_bits() {
+    let sandbox = sandbox();
+    sandbox.mstar(&[RUN, &["--set", "training.micro_batch_size=3"]].concat()).exits(0);
+    let (ours, whole) = (metrics(&sandbox, "train reward"), metrics(rewarded(), "train reward"));
+    assert_eq!((&ours["labels"], &ours["steps"]), (&whole["labels"], &whole["steps"]));
+    for name in ["loss_first", "loss_last"] {
+        let (ours, whole) = (ours[name].as_f64().unwrap(), whole[name].as_f64().unwrap());
+        assert!((ours - whole).abs() < 1e-4 * whole, "{name}: {ours} {whole}");
+    }
+}
+
+#[test]
 fn an_outcome_model_reads_the_end_and_a_threshold_selects() {
     let sandbox = sandbox();
     let outcome = REWARDED
@@ -239,9 +285,11 @@ fn a_refreshed_model_learns_from_the_current_policy_and_scores_what_follows() {
     let sandbox = sandbox();
     let refreshed = REWARDED
         .replace("iterations = 1", "iterations = 2")
+        .replace("completions = 3", "completions = 1")
         .replace("[reward.training]\n", "[reward.training]\nrefresh_every = 1\n");
     sandbox.write("rewarded.toml", refreshed);
     sandbox.mstar(RUN).exits(0);
+    assert_mean_share(&sandbox, "label 2", 1);
     let reads = |stage: &str| -> BTreeMap<String, String> {
         let graph = fs::read_to_string(sandbox.store().join("run-v1/rewarded-1/graph.json"));
         let graph: Value = serde_json::from_str(&graph.unwrap()).unwrap();

@@ -122,11 +122,18 @@ fn a_run_that_is_not_finished_or_was_recorded_without_its_recipes_is_not_bundled
     sandbox.mstar(&["bundle"]).exits(0);
 }
 
-/// Which stages ended last, and so are missing from a log that was cut, differs from run to run.
+/// Which stages ended first, and which last, and so are missing from a log that was cut, differs from
+/// run to run.
 fn without_name_of_stage(said: &str) -> String {
-    let Some((rest, end)) = said.split_once("` has no result") else { return said.to_owned() };
-    let (start, _) = rest.rsplit_once('`').unwrap();
-    format!("{start}`[one of the last]` has no result{end}")
+    for (end, name) in
+        [("` has no result", "one of the last"), ("`: the report", "one of the first")]
+    {
+        if let Some((rest, after)) = said.split_once(end) {
+            let (start, _) = rest.rsplit_once('`').unwrap();
+            return format!("{start}`[{name}]{end}{after}");
+        }
+    }
+    said.to_owned()
 }
 
 #[test]

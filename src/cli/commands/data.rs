@@ -10,6 +10,7 @@ use crate::data::contamination::{Fingerprint, Overlap, overlaps};
 use crate::data::loaders::{self, BadSample, Columns, FileSource, Unread};
 use crate::data::mini_vista::{MiniVista, POOL_ONE_OPERATION, Stream};
 use crate::data::{Sample, preview::contact_sheet, source::Source};
+use crate::recipe::quoted;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -36,7 +37,13 @@ fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
     spare_written(&preview.output)?;
     let samples: Vec<Sample> = match FileSource::parse(&preview.source) {
         None => {
-            Source::loadable(&preview.source).map_err(|error| wrong(&error))?;
+            if Source::loadable(&preview.source).is_err() {
+                return Err(no_files(&preview.source));
+            }
+            if !preview.columns.is_empty() {
+                let message = format!("`--columns` has no effect on `{}`", preview.source);
+                return Err(Trouble::wrong(message, "leave it out: that is no file"));
+            }
             let task = MiniVista::new(Seed(preview.seed), POOL_ONE_OPERATION);
             (0..preview.count).map(|index| task.sample(Stream::Train, index)).collect()
         }
@@ -51,6 +58,18 @@ fn preview(preview: &Preview, printer: Printer) -> Result<Exit, Trouble> {
     crate::store::write_beside(&preview.output, &png).map_err(super::super::planning::of_store)?;
     printer.talk(&format!("{} in {}", counted(samples.len(), "sample"), preview.output.display()));
     Ok(Exit::Done)
+}
+
+/// That a name stands for no files here, and how to have some.
+fn no_files(name: &str) -> Trouble {
+    let hint = match Source::named(name) {
+        Ok(Source { hub: Some(_), .. }) => {
+            format!("bring them: `mstar fetch {name}`; or write `{name}:PATH`")
+        }
+        Err(error) if name.starts_with("builtin:") => error.hint().unwrap_or_default(),
+        _ => "write `FORMAT:PATH`, such as `jsonl:train.jsonl`".to_owned(),
+    };
+    Trouble::wrong(format!("`{}` names no files", quoted(name)), hint)
 }
 
 /// Refuses an output in the place of a file with rows, or of a picture that any row names.
@@ -159,14 +178,8 @@ fn check(arguments: &CheckData, printer: Printer) -> Result<Exit, Trouble> {
     let mut found: Vec<Found<'_>> = Vec::new();
     for name in &arguments.sources {
         let in_cache = data_in_cache(name);
-        let source = FileSource::parse(in_cache.as_deref().unwrap_or(name)).ok_or_else(|| {
-            let message = format!("`{name}` names no files");
-            let hint = match Source::named(name).ok().and_then(|source| source.hub) {
-                Some(_) => format!("bring them: `mstar fetch {name}`; or write `{name}:PATH`"),
-                None => "write `FORMAT:PATH`, such as `jsonl:train.jsonl`".to_owned(),
-            };
-            Trouble::wrong(message, hint)
-        })?;
+        let source = FileSource::parse(in_cache.as_deref().unwrap_or(name));
+        let source = source.ok_or_else(|| no_files(name))?;
         let source = source.map_err(|error| wrong(&error))?;
         let mut of_it =
             Found { source: name, prints: Vec::new(), bad: Vec::new(), no_choice: Vec::new() };

@@ -8,7 +8,7 @@ use crate::cli::printer::Printer;
 use crate::event::{EventDoc, event_docs};
 use crate::hooks::Moment;
 use crate::plan::{StageDoc, stage_docs};
-use crate::recipe::{self, KeyDoc};
+use crate::recipe::{self, KeyDoc, quoted};
 
 pub(crate) fn explain(arguments: &Explain, printer: Printer) -> Result<Exit, Trouble> {
     let word = arguments.key.as_deref().unwrap_or("");
@@ -42,8 +42,9 @@ fn unknown(word: &str, stages: &[StageDoc], events: &[EventDoc]) -> Trouble {
         },
     };
     let message = format!(
-        "`{word}` is no key of a recipe, no kind of stage, no event, no code of a fault, and no \
-         function of a script"
+        "`{}` is no key of a recipe, no kind of stage, no event, no code of a fault, and no \
+         function of a script",
+        quoted(word)
     );
     Trouble::wrong(message, hint)
 }
@@ -102,7 +103,13 @@ fn of_code(known: &FaultCode) -> String {
 }
 
 fn of_moment(moment: Moment) -> String {
-    format!("{moment}, a function of a script\n  {}\n  gives {}", moment.about(), moment.gives())
+    let given = match (moment.takes_list(), moment.fields().join(", ")) {
+        (_, none) if none.is_empty() => "two strings".to_owned(),
+        (true, fields) => format!("a list of maps with {fields}"),
+        (false, fields) => format!("a map with {fields}"),
+    };
+    let (about, gives) = (moment.about(), moment.gives());
+    format!("{moment}, a function of a script\n  {about}\n  is given {given}\n  gives {gives}")
 }
 
 pub(crate) fn schema(arguments: &Schema, printer: Printer) -> Result<Exit, Trouble> {

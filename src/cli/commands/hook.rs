@@ -11,7 +11,13 @@ use serde_json::Value;
 pub(crate) fn hook(arguments: &Hook, printer: Printer) -> Result<Exit, Trouble> {
     let wrong = |error: HookError| Trouble::Faults(Faults(vec![Fault::from(error)]));
     let source = files::read_script(&arguments.file)?;
-    let script = Script::compile(&source.name, &source.text).map_err(wrong)?;
+    let is_toml = arguments.file.extension().is_some_and(|extension| extension == "toml");
+    let script = Script::compile(&source.name, &source.text).map_err(|mut error| {
+        if is_toml {
+            error.hint = Some("a script is Rhai; this looks like TOML".to_owned());
+        }
+        wrong(error)
+    })?;
     let Some(on) = &arguments.on else {
         let moments = script.moments();
         let served: Vec<String> = moments.iter().map(Moment::to_string).collect();
@@ -44,10 +50,7 @@ fn listed(served: &[String]) -> String {
 
 /// Refuses a list where the function is given one thing, and one thing where it is given a list.
 fn refuse_other_form(moment: Moment, value: &Value) -> Result<(), Trouble> {
-    let takes_list = matches!(
-        moment,
-        Moment::Temperature | Moment::Stop | Moment::Metric | Moment::PseudoAnswer
-    );
+    let takes_list = moment.takes_list();
     let (found, wanted) = match (value.is_array(), value.is_object()) {
         (is_list, _) if is_list == takes_list && (is_list || value.is_object()) => return Ok(()),
         (true, _) => ("a list", "{ … }"),

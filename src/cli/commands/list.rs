@@ -21,15 +21,20 @@ const SHOWN: [&str; 3] = ["validation.accuracy", "test.accuracy", "test.gain"];
 
 pub(crate) fn list(arguments: &List, store: &Path, printer: Printer) -> Result<Exit, Trouble> {
     let store = Store::open_existing(store).map_err(of_store)?;
-    if let Some(store) = &store {
-        records::tell_unreadable(store, printer)?;
-    }
+    let passed_over = match &store {
+        Some(store) => records::tell_unreadable(store, printer)?,
+        None => 0,
+    };
     let (query, asked) = query(arguments, store.as_ref())?;
     let pattern = arguments.name.as_deref().map(pattern).transpose()?;
     let mut found = match &store {
         Some(store) => store.find(&query, &entry).map_err(of_store)?,
         None => Vec::new(),
     };
+    for (run, problem) in found.iter().filter_map(|it| Some((&it.run, it.entry.problem.as_ref()?)))
+    {
+        printer.complain(&format!("warning: the record of run `{run}` is damaged: {problem}"));
+    }
     let is_empty = found.is_empty() && query.conditions.is_empty();
     if let Some(pattern) = pattern {
         found.retain(|it| pattern.matches(&it.run) || pattern.matches(&it.entry.name));
@@ -51,6 +56,7 @@ pub(crate) fn list(arguments: &List, store: &Path, printer: Printer) -> Result<E
             let first = usize::from(!arguments.members);
             printer.data(&aligned(&rows[first..]))?;
         }
+        _ if is_empty && passed_over > 0 => {}
         _ if is_empty => {
             printer.talk("no runs yet; `mstar run recipes/quickstart.toml` starts one");
         }

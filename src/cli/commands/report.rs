@@ -142,9 +142,11 @@ impl Told {
             let members: Vec<_> = planned.iter().flat_map(|planned| &planned.members).collect();
             let values = members.iter().map(|it| (it.name.clone(), it.values.clone()));
             let names = members.iter().map(|it| it.name.as_str());
-            studies.push(
-                Study::read(&planning::log_of(run)?).with_values(&values.collect()).in_order(names),
-            );
+            let log = planning::log_of(run)?;
+            if log.is_empty() && !store.is_living(run).map_err(of_store)? {
+                return Err(planning::says_nothing(run));
+            }
+            studies.push(Study::read(&log).with_values(&values.collect()).in_order(names));
             graphs.push(planned);
         }
         let spec = graphs.iter().flatten().find_map(|planned| planned.table.clone());

@@ -196,7 +196,10 @@ impl Job {
     fn frozen(name: &str, store: &Path) -> Result<Self, Trouble> {
         let (_, run) = planning::find_run(store, Some(name).filter(|name| !name.is_empty()))?;
         let planned = PlannedGraph::read(&run)?;
-        planning::log_of(&run)?;
+        // One that is gone is begun again.
+        if !matches!(run.events(), Err(store::Error::NoLog { .. })) {
+            planning::log_of(&run)?;
+        }
         let record = Recorded::Old(run.id().to_owned());
         Ok(Self { planned, record, is_of_file: false, is_repeated: false, threads: None })
     }

@@ -20,6 +20,15 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
     if let Some(file) = arguments.what.as_deref().map(Path::new)
         && (file.extension().is_some_and(|extension| extension == "toml") || file.is_file())
     {
+        let named = file.display();
+        if arguments.member.is_some() {
+            let message = format!("`{named}` is a recipe; `--member` is of a run");
+            return Err(Trouble::wrong(message, "name a run; `mstar list` has them"));
+        }
+        if !arguments.set.is_empty() && !arguments.resolved {
+            let message = "`--set` has no effect without `--resolved`";
+            return Err(Trouble::wrong(message, "add `--resolved`, or leave it out"));
+        }
         let over = Over { set: arguments.set.clone(), ..Over::default() };
         let asked = Asked::read(file, &over)?;
         match arguments.resolved {
@@ -29,6 +38,10 @@ pub(crate) fn show(arguments: &Show, store: &Path, printer: Printer) -> Result<E
         return Ok(Exit::Done);
     }
     let (store, run) = planning::find_run(store, arguments.what.as_deref())?;
+    if !arguments.set.is_empty() {
+        let message = format!("`{}` is a run; `--set` is of a recipe", run.id());
+        return Err(Trouble::wrong(message, "name a file"));
+    }
     if let Some(member) = &arguments.member {
         printer.data(&show_member(&store, &run, member, arguments.format)?)?;
         return Ok(Exit::Done);
@@ -63,6 +76,10 @@ fn show_member(
     format: TextOrJson,
 ) -> Result<String, Trouble> {
     let entry = entry(run).map_err(of_store)?;
+    if let Some(problem) = entry.problem {
+        let message = format!("the record of run `{}` is damaged: {problem}", run.id());
+        return Err(Trouble::wrong(message, "run the file again"));
+    }
     let member = planning::find_named(
         &format!("member of `{}`", run.id()),
         name,

@@ -26,6 +26,9 @@ pub(crate) fn watch(arguments: &Watch, store: &Path, printer: Printer) -> Result
     let seen = watched.look()?;
     watched.tell_unreadable(printer);
     let mut is_living = watched.is_living()?;
+    if seen.is_empty() && !is_living {
+        return Err(planning::says_nothing(watched.run()));
+    }
     let shown = watched.text(is_living);
     let mut lines = shown.lines().count();
     printer.data(&shown)?;

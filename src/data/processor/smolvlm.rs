@@ -50,15 +50,13 @@ impl SmolVlm {
     /// [`ProcessorError::TooMuch`].
     pub fn process(&self, image: &RgbImage) -> Result<Processed, ProcessorError> {
         let (width, height) = bounded(longest_edge(image.dimensions(), self.longest_edge));
-        let tile = u64::from(self.tile);
-        check_affordable(1, tile.pow(2))?;
-        let image = resize(image, width, height, self.resample);
+        let tiled = self.splitting.then(|| whole_tiles((width, height), self.tile));
+        let (tile, (wide, high)) = (u64::from(self.tile).pow(2), tiled.unwrap_or((0, 0)));
+        let pixels = u64::from(wide) * u64::from(high);
+        check_affordable(pixels / tile + 1, pixels + tile)?;
+        let mut whole = resize(image, width, height, self.resample);
         let (mut tiles, mut grid) = (Vec::new(), Grid { rows: 0, columns: 0 });
-        let mut whole = image;
-        if self.splitting {
-            let (width, height) = whole_tiles(whole.dimensions(), self.tile);
-            let pixels = u64::from(width) * u64::from(height);
-            check_affordable(pixels / tile.pow(2) + 1, pixels + tile.pow(2))?;
+        if let Some((width, height)) = tiled {
             whole = resize(&whole, width, height, self.resample);
             if width > self.tile || height > self.tile {
                 tiles = cut(&whole, self.tile, self.tile);

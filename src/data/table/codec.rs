@@ -23,6 +23,10 @@ use std::path::PathBuf;
 /// is read without others.
 const PICTURES_TOGETHER: usize = 64 << 10;
 
+/// How large the rows of a group may be together: arrays of text and of lists count their bytes and
+/// their elements with 32 bits.
+const ROOM_IN_GROUP: usize = i32::MAX as usize;
+
 /// What can be wrong with a table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
@@ -104,9 +108,31 @@ impl Hint for TableError {
 /// # Errors
 /// [`TableError`], for a value that its column cannot hold.
 pub fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, TableError> {
+    encode_within(rows, ROOM_IN_GROUP)
+}
+
+/// The same in groups with so much room.
+pub(super) fn encode_within<R: Row>(rows: &[R], room: usize) -> Result<Vec<u8>, TableError> {
     let mut writer = Writer::new(Vec::new(), R::is_full(rows), |column| R::has(rows, column))?;
-    rows.chunks(R::ROWS_IN_GROUP).try_for_each(|group| writer.write(group))?;
+    groups(rows, room).try_for_each(|group| writer.write(group))?;
     writer.finish()
+}
+
+/// The rows in groups, each of as many as it may have and there is room for, and at least of one.
+fn groups<R: Row>(rows: &[R], room: usize) -> impl Iterator<Item = &[R]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let most = rest.len().min(R::ROWS_IN_GROUP);
+        let mut size = 0;
+        let has_room = |row: &&R| {
+            size += row.size();
+            size <= room
+        };
+        let count = rest[..most].iter().take_while(has_room).count().max(1);
+        let (group, others) = rest.split_at_checked(count)?;
+        rest = others;
+        Some(group)
+    })
 }
 
 /// A table that is written group by group, so that its rows need not be there all at once.

@@ -76,6 +76,12 @@ impl Row for Rollout {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
+    fn size(&self) -> usize {
+        let answers = [&self.extracted, &self.gold].map(|it| it.as_ref().map_or(0, String::len));
+        let longest = self.category.len().max(self.response.len()).max(self.tokens.len());
+        answers.into_iter().fold(longest, usize::max)
+    }
+
     fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let text = |of: fn(&Self) -> &str| {
             Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
@@ -183,7 +189,9 @@ pub(super) fn tokens_at(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::table::codec::{Writer, encode_within};
     use crate::data::table::{decode, encode};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     fn rollouts(count: u64) -> Vec<Rollout> {
         let rollout = |index: u64| {
@@ -211,6 +219,52 @@ mod tests {
         let bytes = encode(&rollouts).unwrap();
         assert_eq!(decode::<Rollout>(&bytes).unwrap(), rollouts);
         assert_eq!(bytes, encode(&rollouts).unwrap());
+    }
+
+    #[test]
+    fn rows_without_room_are_in_groups_of_their_own() {
+        let rollouts = rollouts(100);
+        let groups = |bytes: &[u8]| {
+            let bytes = bytes::Bytes::copy_from_slice(bytes);
+            let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+            let groups = builder.metadata().row_groups().iter();
+            groups.map(|group| group.num_rows() as usize).collect::<Vec<_>>()
+        };
+        let cut = encode_within(&rollouts, 300).unwrap();
+        assert_eq!(decode::<Rollout>(&cut).unwrap(), rollouts);
+        let mut rest = rollouts.as_slice();
+        for group in groups(&cut) {
+            let (rows, others) = rest.split_at(group);
+            let size = |rows: &[Rollout]| rows.iter().map(Row::size).sum::<usize>();
+            assert!(size(rows) <= 300);
+            assert!(others.is_empty() || size(&rest[..=group]) > 300, "one more had room");
+            rest = others;
+        }
+        assert!(rest.is_empty());
+        let alone = encode_within(&rollouts, 1).unwrap();
+        assert_eq!(decode::<Rollout>(&alone).unwrap(), rollouts);
+        assert_eq!(groups(&alone), [1; 100]);
+    }
+
+    /// Keys do not say how a file is cut, so that no file of these sizes may come to be cut otherwise.
+    #[test]
+    fn rows_with_room_are_in_groups_by_their_number() {
+        let rollouts = rollouts(65_536 + 10);
+        let mut writer = Writer::new(Vec::new(), false, |_| true).unwrap();
+        rollouts.chunks(65_536).for_each(|group| writer.write(group).unwrap());
+        assert!(encode(&rollouts).unwrap() == writer.finish().unwrap());
+        let none: &[Rollout] = &[];
+        assert_eq!(decode::<Rollout>(&encode(none).unwrap()).unwrap(), none);
+    }
+
+    #[test]
+    fn a_row_takes_the_room_of_its_longest_column() {
+        let mut rollout = rollouts(1).remove(0);
+        assert_eq!(rollout.size(), rollout.response.len());
+        rollout.tokens = vec![1; 1000];
+        assert_eq!(rollout.size(), 1000);
+        rollout.gold = Some("9".repeat(2000));
+        assert_eq!(rollout.size(), 2000);
     }
 
     #[test]

@@ -78,6 +78,11 @@ pub trait Row: Sized {
         true
     }
 
+    /// What the row takes of the room of a group; nothing where so many rows always have room.
+    fn size(&self) -> usize {
+        0
+    }
+
     /// One array for each column of the schema of the table, of which the rows may be a part.
     ///
     /// # Errors

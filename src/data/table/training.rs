@@ -32,6 +32,10 @@ impl Row for TrainingExample {
     ];
     const ROWS_IN_GROUP: usize = 65_536;
 
+    fn size(&self) -> usize {
+        self.response.len().max(self.tokens.len())
+    }
+
     fn columns(rows: &[Self], _: &Schema) -> Result<Vec<ArrayRef>, TableError> {
         let responses = rows.iter().map(|row| &row.response);
         Ok(vec![

@@ -185,14 +185,6 @@ impl Model {
         self.adapted.as_ref()
     }
 
-    /// Its tensors with what adapters add to them.
-    pub fn merged(&self) -> Parameters {
-        match &self.adapted {
-            Some(adapted) => adapted.merged(&self.parameters),
-            None => self.parameters.joined(&Parameters::default()),
-        }
-    }
-
     /// The text of `adapter_config.json` and the bytes of `adapter_model.safetensors`, as PEFT reads
     /// them for a model that lies at `base`; nothing if there are no adapters.
     pub fn adapter_files(&self, base: &str) -> Option<(String, Vec<u8>)> {

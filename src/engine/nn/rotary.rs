@@ -181,10 +181,9 @@ mod tests {
     #[test]
     fn products_depend_on_the_distance_of_positions() {
         let rotary = Rotary::new(8, 64, 10_000.0, Kind::Float, Device::Cpu);
-        let (q, k) = (
-            Tensor::rand([1, 1, 8], tch::kind::FLOAT_CPU),
-            Tensor::rand([1, 1, 8], tch::kind::FLOAT_CPU),
-        );
+        let head = |features: [f32; 8]| Tensor::from_slice(&features).view([1, 1, 8]);
+        let q = head([0.9, 0.1, 0.4, 0.7, 0.2, 0.8, 0.3, 0.6]);
+        let k = head([0.5, 0.2, 0.9, 0.1, 0.7, 0.4, 0.8, 0.3]);
         let product = |i: i64, j: i64| {
             let (i, j) = (Tensor::from_slice(&[i]), Tensor::from_slice(&[j]));
             (rotary.at(&i).turn(&q) * rotary.at(&j).turn(&k)).sum(Kind::Float).double_value(&[])

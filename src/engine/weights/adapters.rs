@@ -155,39 +155,20 @@ impl Adapted {
         self.parameters.iter().filter_map(|(name, _)| name.strip_suffix(A)?.strip_suffix('.'))
     }
 
-    /// The weights of a model with the updates added to them.
-    pub fn merged(&self, base: &Parameters) -> Parameters {
-        let mut merged: BTreeMap<String, Tensor> =
-            base.iter().map(|(name, weight)| (name.to_owned(), weight.shallow_clone())).collect();
-        for (map, sum) in self.sums(base) {
-            let _before = merged.insert(map, sum);
-        }
-        Parameters(merged)
-    }
-
-    /// Adds the updates to the weights in place; from then on the adapters do nothing.
+    /// Adds the updates to the weights in place, one at a time; from then on the adapters do nothing.
     pub(in crate::engine) fn merge_into(self, base: &Parameters) {
-        let named: BTreeMap<&str, &Tensor> = base.iter().collect();
-        for (map, sum) in self.sums(base) {
-            tch::no_grad(|| named[map.as_str()].shallow_clone().copy_(&sum));
-        }
-        self.noise.set(State::Merged);
-    }
-
-    /// Each adapted weight with its update, one at a time.
-    fn sums(&self, base: &Parameters) -> impl Iterator<Item = (String, Tensor)> {
         let weights: BTreeMap<&str, &Tensor> = base.iter().collect();
         let ours: BTreeMap<&str, &Tensor> = self.parameters.iter().collect();
-        self.maps().map(move |map| {
+        for map in self.maps() {
             let of = |end: &str| ours[format!("{map}.{end}").as_str()];
-            let name = format!("{map}.weight");
-            let weight = weights[name.as_str()];
-            let sum = tch::no_grad(|| {
+            let weight = weights[format!("{map}.weight").as_str()];
+            tch::no_grad(|| {
                 let update = of(B).matmul(of(A)) * self.lora.scale();
-                (weight.to_kind(Kind::Float) + update).to_kind(weight.kind())
+                let sum = (weight.to_kind(Kind::Float) + update).to_kind(weight.kind());
+                weight.shallow_clone().copy_(&sum);
             });
-            (name, sum)
-        })
+        }
+        self.noise.set(State::Merged);
     }
 
     /// PEFT's two files, [`ADAPTER_CONFIG`] and [`ADAPTER_WEIGHTS`]; `in_memory` says what

@@ -41,6 +41,9 @@ impl Lowering<'_> {
         let draws = self.draws(&candidates);
         let also = self.knobs(&draws);
         let slice = self.slice(iteration);
+        let hooks = self.calls(if ranks { &RANKING } else { &RANKING[..3] });
+        let is_rewarded =
+            hooks.as_ref().is_some_and(|calls| calls.functions.contains(&Moment::Reward));
         let purpose = if slice.is_some() { "explore" } else { "search" };
         let search = Stage::Monitor(Monitor {
             samples: temperature.samples,
@@ -51,11 +54,12 @@ impl Lowering<'_> {
             slice,
             prompts: temperature.prompts,
             score: reward.map(|_| self.scoring()),
-            keep_scores: also.as_ref().is_some_and(|also| !also.thresholds.is_empty()),
+            // What is balanced beside the temperature is tried on the responses themselves.
+            keep_scores: also.is_some() && (reward.is_some() || is_rewarded),
             verifiers: false,
             dtype: recipe.policy.dtype,
             seed: self.seed(purpose, iteration),
-            hooks: self.calls(if ranks { &RANKING } else { &RANKING[..3] }),
+            hooks,
         });
         let initial = temperature.value;
         let at = (Branch::Search, iteration);

@@ -57,6 +57,11 @@ impl Lowering<'_> {
             RewardStart::Base => base,
             RewardStart::WarmUp => start,
         };
+        let micro_batch_size = match recipe.training.micro_batch_size {
+            // The whole batch is one.
+            size if size >= training.batch_size => 0,
+            size => size,
+        };
         inputs[0] = (Port::Policy, from.key);
         inputs.extend(labels.map(|labels| (Port::Labels, labels)));
         let train = Stage::TrainReward(TrainReward {
@@ -67,6 +72,7 @@ impl Lowering<'_> {
             parts: training.train.clone(),
             epochs: training.epochs,
             batch_size: training.batch_size,
+            micro_batch_size,
             learning_rate: training.learning_rate,
             steps: recipe.reward.steps.clone(),
             max_length: recipe.training.max_length,

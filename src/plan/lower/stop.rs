@@ -45,9 +45,10 @@ impl Lowering<'_> {
         }
     }
 
-    /// The policy that stays when an iteration is skipped, and under a cap the count of steps.
-    pub(super) fn after(&self, before: Policy, is_capped: bool) -> Option<(Port, Key)> {
-        let is_needed = is_capped || self.watch.stop.is_some();
+    /// The policy that stays when an iteration is skipped or has nothing to do, and under a cap the
+    /// count of steps.
+    pub(super) fn after(&self, before: Policy, may_stay: bool) -> Option<(Port, Key)> {
+        let is_needed = may_stay || self.watch.stop.is_some();
         (is_needed && before.trained).then_some((Port::After, before.key))
     }
 }

@@ -65,7 +65,7 @@ pub struct Monitor {
     /// How a response is scored, with a reward model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
-    /// Whether the scores are kept, for whoever chooses a threshold.
+    /// Whether the scores are kept, for whoever chooses more than a temperature.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep_scores: bool,
     /// Whether verifiers are measured: the best of N by score, and votes.

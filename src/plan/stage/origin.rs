@@ -123,7 +123,13 @@ impl Stage {
                 computed(&["temperature.search_on"])
             }
             (Self::Monitor(_), "draws") => of_knobs("also.draws")?,
-            (Self::Monitor(_), "keep_scores") => computed(&["temperature.also.threshold.from"]),
+            (Self::Monitor(_), "keep_scores") => computed(&[
+                "temperature.also.samples",
+                "temperature.also.top_p",
+                "temperature.also.top_k",
+                "temperature.also.min_p",
+                "temperature.also.threshold.from",
+            ]),
             (Self::Monitor(_), "verifiers") => value("evaluation.verifiers"),
             (Self::Monitor(_), "prompts") => Origin::Place,
             (Self::Monitor(_), "temperatures") => value("evaluation.temperatures"),
@@ -268,7 +274,7 @@ fn of_reward(option: &str) -> Option<Origin> {
         "parts" => value("reward.training.train"),
         "scored" => computed(&["reward.model"]),
         "max_new_tokens" => value("exploration.max_new_tokens"),
-        "max_length" => value("training.max_length"),
+        "max_length" | "micro_batch_size" => value(&format!("training.{option}")),
         "aggregate" => value("reward.aggregate"),
         "completions" | "temperature" | "targets" | "balance" | "held_out" | "epochs"
         | "batch_size" | "learning_rate" => value(&format!("reward.training.{option}")),

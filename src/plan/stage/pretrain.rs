@@ -4,7 +4,7 @@ use crate::recipe::{Dtype, PretrainingPhase};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 1;
+pub(super) const BEHAVIOUR: u32 = 2;
 
 /// What a phase teaches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use crate::recipe::{Dtype, Lora, Optimizer, Part, Rates, Schedule, Supervision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 1;
+pub(super) const BEHAVIOUR: u32 = 2;
 
 /// What is trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

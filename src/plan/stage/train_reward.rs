@@ -5,7 +5,7 @@ use crate::recipe::{Dtype, Part, RewardTargets, Steps};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const BEHAVIOUR: u32 = 4;
+pub(super) const BEHAVIOUR: u32 = 5;
 
 /// Where the scalar head is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,9 @@ pub struct TrainReward {
     pub epochs: u32,
     /// Responses in an optimizer step.
     pub batch_size: u32,
+    /// Responses computed at once; 0 for the whole batch.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub micro_batch_size: u32,
     /// AdamW's learning rate at its highest.
     pub learning_rate: f64,
     /// How a response is cut into steps.
@@ -47,4 +50,8 @@ pub struct TrainReward {
     /// What it calls of the script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Calls>,
+}
+
+fn is_zero(size: &u32) -> bool {
+    *size == 0
 }

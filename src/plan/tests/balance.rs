@@ -122,6 +122,41 @@ fn knobs_are_crossed_and_only_what_reads_tokens_is_drawn_anew() {
 }
 
 #[test]
+fn scores_are_kept_where_more_than_a_temperature_is_chosen_by_them() {
+    let keeps = |maximise, model, also: Also| {
+        let mut recipe = balanced(maximise);
+        recipe.reward.model = model;
+        recipe.hooks.script = (model == RewardModel::Hook).then(|| "keep.rhai".to_owned());
+        recipe.temperature.also = also;
+        let graph = graph_of(&recipe);
+        let Stage::Monitor(search) = &node(&graph, "search 1").stage else { panic!("it monitors") };
+        search.keep_scores
+    };
+    let also = || Also { top_p: vec![0.9, 1.0], ..Also::default() };
+    for model in [RewardModel::Process, RewardModel::Outcome, RewardModel::Hook] {
+        assert!(keeps(Maximise::RewardPass(2), model, also()), "{model:?}");
+        assert!(keeps(Maximise::Balance(2), model, also()), "{model:?}");
+        assert!(!keeps(Maximise::Balance(2), model, Also::default()), "{model:?}");
+        assert!(!keeps(Maximise::Pass(2), model, also()), "{model:?}: nothing is ranked");
+    }
+    assert!(!keeps(Maximise::Balance(2), RewardModel::Answer, also()), "nothing ranks");
+}
+
+#[test]
+fn keys_of_searches_are_pinned() {
+    let mut recipe = balanced(Maximise::Balance(4));
+    recipe.reward.model = RewardModel::Process;
+    recipe.reward.select = Select::Above(0.5);
+    let threshold = Some(Thresholds { from: 0.0, to: 1.0, step: 0.5 });
+    let also = Also { threshold, ..Also::default() };
+    let keys = [Also::default(), also].map(|also| {
+        recipe.temperature.also = also;
+        node(&graph_of(&recipe), "search 1").key.short()
+    });
+    assert_eq!(keys, ["04f26033652e", "fbc54a516b42"]);
+}
+
+#[test]
 fn a_search_on_training_prompts_asks_what_is_explored_next_with_its_noise() {
     let mut recipe = balanced(Maximise::Pass(4));
     recipe.temperature.search_on = SearchOn::Training;

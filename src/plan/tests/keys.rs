@@ -17,12 +17,12 @@ fn keys_are_pinned() {
         ("prepare", "980ebc95b10a"),
         ("warm-up explore", "5b24a86dfdc1"),
         ("warm-up select", "70b18c62f1a5"),
-        ("warm-up train", "335271b887b8"),
-        ("explore 2", "9fab7ae7ca86"),
-        ("train 2", "986430286292"),
-        ("control 2", "06b4fed16f08"),
-        ("evaluate 2 test", "f03c940beee5"),
-        ("monitor 2", "5df9d1e0470d"),
+        ("warm-up train", "856b56c8547d"),
+        ("explore 2", "2170b9222bb9"),
+        ("train 2", "8243feb4780e"),
+        ("control 2", "4ef9b098cae5"),
+        ("evaluate 2 test", "bd1f47a5ef44"),
+        ("monitor 2", "80e4f2121add"),
     ];
     let found = pinned.map(|(name, _)| (name, node(&graph, name).key.short()));
     let found: Vec<(&str, &str)> = found.iter().map(|(name, key)| (*name, key.as_str())).collect();
@@ -237,6 +237,19 @@ fn every_key_of_a_recipe_changes_a_stage_or_has_a_reason_not_to() {
     let missed: Vec<&String> =
         all.iter().filter(|path| !tried.iter().any(|one| one.starts_with(*path))).collect();
     assert_eq!(missed, Vec::<&String>::new());
+}
+
+#[test]
+fn micro_batches_are_those_of_a_reward_model_where_its_batch_is_larger() {
+    for (written, expected) in [(0, 0), (8, 8), (31, 31), (32, 0), (64, 0)] {
+        let mut recipe = rewarded();
+        recipe.reward.training.batch_size = 32;
+        recipe.training.micro_batch_size = written;
+        match &node(&graph_of(&recipe), "train reward").stage {
+            Stage::TrainReward(options) => assert_eq!(options.micro_batch_size, expected),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -109,6 +109,32 @@ fn a_cap_on_steps_counts_iterations_and_not_the_warm_up() {
 }
 
 #[test]
+fn where_a_restart_has_nothing_to_do_the_policy_before_it_stays() {
+    let mut recipe = with_control(with_method(Method::RestEm));
+    recipe.training.allow_empty = true;
+    let graph = graph_of(&recipe);
+    assert_eq!(inputs(&graph, "train 2").last(), Some(&("after", "train 1")));
+    assert_eq!(inputs(&graph, "control 2").last(), Some(&("after", "control 1")));
+    recipe.training.method = Method::Continuous;
+    assert_eq!(inputs(&graph_of(&recipe), "train 2").last(), Some(&("selected", "select 2")));
+}
+
+#[test]
+fn a_control_is_measured_by_the_reward_model_of_its_iteration() {
+    let mut recipe = with_control(quickstart());
+    recipe.reward.model = crate::recipe::RewardModel::Process;
+    recipe.reward.select = crate::recipe::Select::Top(2);
+    recipe.reward.training.refresh_every = 1;
+    recipe.evaluation.every = 1;
+    let graph = graph_of(&recipe);
+    for iteration in 1..=2 {
+        let by = |name: String| node(&graph, &name).inputs[&Port::RewardModel];
+        let control = by(format!("monitor control {iteration}"));
+        assert_eq!(control, by(format!("monitor {iteration}")));
+    }
+}
+
+#[test]
 fn a_port_refuses_what_it_cannot_read() {
     let graph = graph_of(&quickstart());
     let mut tree = serde_json::to_value(&graph).unwrap();

@@ -65,6 +65,16 @@ fn what_comes_before_the_first_stop_stays_and_a_longer_run_continues_a_shorter_o
 }
 
 #[test]
+fn demonstrations_of_a_control_are_made_wherever_the_evolution_ends() {
+    let mut recipe = stopping(5, 1);
+    recipe.control.data = crate::recipe::ControlData::Demonstrations;
+    let graph = graph_of(&recipe);
+    assert_eq!(fed(&graph, "control 1", Port::Prompts), Some("prepare demonstrations"));
+    assert!(node(&graph, "prepare demonstrations").inputs.is_empty());
+    assert_eq!(fed(&graph, "control 1", Port::Stop), None);
+}
+
+#[test]
 fn quoting_the_best_is_in_the_graph_and_in_no_key() {
     let mut best = quickstart();
     best.evaluation.quote = crate::recipe::Quote::Best;

@@ -39,7 +39,7 @@ fn row(planned: Planned<'_>, members: usize) -> [String; 7] {
     let Planned { node, standing, estimate, .. } = planned;
     [
         node.name.clone(),
-        if members > 1 { users(&node.members, members) } else { String::new() },
+        if members > 1 { named(&node.members, members) } else { String::new() },
         standing.state.to_string(),
         planned.why(),
         estimate.samples.map_or_else(String::new, grouped),
@@ -49,7 +49,7 @@ fn row(planned: Planned<'_>, members: usize) -> [String; 7] {
 }
 
 /// Names where they are few and short, else how many there are.
-fn users(members: &BTreeSet<String>, all: usize) -> String {
+fn named(members: &BTreeSet<String>, all: usize) -> String {
     let count = members.len();
     if count == all {
         return "all".to_owned();
@@ -73,7 +73,7 @@ fn totals(outlook: &Outlook<'_>) -> String {
         lines.push(format!("{members} members, {apart} stages apart, {unique} after sharing"));
         lines.push(sharing(outlook));
     } else {
-        cost.extend(amounts(&outlook.to_run()));
+        cost.extend(amounts(responses(outlook, left), &outlook.to_run()));
     }
     cost.extend(until_the_end(outlook));
     lines.push(match totals.to_run {
@@ -91,28 +91,38 @@ fn totals(outlook: &Outlook<'_>) -> String {
 /// What the members would cost apart, and what becomes of that.
 fn sharing(outlook: &Outlook<'_>) -> String {
     let totals = outlook.totals();
-    let row = |what: &str, stages: usize, estimate: Estimate| {
+    let row = |what: &str, stages: usize, drawn: Option<u64>, estimate: Estimate| {
         let amount = |amount: Option<u64>| amount.map_or_else(String::new, grouped);
         let work = estimate.seconds.map_or_else(String::new, |work| Duration(work).to_string());
         [
             what.to_owned(),
             grouped(stages as u64),
-            amount(estimate.samples),
+            amount(drawn),
             amount(estimate.tokens),
             amount(estimate.steps),
             work,
         ]
     };
     let rows = [
-        row("apart", totals.stages, outlook.apart()),
-        row("saved by sharing", totals.shared, outlook.saved()),
-        row("in the store", totals.unique - totals.to_run, outlook.stored()),
-        row("to run", totals.to_run, outlook.to_run()),
+        row("apart", totals.stages, responses(outlook, users), outlook.apart()),
+        row(
+            "saved by sharing",
+            totals.shared,
+            responses(outlook, |stage| users(stage).saturating_sub(1)),
+            outlook.saved(),
+        ),
+        row(
+            "in the store",
+            totals.unique - totals.to_run,
+            responses(outlook, |stage| 1 - left(stage)),
+            outlook.stored(),
+        ),
+        row("to run", totals.to_run, responses(outlook, left), outlook.to_run()),
     ];
     let columns = [
         words(""),
         numbers("stages"),
-        numbers("samples"),
+        numbers("responses"),
         numbers("tokens"),
         numbers("steps"),
         numbers("work"),
@@ -120,9 +130,29 @@ fn sharing(outlook: &Outlook<'_>) -> String {
     table(&columns, &rows, None)
 }
 
-fn amounts(estimate: &Estimate) -> Vec<String> {
-    let parts =
-        [(estimate.samples, "sample"), (estimate.tokens, "token"), (estimate.steps, "step")];
+/// Kinds of stages that draw responses; what others go through was drawn before.
+const DRAWING: [&str; 4] = ["explore", "label", "monitor", "evaluate"];
+
+/// Responses that are drawn, each stage counted so many times; `None` where none is.
+fn responses(outlook: &Outlook<'_>, times: impl Fn(&Planned<'_>) -> u64) -> Option<u64> {
+    let draws = |stage: &Planned<'_>| DRAWING.contains(&stage.node.stage.kind());
+    let drawn = outlook.stages().filter(draws);
+    let sum = drawn.map(|stage| stage.estimate.samples.unwrap_or(0) * times(&stage)).sum();
+    Some(sum).filter(|sum| *sum > 0)
+}
+
+/// Once if it is still to run.
+fn left(stage: &Planned<'_>) -> u64 {
+    u64::from(stage.is_to_run())
+}
+
+/// Once for each member that has it.
+fn users(stage: &Planned<'_>) -> u64 {
+    stage.node.members.len() as u64
+}
+
+fn amounts(responses: Option<u64>, estimate: &Estimate) -> Vec<String> {
+    let parts = [(responses, "response"), (estimate.tokens, "token"), (estimate.steps, "step")];
     let amount = |(count, what): (Option<u64>, &str)| {
         count.map(|count| format!("{} {}", grouped(count), plural(count, what)))
     };

@@ -99,15 +99,37 @@ impl Experiment {
             Some(Fault {
                 code: "axis-is-set",
                 message: format!("`{axis}` is an axis of the experiment and is set for all of it"),
-                hint: Some(format!(
-                    "leave it out; `--only '*{}=…*'` chooses members",
-                    axis.rsplit('.').next().unwrap_or(axis)
-                )),
+                hint: Some(match self.member_that_sets(axis, shared.leaves.get(axis)) {
+                    Some(name) => {
+                        format!("leave it out; it is set by members: `--only '{name}'` chooses one")
+                    }
+                    None => format!(
+                        "leave it out; `--only '*{}=…*'` chooses members",
+                        axis.rsplit('.').next().unwrap_or(axis)
+                    ),
+                }),
                 place: origin.place().cloned(),
             })
         });
         let faults: Vec<Fault> = faults.collect();
         if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+    }
+
+    /// A pattern for the `[[member]]` that gives a key this value, or any, where only such members
+    /// set it: then it is in no member's name.
+    fn member_that_sets(&self, key: &str, value: Option<&Value>) -> Option<String> {
+        if self.dimensions.iter().any(|it| it.keys.iter().any(|(axis, _)| **axis == *key)) {
+            return None;
+        }
+        let set_to = |member: &Explicit| {
+            member.values.iter().find(|it| *it.key == *key).map(|it| Some(&it.json) == value)
+        };
+        let setting = || self.members.iter().filter(|member| set_to(member).is_some());
+        let found =
+            setting().find(|member| set_to(member) == Some(true)).or_else(|| setting().next());
+        let is_crossed =
+            |it: &Explicit| self.dimensions.iter().any(|axis| axis.is_free_in(Some(it)));
+        found.map(|it| format!("{}{}", it.name, if is_crossed(it) { ",*" } else { "" }))
     }
 
     fn compile_skips(&self) -> Result<Vec<Condition<'_>>, Faults> {

@@ -63,11 +63,14 @@ fn adapted(adapters: Adapters) -> String {
     let config = mstar::data::checkpoint::shipped("builtin:mini-vlm").unwrap();
     let weights = Weights::from_bytes(config.weights, "x", Precision::F32, Device::Cpu).unwrap();
     let loaded = engine::load("mstar_mini_vlm", config.config, weights.with_adapters(adapters));
-    if let Ok(model) = &loaded {
-        let _merged = model.merged();
-        return used(model);
+    match loaded {
+        Ok(mut model) => {
+            let adapted = used(&model);
+            model.merge();
+            [adapted, used(&model)].concat()
+        }
+        error => said(&error),
     }
-    said(&loaded)
 }
 
 pub(crate) fn adapter(bytes: &[u8], _: &Path) -> String {
