@@ -101,7 +101,8 @@ struct Parts {
 }
 
 impl Parts {
-    /// What a killed attempt has left. A file that cannot be read counts as none.
+    /// What a killed attempt has left. A file that cannot be read counts as none, and so does what
+    /// was begun after it: parts are the same however often the stage was killed.
     fn found(context: &Context<'_>) -> Result<Self, Stop> {
         let opened = |name: &str| -> Result<Option<FeatureFile>, Stop> {
             let path = context.work().path(name)?;
@@ -113,7 +114,8 @@ impl Parts {
             parts.known.extend(names.iter().cloned());
             parts.whole.push(names);
         }
-        if let Some(file) = opened(BEGUN)? {
+        let torn = context.work().path(&part_name(parts.whole.len()))?;
+        if let Some(file) = opened(BEGUN)?.filter(|_| !torn.is_file()) {
             let names = file.names().filter(|name| !parts.known.contains(*name));
             let kept = names.filter_map(|name| Some((name.to_owned(), file.outputs(name)?)));
             parts.begun = kept.collect();

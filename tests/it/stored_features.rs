@@ -99,6 +99,7 @@ fn a_checkpoint_evolves_alike_whether_features_are_computed_or_stored() {
     }
 }
 
+const BEGUN: &str = "begun.safetensors";
 const PART: &str = "features-00000.safetensors";
 
 /// The embedded task with few stages and stored features.
@@ -122,15 +123,20 @@ fn a_killed_stage_of_features_goes_on_to_the_same_bytes() {
         files.filter(|it| it.as_ref().unwrap().path().extension().unwrap() == "safetensors").count()
     };
     assert_eq!(parts(&whole), 3);
-    for wanted in ["begun.safetensors", PART, "features-00001.safetensors"] {
+    for wanted in [BEGUN, PART, "features-00001.safetensors"] {
         let sandbox = Sandbox::new();
         let mut child = sandbox.start(&tiny, None);
         wait_until(&mut child, || has_left(&sandbox, "features train", wanted));
         assert!(kill(&mut child, true));
-        // What is torn counts as none.
+        // What is torn counts as none, with what was begun after it.
         if wanted != PART {
-            let work = sandbox.store().join("staging-v1").join(sandbox.key_of("features train"));
-            let torn = fs::OpenOptions::new().write(true).open(work.join("work").join(wanted));
+            let stage = sandbox.store().join("staging-v1").join(sandbox.key_of("features train"));
+            let work = stage.join("work");
+            if wanted != BEGUN {
+                let later = whole.artifact_of("features train").join("features-00002.safetensors");
+                fs::copy(later, work.join(BEGUN)).unwrap();
+            }
+            let torn = fs::OpenOptions::new().write(true).open(work.join(wanted));
             torn.unwrap().set_len(99).unwrap();
         }
         sandbox.mstar(&tiny).exits(0);
